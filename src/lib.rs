@@ -1,0 +1,7 @@
+//! Keeps an event's attendees, groups and sync history in step with the registration system they come from.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod limits;
+pub mod model;

@@ -1,0 +1,141 @@
+//! Every bound of the program, with its unit last.
+
+use std::time::Duration;
+
+/// Longest value of one field, in bytes.
+pub const FIELD_BYTES_MAX: usize = 64 * 1024;
+/// Longest external id, in bytes.
+pub const EXTERNAL_ID_BYTES_MAX: usize = 512;
+/// Longest name of a group, in bytes.
+pub const GROUP_NAME_BYTES_MAX: usize = 256;
+/// Most groups that one record may name.
+pub const GROUPS_PER_RECORD_MAX: usize = 256;
+/// Most items of a list value.
+pub const LIST_ITEMS_MAX: usize = 256;
+/// Most outputs of one jq expression on one record.
+pub const JQ_OUTPUTS_MAX: usize = 1_000;
+/// Most bytes of the outputs of one jq expression on one record.
+pub const JQ_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Work of one jq expression on one input, in steps: about one value looked at, or 16 bytes of text.
+pub const JQ_STEPS_MAX: u64 = 250_000;
+/// Steps added for each byte of the input, so that a big page is not a reason to fail.
+pub const JQ_STEPS_PER_INPUT_BYTE: u64 = 8;
+/// Deepest nesting of a value made by a jq expression.
+pub const JQ_DEPTH_MAX: usize = 256;
+/// Most opening brackets in a jq expression; parsing recurses on them.
+pub const JQ_BRACKETS_MAX: usize = 256;
+/// Most tokens of a jq expression; parsing recurses on some.
+pub const JQ_TOKENS_MAX: usize = 1_000;
+/// Deepest nesting of a jq expression; a chain of operators (`.a or .b or …`) nests once per operator, a path
+/// once per part. Compiling takes about 10 KiB of stack per level.
+pub const JQ_NESTING_MAX: usize = 100;
+/// Longest jq expression, in bytes.
+pub const JQ_SOURCE_BYTES_MAX: usize = 16 * 1024;
+
+/// Deepest nesting of a page.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Most bytes of one page after decompression; a source may set less or more.
+pub const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Most pages of one read; a source may set less or more.
+pub const PAGES_MAX: u32 = 100_000;
+/// Pages fetched ahead of the one being mapped.
+pub const PAGES_AHEAD: usize = 2;
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+pub const RUN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Tries of one request, the first included.
+pub const REQUEST_TRIES: u32 = 5;
+/// The pause before the second try; doubled for each further one, with jitter.
+pub const RETRY_BASE: Duration = Duration::from_millis(250);
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// `Retry-After` is clamped to these.
+pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+/// Redirects followed for one request, all within the source's own origin.
+pub const REDIRECTS_MAX: u32 = 5;
+/// Empty pages in a row of a list that still says it has more.
+pub const EMPTY_PAGES_MAX: u32 = 100;
+/// A wait shorter than this is not told to whoever watches a read.
+pub const WAIT_TOLD_MIN: Duration = Duration::from_secs(1);
+/// Characters shown of a cursor in an error.
+pub const CURSOR_SHOWN_CHARS: usize = 16;
+
+/// Largest stored value accepted by the codec, in bytes.
+pub const STORED_VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Users in one stored block.
+pub const BLOCK_USERS: u32 = 16;
+/// One sled batch holds at most about this many bytes.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// sled's page cache, in bytes.
+pub const STORE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Change sets waiting for the writer.
+pub const WRITER_QUEUE: usize = 4;
+/// Lines kept in a run's log.
+pub const RUN_LOG_LINES_MAX: usize = 200;
+
+/// Items of a list answer: by default and at most.
+pub const LIST_LIMIT_DEFAULT: usize = 100;
+pub const LIST_LIMIT_MAX: usize = 1_000;
+/// Most bytes of a request's body to our API.
+pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most open connections to our API.
+pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// A client must send its request's headers within this time.
+pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client must send its request's body within this time.
+pub const API_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A refused request is answered this long after it came, so that guessing is slow and tells nothing.
+pub const API_REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+/// Most requests that wait for runs to end at one time; beyond, they are answered at once.
+pub const API_WAITS_MAX: usize = 256;
+/// The store is asked this often at most whether it can be written to.
+pub const API_READY_EVERY: Duration = Duration::from_secs(5);
+/// Bounds of the pause after an accept that failed for want of descriptors or memory.
+pub const API_ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(50);
+pub const API_ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Most API tokens.
+pub const API_TOKENS_MAX: usize = 1_000;
+/// Longest name of an API token, in bytes.
+pub const API_TOKEN_NAME_BYTES_MAX: usize = 64;
+/// Most records that a preview shows of the first page.
+pub const PREVIEW_RECORDS_MAX: usize = 100;
+/// Longest `?wait=`.
+pub const API_WAIT_MAX: Duration = Duration::from_secs(300);
+/// How long a stop waits for the current run to end or reach a safe point.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest configuration file, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Longest secret, in bytes.
+pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// Longest title of an event, in bytes.
+pub const TITLE_BYTES_MAX: usize = 256;
+/// Longest value of a feed's param, in bytes.
+pub const PARAM_BYTES_MAX: usize = 1024;
+/// Feeds that metrics label; `check` warns beyond.
+pub const FEEDS_LABELLED_MAX: usize = 200;
+/// Days that journals are kept: by default and at most.
+pub const JOURNAL_DAYS: u32 = 30;
+pub const JOURNAL_DAYS_MAX: u32 = 3650;
+/// Bounds of the connect and idle time-outs that a source may set.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+/// Longest run time-out that a source may set.
+pub const RUN_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Most tries of one request that a source may set.
+pub const REQUEST_TRIES_MAX: u32 = 20;
+/// Bounds of the bytes of one page that a source may set.
+pub const PAGE_BYTES_SETTING_MIN: u64 = 1024;
+pub const PAGE_BYTES_SETTING_MAX: u64 = 1024 * 1024 * 1024;
+/// Most pages of one read that a source may set.
+pub const PAGES_SETTING_MAX: u32 = 10_000_000;
+/// Most records a page that a source may ask for.
+pub const PAGE_SIZE_MAX: u64 = 1_000_000;
+/// Most requests in a window of a source's budget.
+pub const WINDOW_REQUESTS_MAX: u32 = 1_000_000;
+/// Most records that the bundled registration system lists.
+pub const DEMO_RECORDS_MAX: u32 = 10_000_000;
+/// Most records of one of its pages; a request for more gets as many.
+pub const DEMO_PAGE_RECORDS_MAX: u32 = 1_000;
+/// Most bytes of rendered pages that it keeps: room for 1,000,000 records.
+pub const DEMO_CACHE_BYTES_MAX: usize = 640 * 1024 * 1024;

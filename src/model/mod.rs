@@ -1,0 +1,25 @@
+//! The words of Rollcall as types: identifiers, people, registrations, records, changes, runs.
+//!
+//! Invariant: nothing here reads a clock, does I/O or imports another module of the crate.
+
+mod change;
+mod digest;
+mod email;
+mod event;
+mod field;
+mod group;
+mod ids;
+mod person;
+mod record;
+mod run;
+
+pub use change::{Action, Entry, PersonChange, RecordNote, Verdict};
+pub use digest::Digest;
+pub use email::{Email, EmailError, EmailKey};
+pub use event::{Event, FeedSettings, FeedState};
+pub use field::{EventField, Field, UnknownField, Value};
+pub use group::{Group, GroupKey, GroupName};
+pub use ids::{CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, UserId, UserNo};
+pub use person::{Attendance, Owner, Person, ProfileField, Registration, RegistrationState};
+pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};
+pub use run::{Counts, ErrorReason, Level, LogLine, Run, RunError, RunOutcome, Traffic, Trigger};

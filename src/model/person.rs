@@ -1,0 +1,115 @@
+//! A person's whole truth: profile with owners, registrations, attendance. One put stores it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    Digest, Email, EventField, EventName, ExternalId, FeedId, Field, GroupKey, RunId, SourceName, UserId, Value,
+};
+
+/// A user of the community.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub id: UserId,
+    /// Unique in the community by its key.
+    pub email: Email,
+    pub email_owner: Option<Owner>,
+    /// Ascending by field.
+    pub profile: Vec<ProfileField>,
+    /// Ascending by feed, then external id.
+    pub registrations: Vec<Registration>,
+    /// Ascending by event. A past attendance stays, inactive.
+    pub attendances: Vec<Attendance>,
+    pub created_at: Timestamp,
+}
+
+/// Which source set a value, in which run, when. A value without an owner is local.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    pub source: SourceName,
+    pub run: RunId,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileField {
+    pub field: Field,
+    pub value: Value,
+    pub owner: Option<Owner>,
+}
+
+/// What one record means here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    pub feed: FeedId,
+    pub external_id: ExternalId,
+    /// As its record spells it. The key is the user's, but where a cancelled registration kept an older one.
+    pub email: Email,
+    pub state: RegistrationState,
+    /// The feed's complete read, by number, that first missed it; `None` while the list has it.
+    pub absent_since: Option<u32>,
+    pub updated_at: Option<Timestamp>,
+    /// Of the record's bytes: equal means it need not even be mapped.
+    pub raw: Digest,
+    /// Of the mapped record: equal means nothing changed.
+    pub mapped: Digest,
+    /// The values it brings, ascending. The store keeps only those that differ from the profile.
+    pub fields: Vec<(Field, Value)>,
+    pub event_fields: Vec<(EventField, Value)>,
+    /// The groups it grants while it is not cancelled, ascending.
+    pub groups: Vec<GroupKey>,
+}
+
+impl Registration {
+    /// A cancelled registration grants nothing.
+    pub fn is_cancelled(&self) -> bool {
+        self.state == RegistrationState::Cancelled
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationState {
+    Attending,
+    NotAttending,
+    Cancelled,
+}
+
+/// A user's place in one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attendance {
+    pub event: EventName,
+    pub active: bool,
+    /// When it last became active or inactive.
+    pub changed_at: Timestamp,
+    /// Ascending.
+    pub fields: Vec<(EventField, Value)>,
+}
+
+impl Person {
+    pub fn value(&self, field: &Field) -> Option<&Value> {
+        self.profile.iter().find(|f| f.field == *field).map(|f| &f.value)
+    }
+
+    pub fn registration(&self, feed: &FeedId, external_id: &ExternalId) -> Option<&Registration> {
+        let at = self.registrations.binary_search_by(|r| (&r.feed, &r.external_id).cmp(&(feed, external_id)));
+        at.ok().map(|at| &self.registrations[at])
+    }
+
+    pub fn attendance(&self, event: &EventName) -> Option<&Attendance> {
+        self.attendances.iter().find(|a| a.event == *event)
+    }
+
+    pub fn attends(&self, event: &EventName) -> bool {
+        self.attendance(event).is_some_and(|a| a.active)
+    }
+
+    /// The groups some registration grants, ascending, each once.
+    pub fn groups(&self) -> Vec<GroupKey> {
+        let live = self.registrations.iter().filter(|r| !r.is_cancelled());
+        let mut groups: Vec<_> = live.flat_map(|r| r.groups.iter().cloned()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+}

@@ -1,0 +1,209 @@
+//! A run: one execution of a feed's sync, as history keeps it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{FeedId, RunId};
+
+/// One execution of a feed's sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: RunId,
+    pub feed: FeedId,
+    pub trigger: Trigger,
+    /// Planned and written down, never committed.
+    pub dry_run: bool,
+    /// Every record was mapped anew, whatever its digest.
+    pub full: bool,
+    pub started_at: Timestamp,
+    /// `None` while the run goes on.
+    pub ended_at: Option<Timestamp>,
+    pub outcome: Option<RunOutcome>,
+    pub error: Option<RunError>,
+    /// Every page was read and the count reconciles, so that absence means something.
+    pub complete: bool,
+    pub counts: Counts,
+    pub traffic: Traffic,
+    /// Journal entries committed so far.
+    pub applied: u64,
+    /// Journal entries planned; `None` until the journal is complete.
+    pub planned: Option<u64>,
+    /// What went on, oldest first; bounded.
+    pub log: Vec<LogLine>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// `rollcall sync`
+    Cli,
+    /// `POST …/sync`
+    Api,
+}
+
+impl Trigger {
+    pub const ALL: [Self; 2] = [Self::Cli, Self::Api];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    Done,
+    Failed,
+    Cancelled,
+}
+
+impl RunOutcome {
+    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Cancelled];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a run failed: a word for metrics and a sentence for people. Neither holds personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    pub reason: ErrorReason,
+    /// What happened, where.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// The fixed list of reasons (at most 16, for they are metric labels).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorReason {
+    /// Refused, DNS, reset.
+    Connect,
+    Tls,
+    /// Connect, idle or run time-out.
+    Timeout,
+    /// 401 or 403.
+    Auth,
+    /// Another status that is no success.
+    Status,
+    /// 429 until the tries were used up.
+    RateLimited,
+    /// Truncated or invalid body.
+    Decode,
+    /// The body is fine but `select` finds no list in it.
+    Select,
+    TooLarge,
+    PagingLoop,
+    Redirect,
+    /// The request cannot be built from the config and the event's params.
+    Config,
+    DiskFull,
+    Store,
+    /// The process ended before the run did.
+    Interrupted,
+    Internal,
+}
+
+impl ErrorReason {
+    pub const ALL: [Self; 16] = [
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Auth,
+        Self::Status,
+        Self::RateLimited,
+        Self::Decode,
+        Self::Select,
+        Self::TooLarge,
+        Self::PagingLoop,
+        Self::Redirect,
+        Self::Config,
+        Self::DiskFull,
+        Self::Store,
+        Self::Interrupted,
+        Self::Internal,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Auth => "auth",
+            Self::Status => "status",
+            Self::RateLimited => "rate_limited",
+            Self::Decode => "decode",
+            Self::Select => "select",
+            Self::TooLarge => "too_large",
+            Self::PagingLoop => "paging_loop",
+            Self::Redirect => "redirect",
+            Self::Config => "config",
+            Self::DiskFull => "disk_full",
+            Self::Store => "store",
+            Self::Interrupted => "interrupted",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// What a run counted. Records: `records = unchanged + changed + skip + reject`, where changed records
+/// become the people counted in the other four.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    pub records: u64,
+    /// Records equal to the last time.
+    pub unchanged: u64,
+    /// People.
+    pub create: u64,
+    pub update: u64,
+    pub remove: u64,
+    pub delete: u64,
+    /// Records.
+    pub skip: u64,
+    pub reject: u64,
+    /// Of `skip`: records that lost to another with the same external id.
+    pub duplicates: u64,
+    /// Registrations of the feed that this complete read did not find.
+    pub missing: u64,
+    /// People whose registrations in this feed bear differing names under one email.
+    pub shared_email: u64,
+}
+
+/// What a run asked of its source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Traffic {
+    pub pages: u64,
+    /// Decompressed.
+    pub bytes: u64,
+    pub requests: u64,
+    pub retries: u64,
+    /// Time spent waiting for the source's budget or its `Retry-After`, in milliseconds.
+    pub wait_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub at: Timestamp,
+    pub level: Level,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Info,
+    Warn,
+    Error,
+}
