@@ -3,5 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod decode;
 pub mod limits;
+pub mod mapping;
 pub mod model;

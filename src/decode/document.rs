@@ -1,0 +1,160 @@
+//! A page and the raw records in it.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use jaq_json::Val;
+
+use super::error::{DecodeError, Fault, What};
+use super::{grammar, parse_value};
+
+/// RFC 8259 forbids it and allows to ignore it; some systems send it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The body of a response, checked: UTF-8 and one JSON value.
+pub struct Document {
+    bytes: Bytes,
+    /// Built when an expression needs the whole page as a value, then kept for the others.
+    value: OnceLock<Val>,
+}
+
+impl Document {
+    /// Checks a body. A byte order mark before it is passed over.
+    pub fn parse(body: Bytes) -> Result<Self, DecodeError> {
+        let mark = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let bytes = body.slice(mark..);
+        check(&bytes).map_err(|fault| DecodeError::new(&body, Fault { at: fault.at + mark, ..fault }))?;
+        Ok(Self { bytes, value: OnceLock::new() })
+    }
+
+    /// The body, without a byte order mark.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The page as a value of jaq.
+    pub(crate) fn value(&self) -> &Val {
+        // The grammar that checked the body also builds the value, so `None` cannot be.
+        self.value.get_or_init(|| parse_value(&self.bytes).unwrap_or(Val::Null))
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), Fault> {
+    if let Err(error) = std::str::from_utf8(bytes) {
+        return Err(Fault { at: error.valid_up_to(), what: What::NotUtf8 });
+    }
+    grammar::read(bytes, &grammar::Check).map_err(|fault| match bytes.trim_ascii_start().first() {
+        None => Fault { what: What::Empty, ..fault },
+        Some(b'<') => Fault { what: What::LooksLikeHtml, ..fault },
+        Some(_) => fault,
+    })
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({} bytes)", self.bytes.len())
+    }
+}
+
+/// The JSON text of one item of a list. Cloning shares it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawRecord(Bytes);
+
+impl RawRecord {
+    /// Any bytes; those that are no JSON object are rejected when mapped.
+    pub fn new(json: Bytes) -> Self {
+        Self(json)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// `None` if it is no JSON.
+    pub(crate) fn value(&self) -> Option<Val> {
+        std::str::from_utf8(&self.0).ok()?;
+        parse_value(&self.0)
+    }
+}
+
+impl fmt::Debug for RawRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawRecord({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn error(body: &[u8]) -> String {
+        Document::parse(Bytes::copy_from_slice(body)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn faults_name_the_place_and_mask_the_content() {
+        let page = b"{\"results\":[\n  {\"email\":\"ada@example.org\",\"age\":36 \"name\":\"Ada\"}\n]}";
+        for (body, expected) in [
+            (
+                &page[..],
+                "invalid JSON at byte 51 (line 2, column 39): expected ',' or '}' near `x@xxxxxxx.xxx\",\"xxx\":00 \"xxxx\":\"`",
+            ),
+            (b"", "invalid JSON: the body is empty"),
+            (b" \n ", "invalid JSON: the body is empty"),
+            (b"<!DOCTYPE html>\n<title>Sign in</title>", "invalid JSON: the body looks like HTML or XML"),
+            (b"\xef\xbb\xbf[1", "invalid JSON at byte 5 (line 1, column 6): the body ends too early near `xxx[0`"),
+            (b"[\"a\xff\"]", "invalid JSON at byte 3 (line 1, column 4): invalid UTF-8 near `[\"xx\"]`"),
+            (
+                b"{\"a\":1}{",
+                "invalid JSON at byte 7 (line 1, column 8): more text after the end of the value near `{\"x\":0}{`",
+            ),
+            (b"not `json`", "invalid JSON at byte 0 (line 1, column 1): expected a value near `xxx  xxx`"),
+        ] {
+            assert_eq!(error(body), expected);
+        }
+    }
+
+    #[test]
+    fn every_fault_has_a_hint() {
+        for (body, word) in
+            [(&b""[..], "success"), (b"<p>", "address"), (b"[1", "cut off"), (b"\xff", "UTF-8"), (b"x", "curl")]
+        {
+            let hint = Document::parse(Bytes::copy_from_slice(body)).unwrap_err().hint();
+            assert!(hint.contains(word), "{hint}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let document = Document::parse(Bytes::from_static(b"\xef\xbb\xbf[1]")).unwrap();
+        assert_eq!(document.bytes(), &Bytes::from_static(b"[1]"));
+    }
+
+    #[test]
+    fn nothing_of_the_content_prints() {
+        let document = Document::parse(Bytes::from_static(b"[\"ada\"]")).unwrap();
+        assert_eq!(format!("{document:?}"), "Document(7 bytes)");
+        assert_eq!(format!("{:?}", RawRecord::new(document.bytes().clone())), "RawRecord(7 bytes)");
+    }
+
+    proptest! {
+        /// What we accept, an independent parser accepts; what we refuse, it refuses, but for lone surrogates
+        /// (refused there) and depth and size of numbers (bounded differently).
+        #[test]
+        fn agrees_with_another_parser(text in r#"[\[\]{},:"\\utrefalsn0-9.eE+\- ]{0,12}"#) {
+            let ours = Document::parse(Bytes::from(text.clone())).is_ok();
+            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            prop_assert_eq!(ours, theirs, "{}", text);
+        }
+
+        #[test]
+        fn garbage_never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Err(error) = Document::parse(Bytes::from(body)) {
+                let _ = (error.to_string(), error.hint());
+            }
+        }
+    }
+}

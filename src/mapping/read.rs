@@ -1,0 +1,333 @@
+//! Typed values from what an expression gave, with the reason where that is not possible.
+
+use compact_str::{CompactString, ToCompactString};
+use jaq_json::{Num, Val};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use url::Url;
+
+use crate::decode::spell_number;
+use crate::limits::{EXTERNAL_ID_BYTES_MAX, FIELD_BYTES_MAX, GROUP_NAME_BYTES_MAX, LIST_ITEMS_MAX};
+use crate::model::{Email, ExternalId, GroupName, RejectReason, Value};
+
+/// What a badge may be.
+const BADGE_ENDINGS: [&str; 4] = [".jpg", ".jpeg", ".png", ".pdf"];
+/// What stands between the items of a list that becomes one text.
+const LIST_SEPARATOR: &str = ", ";
+/// Epoch numbers from here on are milliseconds: as seconds they would lie past the year 5138.
+const EPOCH_SECONDS_END: f64 = 1e11;
+
+type Read<T> = Result<T, RejectReason>;
+
+/// One text: texts trimmed, numbers and booleans as JSON spells them. `None` for null and for a blank text.
+fn single(value: &Val) -> Read<Option<CompactString>> {
+    let text: CompactString = match value {
+        Val::Null => return Ok(None),
+        Val::Bool(true) => CompactString::const_new("true"),
+        Val::Bool(false) => CompactString::const_new("false"),
+        Val::Num(number) => spell_number(number).ok_or(RejectReason::WrongType)?.into(),
+        Val::TStr(bytes) => trimmed(bytes)?,
+        Val::BStr(_) | Val::Arr(_) | Val::Obj(_) => return Err(RejectReason::WrongType),
+    };
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn trimmed(bytes: &[u8]) -> Read<CompactString> {
+    if bytes.contains(&0) {
+        return Err(RejectReason::NulCharacter);
+    }
+    Ok(match std::str::from_utf8(bytes) {
+        Ok(text) => text.trim().into(),
+        Err(_) => String::from_utf8_lossy(bytes).trim().into(),
+    })
+}
+
+fn at_most(text: CompactString, bytes_max: usize) -> Read<CompactString> {
+    if text.len() <= bytes_max { Ok(text) } else { Err(RejectReason::FieldTooLong) }
+}
+
+/// The items of a list that are not blank, each a single text.
+fn list(items: &[Val]) -> Read<Vec<CompactString>> {
+    let mut texts = Vec::new();
+    for item in items {
+        let Some(text) = single(item)? else { continue };
+        if texts.len() == LIST_ITEMS_MAX {
+            return Err(RejectReason::FieldTooLong);
+        }
+        texts.push(at_most(text, FIELD_BYTES_MAX)?);
+    }
+    Ok(texts)
+}
+
+pub(super) fn external_id(value: &Val) -> Read<Option<ExternalId>> {
+    let Some(text) = single(value)? else { return Ok(None) };
+    Ok(ExternalId::new(&at_most(text, EXTERNAL_ID_BYTES_MAX)?))
+}
+
+pub(super) fn email(value: &Val) -> Read<Option<Email>> {
+    let Some(text) = single(value)? else { return Ok(None) };
+    Email::parse(&text).map(Some).map_err(|_| RejectReason::InvalidEmail)
+}
+
+/// A field that holds text: a list becomes one text, e.g. `Dr., Prof.`.
+pub(super) fn text(value: &Val) -> Read<Option<Value>> {
+    let text = match value {
+        Val::Arr(items) => {
+            let joined = list(items)?.join(LIST_SEPARATOR);
+            (!joined.is_empty()).then(|| joined.into())
+        }
+        other => single(other)?,
+    };
+    text.map(|text| at_most(text, FIELD_BYTES_MAX).map(Value::Text)).transpose()
+}
+
+/// A custom field: keeps its kind. An empty list is blank.
+pub(super) fn any(value: &Val) -> Read<Option<Value>> {
+    Ok(match value {
+        Val::Bool(value) => Some(Value::Bool(*value)),
+        Val::Num(_) => {
+            single(value)?.map(|spelled| at_most(spelled, FIELD_BYTES_MAX).map(Value::Number)).transpose()?
+        }
+        Val::Arr(items) => {
+            let items = list(items)?;
+            if items.iter().map(CompactString::len).sum::<usize>() > FIELD_BYTES_MAX {
+                return Err(RejectReason::FieldTooLong);
+            }
+            (!items.is_empty()).then_some(Value::List(items))
+        }
+        other => text(other)?,
+    })
+}
+
+/// An http(s) URL whose path ends like a JPG, PNG or PDF. Kept as spelled.
+pub(super) fn badge_url(value: &Val) -> Read<Option<Value>> {
+    let Some(text) = single(value)? else { return Ok(None) };
+    let text = at_most(text, FIELD_BYTES_MAX)?;
+    let url = Url::parse(&text).map_err(|_| RejectReason::InvalidUrl)?;
+    let path = url.path().to_ascii_lowercase();
+    let good = matches!(url.scheme(), "http" | "https") && BADGE_ENDINGS.iter().any(|ending| path.ends_with(ending));
+    if good { Ok(Some(Value::Text(text))) } else { Err(RejectReason::InvalidUrl) }
+}
+
+/// The names of groups in one output: a text or number, or a list of them. A boolean is no name; it is what
+/// `.vip and "VIP"` gives by mistake.
+pub(super) fn group_names(value: &Val, names: &mut Vec<GroupName>) -> Read<()> {
+    match value {
+        Val::Arr(items) => items.iter().try_for_each(|item| group_name(item, names)),
+        single => group_name(single, names),
+    }
+}
+
+fn group_name(value: &Val, names: &mut Vec<GroupName>) -> Read<()> {
+    if matches!(value, Val::Bool(_)) {
+        return Err(RejectReason::WrongType);
+    }
+    if let Some(text) = single(value)? {
+        names.extend(GroupName::new(&at_most(text, GROUP_NAME_BYTES_MAX)?));
+    }
+    Ok(())
+}
+
+/// An instant: RFC 3339; a date or date-time without a zone, read as UTC; or seconds or milliseconds since
+/// 1970 as a number. Nothing is guessed from any other text.
+pub(super) fn timestamp(value: &Val) -> Read<Option<Timestamp>> {
+    let instant = match value {
+        Val::Num(number) => epoch(number),
+        Val::TStr(_) => {
+            let Some(text) = single(value)? else { return Ok(None) };
+            written(&text)
+        }
+        Val::Null => return Ok(None),
+        _ => return Err(RejectReason::WrongType),
+    };
+    instant.map(Some).ok_or(RejectReason::InvalidTime)
+}
+
+fn written(text: &str) -> Option<Timestamp> {
+    // `20260314` is a date to ISO 8601 and could be an epoch to the source; `[Europe/Paris]` is a zone, which
+    // must not be read as UTC.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) || text.contains('[') {
+        return None;
+    }
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant);
+    }
+    let civil = text.parse::<DateTime>().ok()?;
+    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+fn epoch(number: &Num) -> Option<Timestamp> {
+    let seconds_or_millis: f64 = number.to_compact_string().parse().ok()?;
+    let millis = if seconds_or_millis.abs() < EPOCH_SECONDS_END { seconds_or_millis * 1e3 } else { seconds_or_millis };
+    // Saturates; jiff refuses what lies outside its years.
+    Timestamp::from_millisecond(millis.round() as i64).ok().filter(|_| millis.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::RawRecord;
+
+    fn value(json: &str) -> Val {
+        RawRecord::new(json.to_owned().into()).value().unwrap()
+    }
+
+    fn text_value(text: &str) -> Read<Option<Value>> {
+        Ok(Some(Value::Text(text.into())))
+    }
+
+    /// A JSON text of so many bytes.
+    fn long(bytes: usize) -> String {
+        format!("\"{}\"", "x".repeat(bytes))
+    }
+
+    #[test]
+    fn texts() {
+        for (json, expected) in [
+            ("\"  Ada \\n\"", text_value("Ada")),
+            ("\"e\\u0301\"", text_value("e\u{301}")),
+            ("4711", text_value("4711")),
+            ("1.50", text_value("1.50")),
+            ("true", text_value("true")),
+            ("false", text_value("false")),
+            ("null", Ok(None)),
+            ("\" \\t\"", Ok(None)),
+            ("[]", Ok(None)),
+            ("[null,\"\"]", Ok(None)),
+            ("[\" Dr. \",null,2]", text_value("Dr., 2")),
+            ("[[\"a\"]]", Err(RejectReason::WrongType)),
+            ("[{}]", Err(RejectReason::WrongType)),
+            ("{}", Err(RejectReason::WrongType)),
+            ("\"a\\u0000b\"", Err(RejectReason::NulCharacter)),
+            ("[\"\\u0000\"]", Err(RejectReason::NulCharacter)),
+        ] {
+            assert_eq!(text(&value(json)), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn custom_values_keep_their_kind() {
+        let items = |items: &[&str]| Ok(Some(Value::List(items.iter().map(|item| (*item).into()).collect())));
+        for (json, expected) in [
+            ("\" vegan \"", text_value("vegan")),
+            ("12345678901234567890", Ok(Some(Value::Number("12345678901234567890".into())))),
+            ("1.50", Ok(Some(Value::Number("1.50".into())))),
+            ("false", Ok(Some(Value::Bool(false)))),
+            ("[\"a\",1,true,null,\" \"]", items(&["a", "1", "true"])),
+            ("[]", Ok(None)),
+            ("null", Ok(None)),
+            ("\"\"", Ok(None)),
+            ("{\"a\":1}", Err(RejectReason::WrongType)),
+            ("[[1]]", Err(RejectReason::WrongType)),
+            ("\"\\u0000\"", Err(RejectReason::NulCharacter)),
+        ] {
+            assert_eq!(any(&value(json)), expected, "{json}");
+        }
+        assert_eq!(any(&Val::from(f64::NAN)), Err(RejectReason::WrongType));
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        let too_long = RejectReason::FieldTooLong;
+        assert!(text(&value(&long(FIELD_BYTES_MAX))).is_ok());
+        assert_eq!(text(&value(&long(FIELD_BYTES_MAX + 1))), Err(too_long));
+        let halves = format!("[{0},{0}]", long(FIELD_BYTES_MAX / 2));
+        assert_eq!(text(&value(&halves)), Err(too_long), "the separator counts");
+        assert!(any(&value(&halves)).is_ok());
+        assert_eq!(any(&value(&format!("[{0},{0},1]", long(FIELD_BYTES_MAX / 2)))), Err(too_long));
+        let items = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+        assert!(any(&value(&items(LIST_ITEMS_MAX))).is_ok());
+        assert_eq!(any(&value(&items(LIST_ITEMS_MAX + 1))), Err(too_long));
+        assert!(external_id(&value(&long(EXTERNAL_ID_BYTES_MAX))).is_ok());
+        assert_eq!(external_id(&value(&long(EXTERNAL_ID_BYTES_MAX + 1))), Err(too_long));
+        assert!(group_names(&value(&long(GROUP_NAME_BYTES_MAX)), &mut Vec::new()).is_ok());
+        assert_eq!(group_names(&value(&long(GROUP_NAME_BYTES_MAX + 1)), &mut Vec::new()), Err(too_long));
+    }
+
+    #[test]
+    fn ids_and_emails() {
+        let id = |json: &str| external_id(&value(json)).map(|id| id.map(|id| id.as_str().to_owned()));
+        assert_eq!(id("4711"), Ok(Some("4711".to_owned())));
+        assert_eq!(id("\" A-1 \""), Ok(Some("A-1".to_owned())));
+        assert_eq!(id("\"\""), Ok(None));
+        assert_eq!(id("[1]"), Err(RejectReason::WrongType));
+        let address = |json: &str| email(&value(json)).map(|email| email.map(|email| email.as_str().to_owned()));
+        assert_eq!(address("\" Ada@X.org \""), Ok(Some("Ada@X.org".to_owned())));
+        assert_eq!(address("null"), Ok(None));
+        assert_eq!(address("\"ada\""), Err(RejectReason::InvalidEmail));
+        assert_eq!(address("7"), Err(RejectReason::InvalidEmail));
+        assert_eq!(address("\"a\\u0000@b\""), Err(RejectReason::NulCharacter));
+        assert_eq!(address("[\"a@b\"]"), Err(RejectReason::WrongType));
+    }
+
+    #[test]
+    fn badges() {
+        for good in
+            ["https://x.org/a.jpg", "http://x.org/b/A.JPEG?size=2#x", "https://x.org/a.png", "HTTPS://x.org/a.Pdf"]
+        {
+            assert_eq!(badge_url(&value(&format!("\"{good}\""))), text_value(good), "{good}");
+        }
+        for bad in [
+            "a.jpg",
+            "//x.org/a.jpg",
+            "ftp://x.org/a.jpg",
+            "https://x.org/a.gif",
+            "https://x.org/?a.jpg",
+            "javascript:a.jpg",
+        ] {
+            assert_eq!(badge_url(&value(&format!("\"{bad}\""))), Err(RejectReason::InvalidUrl), "{bad}");
+        }
+        assert_eq!(badge_url(&Val::Null), Ok(None));
+    }
+
+    #[test]
+    fn groups() {
+        let names = |json: &str| {
+            let mut names = Vec::new();
+            group_names(&value(json), &mut names)
+                .map(|()| names.iter().map(|group| group.name.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(names("\" VIP \""), Ok(vec!["VIP".to_owned()]));
+        assert_eq!(names("[\"a\",7,null,\" \"]"), Ok(vec!["a".to_owned(), "7".to_owned()]));
+        assert_eq!(names("null"), Ok(vec![]));
+        for wrong in ["true", "[true]", "{}", "[[\"a\"]]", "[{}]"] {
+            assert_eq!(names(wrong), Err(RejectReason::WrongType), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (json, expected) in [
+            ("\"2026-03-14T15:09:26Z\"", "2026-03-14T15:09:26Z"),
+            ("\"2026-03-14T15:09:26.5+02:00\"", "2026-03-14T13:09:26.5Z"),
+            ("\"2026-03-14 15:09:26\"", "2026-03-14T15:09:26Z"),
+            ("\"2026-03-14T15:09\"", "2026-03-14T15:09:00Z"),
+            ("\"2026-03-14\"", "2026-03-14T00:00:00Z"),
+            ("1773500966", "2026-03-14T15:09:26Z"),
+            ("1773500966.25", "2026-03-14T15:09:26.25Z"),
+            ("1773500966250", "2026-03-14T15:09:26.25Z"),
+            ("1.773500966e9", "2026-03-14T15:09:26Z"),
+            ("0", "1970-01-01T00:00:00Z"),
+        ] {
+            let read = timestamp(&value(json)).map(|at| at.map(|at| at.to_string()));
+            assert_eq!(read, Ok(Some(expected.to_owned())), "{json}");
+        }
+        assert_eq!(timestamp(&Val::Null), Ok(None));
+        assert_eq!(timestamp(&value("\"\"")), Ok(None));
+        for bad in [
+            "\"yesterday\"",
+            "\"14.03.2026\"",
+            "\"1773500966\"",
+            "\"20260314\"",
+            "\"2026-03-14T15:09:26[Europe/Paris]\"",
+            "\"2026-13-01\"",
+            "1e300",
+            "-1e15",
+        ] {
+            assert_eq!(timestamp(&value(bad)), Err(RejectReason::InvalidTime), "{bad}");
+        }
+        assert_eq!(timestamp(&Val::from(f64::NAN)), Err(RejectReason::InvalidTime));
+        assert_eq!(timestamp(&value("true")), Err(RejectReason::WrongType));
+    }
+}

@@ -1,0 +1,40 @@
+//! A mapping as the config declares it. Every expression is compiled, so a `MappingSpec` can always be used.
+
+use crate::model::{EventField, Field};
+
+use super::Expression;
+
+/// How records are found in a page and what they mean.
+#[derive(Debug, Clone)]
+pub struct MappingSpec {
+    /// From a page to its records, e.g. `.results[]`.
+    pub select: Expression,
+    /// `None`: the email key serves.
+    pub external_id: Option<Expression>,
+    pub email: Expression,
+    /// Profile fields, ascending; first and last name are always there.
+    pub fields: Vec<FieldSpec<Field>>,
+    /// Event fields, ascending.
+    pub event_fields: Vec<FieldSpec<EventField>>,
+    pub updated_at: Option<Expression>,
+    pub skip_when: Option<Expression>,
+    pub delete_when: Option<Expression>,
+    pub removed_when: Option<Expression>,
+    pub attendee_when: Option<Expression>,
+    /// Yields the names of groups: texts or lists of texts; null yields none.
+    pub groups: Option<Expression>,
+    /// Named groups for the records on which `when` is true.
+    pub group_rules: Vec<GroupRule>,
+}
+
+#[derive(Debug, Clone)]
+pub struct FieldSpec<F> {
+    pub field: F,
+    pub value: Expression,
+}
+
+#[derive(Debug, Clone)]
+pub struct GroupRule {
+    pub name: String,
+    pub when: Expression,
+}
