@@ -1,0 +1,27 @@
+//! The configuration: one TOML file, every fault reported at once, secrets that cannot print.
+//!
+//! [`Config::load`] turns the file into a [`Config`] in which every bound and cross-reference holds, or into the list
+//! of everything that is wrong with it, each fault with its line, its key and what to do about it.
+//!
+//! Invariant: reads the configuration file and the secrets it names, nothing else; changes nothing.
+
+mod environment;
+mod fault;
+mod load;
+mod parts;
+mod read;
+mod secret;
+mod spec;
+mod suggest;
+mod template;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::Environment;
+pub use fault::{ConfigError, Fault, Warning};
+pub use parts::{source_placeholders, validate_event};
+pub use spec::*;
+pub use template::{Template, TemplateError, Vars, percent_encode};
+pub use units::parse_duration;

@@ -1,0 +1,272 @@
+//! `[event.<name>]`, and the rules that events of the file and of the API share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::source::source_placeholders;
+use super::text::is_param_name;
+use crate::config::SourceSpec;
+use crate::config::fault::{Fault, Warning};
+use crate::config::read::{Findings, Item, Place, Section, shown};
+use crate::config::suggest::nearest;
+use crate::limits::{PARAM_BYTES_MAX, TITLE_BYTES_MAX};
+use crate::model::{Event, EventName, FeedSettings, SourceName};
+
+/// The sources of a configuration, those with faults as `None`: a feed of one is not to blame.
+pub(in crate::config) type Declared = BTreeMap<SourceName, Option<Arc<SourceSpec>>>;
+
+/// Holds an event's settings against the sources. For events that come over the API; those of the file are held
+/// against the same rules. The paths of faults are relative to the event, e.g. `feeds[0].params.event`.
+///
+/// # Errors
+/// Every fault: an odd title, a feed of a source that is not there, two feeds of one source, a param that the
+/// source needs and the feed does not give, or one with an odd name or value.
+pub fn validate_event(
+    name: EventName,
+    title: String,
+    starts_at: Option<Timestamp>,
+    feeds: Vec<FeedSettings>,
+    sources: &BTreeMap<SourceName, Arc<SourceSpec>>,
+) -> Result<(Event, Vec<Warning>), Vec<Fault>> {
+    let event = Event { name, title, starts_at, feeds };
+    let known: BTreeMap<_, _> = sources.iter().map(|(name, spec)| (name, Some(source_placeholders(spec)))).collect();
+    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+    for Objection { spot, problem, mend } in objections(&event, &known) {
+        let path = spot.to_string();
+        match mend {
+            Some(mend) => faults.push(Fault { path, line: None, problem, mend, detail: String::new() }),
+            None => warnings.push(Warning { path, line: None, text: problem }),
+        }
+    }
+    if faults.is_empty() { Ok((event, warnings)) } else { Err(faults) }
+}
+
+/// A part of an event's settings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Spot {
+    Title,
+    Feeds,
+    Source(usize),
+    Params(usize),
+    Param(usize, String),
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Title => f.write_str("title"),
+            Self::Feeds => f.write_str("feeds"),
+            Self::Source(feed) => write!(f, "feeds[{feed}].source"),
+            Self::Params(feed) => write!(f, "feeds[{feed}].params"),
+            Self::Param(feed, name) => {
+                let params = Place { path: Self::Params(*feed).to_string(), ..Place::default() };
+                f.write_str(&params.named(name, 0).path)
+            }
+        }
+    }
+}
+
+/// What is wrong with an event, or, without a mend, what is only odd.
+struct Objection {
+    spot: Spot,
+    problem: String,
+    mend: Option<String>,
+}
+
+impl Objection {
+    fn fault(spot: Spot, problem: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { spot, problem: problem.into(), mend: Some(mend.into()) }
+    }
+
+    fn warning(spot: Spot, text: impl Into<String>) -> Self {
+        Self { spot, problem: text.into(), mend: None }
+    }
+}
+
+/// The sources that exist, and the params each needs; `None` where that cannot be said.
+type Known<'a> = BTreeMap<&'a SourceName, Option<BTreeSet<String>>>;
+
+/// The rules.
+fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
+    let mut objections = Vec::new();
+    if event.title.trim().is_empty() || event.title.len() > TITLE_BYTES_MAX || event.title.contains(char::is_control) {
+        let problem = format!("must be 1 to {TITLE_BYTES_MAX} bytes on one line");
+        objections.push(Objection::fault(Spot::Title, problem, "write what people call the event"));
+    }
+    if event.feeds.is_empty() {
+        objections.push(Objection::warning(Spot::Feeds, "no feed, so that nobody is synced into this event"));
+    }
+    let mut seen = BTreeSet::new();
+    for (n, feed) in event.feeds.iter().enumerate() {
+        if !seen.insert(&feed.source) {
+            let problem = format!("a second feed of {}", feed.source);
+            let mend = "keep one; declare a second source to read the same system in another way";
+            objections.push(Objection::fault(Spot::Source(n), problem, mend));
+        }
+        match known.get(&feed.source) {
+            None => objections.push(unknown_source(n, &feed.source, known)),
+            Some(None) => {}
+            Some(Some(needed)) => param_objections(n, feed, needed, &mut objections),
+        }
+        objections.extend(feed.params.iter().filter_map(|(name, value)| param_value_objection(n, name, value)));
+    }
+    objections
+}
+
+fn unknown_source(n: usize, source: &SourceName, known: &Known<'_>) -> Objection {
+    let mend = match nearest(source.as_str(), known.keys().map(|name| name.as_str())) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None if known.is_empty() => format!("declare it as [source.{source}]"),
+        None => {
+            let names: Vec<_> = known.keys().map(|name| name.as_str()).collect();
+            format!("declare it as [source.{source}], or use one of {}", names.join(", "))
+        }
+    };
+    Objection::fault(Spot::Source(n), format!("no such source (got {:?})", source.as_str()), mend)
+}
+
+fn param_objections(n: usize, feed: &FeedSettings, needed: &BTreeSet<String>, objections: &mut Vec<Objection>) {
+    for name in needed.iter().filter(|name| !feed.params.contains_key(*name)) {
+        let problem = format!("the source {} needs the param {name}", feed.source);
+        let mend = format!(r#"write params = {{ {name} = "…" }}"#);
+        objections.push(Objection::fault(Spot::Params(n), problem, mend));
+    }
+    for name in feed.params.keys().filter(|name| is_param_name(name) && !needed.contains(*name)) {
+        let text = format!("the source {} does not use this param", feed.source);
+        objections.push(Objection::warning(Spot::Param(n, name.clone()), text));
+    }
+}
+
+/// A param goes into addresses, where an empty one or a step up the path would ask for something else.
+fn param_value_objection(n: usize, name: &str, value: &str) -> Option<Objection> {
+    let spot = || Spot::Param(n, name.to_owned());
+    if !is_param_name(name) {
+        let problem = format!("no name for a param (got {})", shown(name));
+        return Some(Objection::fault(spot(), problem, "use 1 to 64 letters, digits, '-' and '_'"));
+    }
+    if value.trim().is_empty() || matches!(value, "." | "..") {
+        return Some(Objection::fault(spot(), "must not be empty, '.' or '..'", "write the value the source knows"));
+    }
+    if value.len() > PARAM_BYTES_MAX || value.contains(char::is_control) {
+        let problem = format!("must be at most {PARAM_BYTES_MAX} bytes on one line");
+        return Some(Objection::fault(spot(), problem, "shorten it"));
+    }
+    None
+}
+
+/// Where an event's settings stand in the file.
+struct Places {
+    event: Place,
+    title: Option<Place>,
+    feeds: Vec<FeedPlaces>,
+}
+
+struct FeedPlaces {
+    feed: Place,
+    source: Place,
+    params: BTreeMap<String, Place>,
+}
+
+impl Places {
+    fn of(&self, spot: &Spot) -> Place {
+        match spot {
+            Spot::Title => self.title.clone(),
+            Spot::Feeds => None,
+            Spot::Source(n) => self.feeds.get(*n).map(|feed| feed.source.clone()),
+            Spot::Params(n) => self.feeds.get(*n).map(|feed| feed.feed.key("params", feed.feed.line)),
+            Spot::Param(n, name) => self.feeds.get(*n).and_then(|feed| feed.params.get(name).cloned()),
+        }
+        .unwrap_or_else(|| self.event.clone())
+    }
+}
+
+/// Reads one event. Its name was checked before.
+pub(in crate::config) fn read_event(
+    name: EventName,
+    mut section: Section<'_>,
+    sources: &Declared,
+) -> Option<Arc<Event>> {
+    let findings = section.findings();
+    let title_item = section.optional("title");
+    let title = match &title_item {
+        Some(item) => item.any_text(),
+        None => Some(name.as_str()),
+    };
+    let starts_at = match section.optional("starts_at") {
+        Some(item) => read_time(&item).map(Some),
+        None => Some(None),
+    };
+    let feeds: Vec<_> = section.list("feed").into_iter().map(read_feed).collect();
+    let all_feeds_read = feeds.iter().all(Option::is_some);
+    let (feeds, feed_places) = feeds.into_iter().flatten().unzip();
+    let title_place = title_item.as_ref().map(|item| item.place().clone());
+    let places = Places { event: section.place().clone(), title: title_place, feeds: feed_places };
+    section.finish();
+    // Where a part is faulty, a sound one stands in, so that the rest is held against the rules all the same.
+    let whole = title.is_some() && starts_at.is_some() && all_feeds_read;
+    let title = title.unwrap_or(name.as_str()).to_owned();
+    let event = Event { name, title, starts_at: starts_at.flatten(), feeds };
+    let sound = report(&event, all_feeds_read, &places, sources, findings);
+    (whole && sound).then(|| Arc::new(event))
+}
+
+/// Reports what the rules object to; true when nothing must be mended.
+fn report(event: &Event, all_feeds_read: bool, places: &Places, sources: &Declared, findings: &Findings) -> bool {
+    let needs = |spec: &Option<Arc<SourceSpec>>| spec.as_deref().map(source_placeholders);
+    let known: Known<'_> = sources.iter().map(|(name, spec)| (name, needs(spec))).collect();
+    let mut sound = true;
+    for Objection { spot, problem, mend } in objections(event, &known) {
+        match mend {
+            Some(mend) => {
+                sound = false;
+                findings.fault(&places.of(&spot), problem, mend);
+            }
+            // A feed that could not be read is a feed all the same.
+            None if spot == Spot::Feeds && !all_feeds_read => {}
+            None => findings.warn(&places.of(&spot), problem),
+        }
+    }
+    sound
+}
+
+fn read_time(item: &Item<'_>) -> Option<Timestamp> {
+    let text = item.time_text()?;
+    let time = text.parse();
+    if time.is_err() {
+        let problem = format!("must be a time with its zone (got {})", shown(&text));
+        item.fault(problem, "write e.g. 2026-06-01T09:00:00Z or 2026-06-01T09:00:00+02:00");
+    }
+    time.ok()
+}
+
+fn read_feed(mut section: Section<'_>) -> Option<(FeedSettings, FeedPlaces)> {
+    let source_item = section.required("source", r#"write the name of a source, e.g. source = "crm""#);
+    let source = source_item.as_ref().and_then(read_source_name);
+    let mut params = Some(BTreeMap::new());
+    let mut param_places = BTreeMap::new();
+    for (name, item) in section.section("params").named() {
+        param_places.insert(name.to_owned(), item.place().clone());
+        match (params.as_mut(), item.spelled()) {
+            (Some(params), Some(value)) => {
+                params.insert(name.to_owned(), value);
+            }
+            _ => params = None,
+        }
+    }
+    let feed = section.place().clone();
+    section.finish();
+    let places = FeedPlaces { feed, source: source_item?.place().clone(), params: param_places };
+    Some((FeedSettings { source: source?, params: params? }, places))
+}
+
+fn read_source_name(item: &Item<'_>) -> Option<SourceName> {
+    let text = item.text()?;
+    let name = SourceName::parse(text);
+    if let Err(error) = &name {
+        item.fault(format!("must be the name of a source (got {})", shown(text)), error.to_string());
+    }
+    name.ok()
+}

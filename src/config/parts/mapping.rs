@@ -1,0 +1,149 @@
+//! `[source.<name>.records]`, `.mapping`, `.states` and `.groups`: what a record means.
+
+use super::text::{expression, optional_expression};
+use crate::config::read::{Section, shown};
+use crate::limits::GROUP_NAME_BYTES_MAX;
+use crate::mapping::{Expression, FieldSpec, GroupRule, MappingSpec};
+use crate::model::{EventField, Field, GroupName};
+
+/// The four sections make one mapping.
+pub(super) fn read_mapping(source: &mut Section<'_>) -> Option<MappingSpec> {
+    let records = read_records(source.section("records"));
+    let fields = read_fields(source.section("mapping"));
+    let states = read_states(source.section("states"));
+    let groups = read_groups(source.section("groups"));
+    let (records, fields, states, groups) = (records?, fields?, states?, groups?);
+    Some(MappingSpec {
+        select: records.select,
+        skip_when: records.skip_when,
+        external_id: fields.external_id,
+        email: fields.email,
+        fields: fields.fields,
+        event_fields: fields.event_fields,
+        updated_at: fields.updated_at,
+        delete_when: states.delete_when,
+        removed_when: states.removed_when,
+        attendee_when: states.attendee_when,
+        groups: groups.from,
+        group_rules: groups.rules,
+    })
+}
+
+struct Records {
+    select: Expression,
+    skip_when: Option<Expression>,
+}
+
+fn read_records(mut section: Section<'_>) -> Option<Records> {
+    let select = section
+        .required("select", r#"write select = "…", where the list stands in a page, e.g. ".results[]""#)
+        .and_then(|item| expression(&item));
+    let skip_when = optional_expression(&mut section, "skip_when");
+    section.finish();
+    Some(Records { select: select?, skip_when: skip_when? })
+}
+
+struct Fields {
+    external_id: Option<Expression>,
+    email: Expression,
+    fields: Vec<FieldSpec<Field>>,
+    event_fields: Vec<FieldSpec<EventField>>,
+    updated_at: Option<Expression>,
+}
+
+fn read_fields(mut section: Section<'_>) -> Option<Fields> {
+    let external_id = optional_expression(&mut section, "external_id");
+    let email = required_expression(&mut section, "email");
+    let mut fields = Some(Vec::new());
+    for (field, key) in Field::STANDARD {
+        let value = if Field::MANDATORY.contains(&field) {
+            required_expression(&mut section, key).map(Some)
+        } else {
+            optional_expression(&mut section, key)
+        };
+        push(&mut fields, field, value);
+    }
+    let mut event_fields = Some(Vec::new());
+    for (field, key) in EventField::ALL {
+        let value = optional_expression(&mut section, key);
+        push(&mut event_fields, field, value);
+    }
+    let updated_at = optional_expression(&mut section, "updated_at");
+    read_custom(section.section("custom"), &mut fields);
+    section.finish();
+    let (mut fields, mut event_fields) = (fields?, event_fields?);
+    fields.sort_by(|a, b| a.field.cmp(&b.field));
+    event_fields.sort_by_key(|spec| spec.field);
+    Some(Fields { external_id: external_id?, email: email?, fields, event_fields, updated_at: updated_at? })
+}
+
+fn read_custom(section: Section<'_>, fields: &mut Option<Vec<FieldSpec<Field>>>) {
+    for (name, item) in section.named() {
+        let value = expression(&item).map(Some);
+        match Field::parse(&format!("custom.{name}")) {
+            Ok(field) => push(fields, field, value),
+            Err(_) => {
+                let problem = format!("no name for a custom field (got {})", shown(name));
+                item.fault(problem, "use 1 to 64 of a-z, 0-9 and '_'");
+                *fields = None;
+            }
+        }
+    }
+}
+
+fn required_expression(section: &mut Section<'_>, key: &'static str) -> Option<Expression> {
+    let mend = format!(r#"everybody needs one: write where it stands in a record, e.g. {key} = ".{key}""#);
+    section.required(key, &mend).and_then(|item| expression(&item))
+}
+
+/// Adds a mapped field, skips one that is not mapped, and forgets everything when one is faulty.
+fn push<F>(fields: &mut Option<Vec<FieldSpec<F>>>, field: F, value: Option<Option<Expression>>) {
+    match (fields.as_mut(), value) {
+        (Some(fields), Some(value)) => fields.extend(value.map(|value| FieldSpec { field, value })),
+        _ => *fields = None,
+    }
+}
+
+struct States {
+    removed_when: Option<Expression>,
+    delete_when: Option<Expression>,
+    attendee_when: Option<Expression>,
+}
+
+fn read_states(mut section: Section<'_>) -> Option<States> {
+    let removed_when = optional_expression(&mut section, "removed_when");
+    let delete_when = optional_expression(&mut section, "delete_when");
+    let attendee_when = optional_expression(&mut section, "attendee_when");
+    section.finish();
+    Some(States { removed_when: removed_when?, delete_when: delete_when?, attendee_when: attendee_when? })
+}
+
+struct Groups {
+    from: Option<Expression>,
+    rules: Vec<GroupRule>,
+}
+
+fn read_groups(mut section: Section<'_>) -> Option<Groups> {
+    let from = optional_expression(&mut section, "from");
+    // Collected before `?`, so that every faulty rule is reported.
+    let rules: Vec<_> = section.list("rule").into_iter().map(read_rule).collect();
+    section.finish();
+    Some(Groups { from: from?, rules: rules.into_iter().collect::<Option<_>>()? })
+}
+
+fn read_rule(mut section: Section<'_>) -> Option<GroupRule> {
+    let name = section.required("name", r#"write the group's name, e.g. name = "VIP""#).and_then(|item| {
+        let name = item.text()?;
+        if name.len() > GROUP_NAME_BYTES_MAX || GroupName::new(name).is_none() {
+            let problem = format!("must be a name of at most {GROUP_NAME_BYTES_MAX} bytes (got {})", shown(name));
+            item.fault(problem, "shorten it");
+            return None;
+        }
+        Some(name.trim().to_owned())
+    });
+    let when = section
+        .required("when", r#"write a condition on the record, e.g. when = '.ticket == "VIP"'"#)
+        .and_then(|item| expression(&item));
+    section.finish();
+    Some(GroupRule { name: name?, when: when? })
+}

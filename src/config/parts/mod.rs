@@ -1,0 +1,16 @@
+//! The sections of the file: what each key means and which rules its value must keep.
+
+mod auth;
+mod event;
+mod mapping;
+mod pagination;
+mod request;
+mod server;
+mod source;
+mod text;
+
+pub use event::validate_event;
+pub(super) use event::{Declared, read_event};
+pub(super) use server::{read_log, read_server, read_store};
+pub(super) use source::read_source;
+pub use source::source_placeholders;

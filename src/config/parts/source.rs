@@ -1,0 +1,155 @@
+//! `[source.<name>]`: an external system and how to read it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::auth::read_auth;
+use super::mapping::read_mapping;
+use super::pagination::read_pagination;
+use super::request::{Claims, read_base_url, read_request};
+use super::text::{Placeholders, template};
+use crate::config::read::{Item, Section};
+use crate::config::secret::Secrets;
+use crate::config::{
+    BodySpec, DeleteScope, JsonTemplate, Per, RequestSpec, SourceLimits, SourceSpec, Template, Vars, WindowSpec,
+};
+use crate::limits;
+use crate::model::SourceName;
+
+/// The params that a source's templates use, without their `param.`: what each of its feeds must give.
+pub fn source_placeholders(source: &SourceSpec) -> BTreeSet<String> {
+    let mut templates: Vec<&Template> = vec![&source.request.path];
+    templates.extend(&source.edit_url);
+    templates.extend(request_templates(&source.request));
+    let placeholders = templates.into_iter().flat_map(Template::placeholders);
+    placeholders.filter_map(|name| name.strip_prefix("param.")).map(ToOwned::to_owned).collect()
+}
+
+fn request_templates(request: &RequestSpec) -> Vec<&Template> {
+    let mut templates: Vec<_> = request.query.iter().chain(&request.headers).map(|(_, value)| value).collect();
+    match &request.body {
+        BodySpec::None => {}
+        BodySpec::Form(form) => templates.extend(form.iter().map(|(_, value)| value)),
+        BodySpec::Json(json) => json_templates(json, &mut templates),
+    }
+    templates
+}
+
+fn json_templates<'a>(json: &'a JsonTemplate, templates: &mut Vec<&'a Template>) {
+    match json {
+        JsonTemplate::Literal(_) => {}
+        JsonTemplate::Text(text) => templates.push(text),
+        JsonTemplate::Array(items) => items.iter().for_each(|item| json_templates(item, templates)),
+        JsonTemplate::Object(entries) => entries.iter().for_each(|(_, value)| json_templates(value, templates)),
+    }
+}
+
+/// Reads one source. Its name was checked before.
+pub(in crate::config) fn read_source(
+    name: SourceName,
+    mut section: Section<'_>,
+    secrets: &Secrets<'_>,
+) -> Option<Arc<SourceSpec>> {
+    let base_url = read_base_url(&mut section);
+    let priority = match section.optional("priority") {
+        Some(item) => item.integer(i32::MIN..=i32::MAX),
+        None => Some(0),
+    };
+    let edit_url = match section.optional("edit_url") {
+        Some(item) => read_edit_url(&item).map(Some),
+        None => Some(None),
+    };
+    let scopes = [("registration", DeleteScope::Registration), ("user", DeleteScope::User)];
+    let delete_scope = section.choice("delete_scope", &scopes, DeleteScope::Registration);
+    let mut claims = Claims::default();
+    let request = read_request(section.section("request"), base_url, &mut claims);
+    let auth = read_auth(section.section("auth"), secrets, &mut claims);
+    let pagination = read_pagination(section.section("pagination"), &mut claims);
+    let mapping = read_mapping(&mut section);
+    let budget = read_budget(section.list("budget"));
+    let limits = read_limits(section.section("limits"));
+    section.finish();
+    Some(Arc::new(SourceSpec {
+        name,
+        priority: priority?,
+        edit_url: edit_url?,
+        delete_scope: delete_scope?,
+        request: request?,
+        auth: auth?,
+        pagination: pagination?,
+        mapping: mapping?,
+        budget: budget?,
+        limits: limits?,
+    }))
+}
+
+/// The address that people are sent to: absolute, `https` or `http`, whatever its placeholders are.
+fn read_edit_url(item: &Item<'_>) -> Option<Template> {
+    let edit_url = template(item, item.text()?, Placeholders::ParamsAndExternalId)?;
+    let vars: Vars = edit_url.placeholders().map(|name| (name.to_owned(), "x".to_owned())).collect();
+    let rendered = edit_url.render(&vars, str::to_owned).ok()?;
+    if !Url::parse(&rendered).is_ok_and(|url| matches!(url.scheme(), "https" | "http")) {
+        item.fault("must be an https address", r#"write e.g. "https://crm.example/people/{external_id}""#);
+        return None;
+    }
+    Some(edit_url)
+}
+
+/// The windows of a source's budget; at most one of each length, for of two only the stricter would count.
+fn read_budget(windows: Vec<Section<'_>>) -> Option<Vec<WindowSpec>> {
+    let mut seen = Vec::new();
+    // Collected before `?`, so that every faulty window is reported.
+    let windows: Vec<_> = windows.into_iter().map(|window| read_window(window, &mut seen)).collect();
+    windows.into_iter().collect()
+}
+
+fn read_window(mut section: Section<'_>, seen: &mut Vec<Per>) -> Option<WindowSpec> {
+    let requests = section
+        .required("requests", "write how many requests the source allows, e.g. requests = 10")
+        .and_then(|item| item.integer(1..=limits::WINDOW_REQUESTS_MAX));
+    let per = section.required_choice(
+        "per",
+        &[("second", Per::Second), ("minute", Per::Minute)],
+        r#"write per = "second" or per = "minute""#,
+    );
+    if let Some(per) = per {
+        if seen.contains(&per) {
+            let problem = format!("a second budget per {}", per.as_str());
+            section.findings().fault(section.place(), problem, "keep the stricter one");
+        }
+        seen.push(per);
+    }
+    section.finish();
+    Some(WindowSpec { requests: requests?, per: per? })
+}
+
+fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {
+    let mut duration = |key: &'static str, default, max| match section.optional(key) {
+        Some(item) => item.duration(limits::TIMEOUT_MIN..=max),
+        None => Some(default),
+    };
+    let connect_timeout = duration("connect_timeout", limits::CONNECT_TIMEOUT, limits::TIMEOUT_MAX);
+    let idle_timeout = duration("idle_timeout", limits::IDLE_TIMEOUT, limits::TIMEOUT_MAX);
+    let run_timeout = duration("run_timeout", limits::RUN_TIMEOUT, limits::RUN_TIMEOUT_MAX);
+    let mut count = |key: &'static str, default, max| match section.optional(key) {
+        Some(item) => item.integer(1..=max),
+        None => Some(default),
+    };
+    let tries = count("tries", limits::REQUEST_TRIES, limits::REQUEST_TRIES_MAX);
+    let pages_max = count("pages_max", limits::PAGES_MAX, limits::PAGES_SETTING_MAX);
+    let page_bytes_max = match section.optional("page_bytes_max") {
+        Some(item) => item.size(limits::PAGE_BYTES_SETTING_MIN..=limits::PAGE_BYTES_SETTING_MAX),
+        None => Some(limits::PAGE_BYTES_MAX),
+    };
+    section.finish();
+    Some(SourceLimits {
+        connect_timeout: connect_timeout?,
+        idle_timeout: idle_timeout?,
+        run_timeout: run_timeout?,
+        tries: tries?,
+        page_bytes_max: page_bytes_max?,
+        pages_max: pages_max?,
+    })
+}

@@ -1,0 +1,278 @@
+//! One table per rule, with the exact words: server, store, log, budget, limits, mapping, types and unknown keys.
+
+use super::*;
+
+#[test]
+fn the_smallest_configuration_is_sound_and_has_the_defaults() {
+    let config = sound(&[]);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:7070");
+    assert!(!config.server.behind_proxy);
+    assert_eq!((config.store.path.to_str(), config.store.journal_days), (Some("data"), 30));
+    assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Auto, "info"));
+    let source = source(&[]);
+    assert_eq!((source.priority, source.delete_scope, source.budget.len()), (0, DeleteScope::Registration, 0));
+    assert_eq!(source.limits.page_bytes_max, crate::limits::PAGE_BYTES_MAX);
+    assert_eq!((source.limits.tries, source.limits.pages_max), (5, 100_000));
+}
+
+#[test]
+fn listening() {
+    for good in ["127.0.0.1:1", "[::1]:7070", "127.9.9.9:7070"] {
+        assert_eq!(sound(&[&format!("server: listen = {good:?}")]).server.listen.to_string(), good);
+    }
+    let open = sound(&["server: listen = \"0.0.0.0:80\"", "server: behind_proxy = true"]);
+    assert_eq!(open.server.listen.to_string(), "0.0.0.0:80");
+    check_faults(&[
+        (
+            &["server: listen = \"0.0.0.0:7070\""],
+            &[
+                "server.listen: would serve unencrypted beyond this machine (got \"0.0.0.0:7070\"); listen on 127.0.0.1, \
+               or put a TLS proxy in front and say behind_proxy = true",
+            ],
+        ),
+        (
+            &["server: listen = \"localhost:7070\""],
+            &["server.listen: must be an IP address and a port (got \"localhost:7070\"); \
+               write e.g. \"127.0.0.1:7070\" or \"[::1]:7070\""],
+        ),
+        (
+            &["server: behind_proxy = \"yes\""],
+            &["server.behind_proxy: must be true or false (got a text); write true or false, without quotes"],
+        ),
+    ]);
+}
+
+#[test]
+fn store_and_log() {
+    let config = sound(&["store: path = \"/var/lib/rollcall\"", "log: level = \"warn,rollcall::source=debug\""]);
+    assert_eq!(config.store.path, Path::new("/var/lib/rollcall"));
+    check_faults(&[
+        (&["store: path = \" \""], &["store.path: must not be empty; write a value or leave the key out"]),
+        (
+            &["store: journal_days = 0"],
+            &["store.journal_days: must be > 0 (got 0); write a whole number from 1 to 3650"],
+        ),
+        (
+            &["store: journal_days = 4000"],
+            &["store.journal_days: must be at most 3650 (got 4000); write a whole number from 1 to 3650"],
+        ),
+        (
+            &["log: format = \"jsn\""],
+            &["log.format: must be one of \"auto\", \"text\", \"json\" (got \"jsn\"); did you mean \"json\"?"],
+        ),
+        (
+            &["log: level = \"inof\""],
+            &["log.level: must be a level or module=level (got \"inof\"); did you mean \"info\"?"],
+        ),
+        (
+            &["log: level = \"loud\""],
+            &["log.level: must be a level or module=level (got \"loud\"); \
+               choose one of off, error, warn, info, debug, trace, or write module=level"],
+        ),
+    ]);
+    let odd = faults(&["log: level = \"rollcall=loud\""]);
+    assert!(odd[0].starts_with("log.level: must be a log filter ("), "{odd:?}");
+}
+
+#[test]
+fn budget() {
+    let windows =
+        source(&["source.crm: budget = [{ requests = 10, per = \"second\" }, { requests = 9, per = \"minute\" }]"]);
+    let expected = [WindowSpec { requests: 10, per: Per::Second }, WindowSpec { requests: 9, per: Per::Minute }];
+    assert_eq!(windows.budget, expected);
+    check_faults(&[
+        (
+            &["source.crm: budget = [{ requests = 0, per = \"second\" }, { requests = -3, per = \"hour\" }]"],
+            &[
+                "source.crm.budget[0].requests: must be > 0 (got 0); write a whole number from 1 to 1000000",
+                "source.crm.budget[1].requests: must be > 0 (got -3); write a whole number from 1 to 1000000",
+                "source.crm.budget[1].per: must be one of \"second\", \"minute\" (got \"hour\"); choose one, e.g. \"second\"",
+            ],
+        ),
+        (
+            &["source.crm: budget = [{ requests = 1, per = \"minute\" }, { requests = 2, per = \"minute\" }]"],
+            &["source.crm.budget[1]: a second budget per minute; keep the stricter one"],
+        ),
+        (
+            &["source.crm: budget = [{}]"],
+            &[
+                "source.crm.budget[0].requests: missing; write how many requests the source allows, e.g. requests = 10",
+                "source.crm.budget[0].per: missing; write per = \"second\" or per = \"minute\"",
+            ],
+        ),
+        (
+            &["source.crm: budget = { requests = 1, per = \"minute\" }"],
+            &["source.crm.budget: must be a list (got a table); \
+               write it as a list, e.g. [[source.crm.budget]] for a list of tables"],
+        ),
+    ]);
+}
+
+#[test]
+fn limits_of_a_source() {
+    let limits = source(&[
+        "source.crm.limits: connect_timeout = \"250ms\"",
+        "source.crm.limits: run_timeout = \"1h30m\"",
+        "source.crm.limits: page_bytes_max = \"1GiB\"",
+        "source.crm.limits: tries = 1",
+    ])
+    .limits;
+    assert_eq!((limits.connect_timeout.as_millis(), limits.run_timeout.as_secs()), (250, 5400));
+    assert_eq!((limits.page_bytes_max, limits.tries), (1 << 30, 1));
+    let units = "write a number with a unit (ms, s, m, h, d), e.g. \"30s\" or \"1h30m\"";
+    let sizes = "write a number with a unit (B, KB, MB, GB, KiB, MiB, GiB), e.g. \"64MiB\"";
+    check_faults(&[
+        (
+            &["source.crm.limits: connect_timeout = 10"],
+            &[&format!("source.crm.limits.connect_timeout: must be a duration (got a number); {units}")],
+        ),
+        (
+            &["source.crm.limits: idle_timeout = \"soon\""],
+            &[&format!("source.crm.limits.idle_timeout: must be a duration (got \"soon\"); {units}")],
+        ),
+        (
+            &["source.crm.limits: idle_timeout = \"0s\""],
+            &[
+                "source.crm.limits.idle_timeout: must be from 1ms to 1h (got \"0s\"); choose a value within these bounds",
+            ],
+        ),
+        (
+            &["source.crm.limits: run_timeout = \"8d\""],
+            &["source.crm.limits.run_timeout: must be from 1ms to 7d (got \"8d\"); choose a value within these bounds"],
+        ),
+        (
+            &["source.crm.limits: page_bytes_max = \"64\""],
+            &[&format!("source.crm.limits.page_bytes_max: must be a size (got \"64\"); {sizes}")],
+        ),
+        (
+            &["source.crm.limits: page_bytes_max = \"2GiB\""],
+            &[
+                "source.crm.limits.page_bytes_max: must be from 1KiB to 1GiB (got \"2GiB\"); choose a value within these bounds",
+            ],
+        ),
+        (
+            &["source.crm.limits: tries = 0", "source.crm.limits: pages_max = 99999999999999999999"],
+            &[
+                "source.crm.limits.tries: must be > 0 (got 0); write a whole number from 1 to 20",
+                "source.crm.limits.pages_max: must be at most 10000000 (got 99999999999999999999); \
+                 write a whole number from 1 to 10000000",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn the_mapping_has_what_everybody_needs() {
+    let spec = source(&[
+        "source.crm.mapping: company = \".org\"",
+        "source.crm.mapping: badge_url = \".badge\"",
+        "source.crm.mapping: custom = { diet = \".diet\" }",
+        "source.crm.states: removed_when = \".gone\"",
+        "source.crm.groups: from = \".groups[]\"",
+        "source.crm.groups: rule = [{ name = \" VIP \", when = \".vip\" }]",
+    ])
+    .mapping;
+    let fields: Vec<_> = spec.fields.iter().map(|field| field.field.to_string()).collect();
+    assert_eq!(fields, ["first_name", "last_name", "company", "custom.diet"]);
+    assert!(spec.fields.is_sorted_by(|a, b| a.field < b.field));
+    assert_eq!(spec.event_fields.len(), 1);
+    assert_eq!((spec.group_rules[0].name.as_str(), spec.removed_when.is_some()), ("VIP", true));
+    let missing = |key: &str| {
+        format!(
+            "source.crm.mapping.{key}: missing; everybody needs one: write where it stands in a record, e.g. {key} = \".{key}\""
+        )
+    };
+    check_faults(&[
+        (
+            &["source.crm.mapping: -email", "source.crm.mapping: -first_name", "source.crm.mapping: -last_name"],
+            &[&missing("email"), &missing("first_name"), &missing("last_name")],
+        ),
+        (
+            &["source.crm.records: -select"],
+            &[
+                "source.crm.records.select: missing; write select = \"…\", where the list stands in a page, e.g. \".results[]\"",
+            ],
+        ),
+        (
+            &["source.crm.mapping: custom = { \"Diet Wish\" = \".d\" }"],
+            &["source.crm.mapping.custom.\"Diet Wish\": no name for a custom field (got \"Diet Wish\"); \
+               use 1 to 64 of a-z, 0-9 and '_'"],
+        ),
+        (
+            &["source.crm.groups: rule = [{ name = \"VIP\" }, { when = \".x\" }]"],
+            &[
+                "source.crm.groups.rule[0].when: missing; write a condition on the record, e.g. when = '.ticket == \"VIP\"'",
+                "source.crm.groups.rule[1].name: missing; write the group's name, e.g. name = \"VIP\"",
+            ],
+        ),
+        (
+            &["source.crm.states: removed_when = true"],
+            &["source.crm.states.removed_when: must be a text (got true or false); put it in quotes"],
+        ),
+    ]);
+    let long = "x".repeat(257);
+    let found = faults(&[&format!("source.crm.groups: rule = [{{ name = {long:?}, when = \".x\" }}]")]);
+    assert!(found[0].starts_with("source.crm.groups.rule[0].name: must be a name of at most 256 bytes"), "{found:?}");
+}
+
+#[test]
+fn unknown_keys_are_faults_with_a_suggestion() {
+    check_faults(&[
+        (&["serve: listen = \"127.0.0.1:1\""], &["serve: no such key; did you mean server?"]),
+        (&["server: lisen = \"127.0.0.1:1\""], &["server.lisen: no such key; did you mean listen?"]),
+        (&["store: size = 1"], &["store.size: no such key; known here: path, journal_days"]),
+        (&["log: lvel = 1"], &["log.lvel: no such key; did you mean level?"]),
+        (&["source.crm: method = \"GET\""], &["source.crm.method: no such key; it belongs in [source.crm.request]"]),
+        (&["source.crm.request: pth = \"x\""], &["source.crm.request.pth: no such key; did you mean path?"]),
+        (&["source.crm.auth: token = \"x\""], &["source.crm.auth.token: no such key; known here: kind"]),
+        (&["source.crm.pagination: size = 1"], &["source.crm.pagination.size: no such key; known here: kind"]),
+        (&["source.crm.records: selct = \"x\""], &["source.crm.records.selct: no such key; did you mean select?"]),
+        (&["source.crm.mapping: compny = \"x\""], &["source.crm.mapping.compny: no such key; did you mean company?"]),
+        (
+            &["source.crm.mapping: select = \"x\""],
+            &["source.crm.mapping.select: no such key; it belongs in [source.crm.records]"],
+        ),
+        (
+            &["source.crm.states: remove_when = \"x\""],
+            &["source.crm.states.remove_when: no such key; did you mean removed_when?"],
+        ),
+        (&["source.crm.groups: rules = []"], &["source.crm.groups.rules: no such key; did you mean rule?"]),
+        (&["source.crm.limits: retries = 1"], &["source.crm.limits.retries: no such key; did you mean tries?"]),
+        (
+            &["source.crm: budget = [{ requests = 1, per = \"second\", \"a b\" = 1 }]"],
+            &["source.crm.budget[0].\"a b\": no such key; known here: requests, per"],
+        ),
+        (
+            &["source.crm.groups: rule = [{ name = \"a\", when = \".a\", whn = 1 }]"],
+            &["source.crm.groups.rule[0].whn: no such key; did you mean when?"],
+        ),
+        (&["event.summit: titel = \"x\""], &["event.summit.titel: no such key; did you mean title?"]),
+        (
+            &["event.summit: feed = [{ source = \"crm\", param = {} }]"],
+            &["event.summit.feed[0].param: no such key; did you mean params?"],
+        ),
+        (
+            &["source.crm.auth: kind = \"bearer\"", "source.crm.auth: token = { env = \"TOKEN\", fil = \"x\" }"],
+            &["source.crm.auth.token.fil: no such key; did you mean file?"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_type_is_one_fault_and_not_one_for_each_key_it_lacks() {
+    let braces = "write its keys in braces or under a header in brackets";
+    let text = edited(&["source.crm: x = 1"]).replace("[source.crm.mapping]", "[source.crm.other]");
+    let text = text.replace("x = 1", "mapping = 1").replace("[source.crm.other]\n", "[source.crm.states]\n");
+    let found: Vec<_> = parse(&text).expect_err("mapping is no table").iter().map(ToString::to_string).collect();
+    assert_eq!(found[0], format!("source.crm.mapping: must be a table (got a number); {braces}"));
+    assert!(!found.iter().any(|fault| fault.contains("mapping.email")), "{found:?}");
+    let found: Vec<_> =
+        parse("source = []\nevent = 1.5\n").expect_err("no tables").iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            format!("source: must be a table (got a list); {braces}"),
+            format!("event: must be a table (got a fraction); {braces}")
+        ]
+    );
+}
