@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod codec;
 pub mod config;
 pub mod decode;
 pub mod limits;

@@ -1,0 +1,142 @@
+//! Journal entries. A journal brings its own symbols, each written before its first use.
+
+use jiff::Timestamp;
+
+use super::convert::{millis, named_feed, new_symbols, note_from_v1, note_to_v1, take_symbols};
+use super::person::{person_from_v1, person_to_v1};
+use super::seal::{self, CodecError, Kind};
+use super::symbols::Symbols;
+use super::v1;
+use crate::model::{Action, Entry, FeedId, GroupKey, GroupName, PersonChange, RunId, UserId, UserNo};
+
+/// The first frame of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalHeader {
+    pub run: RunId,
+    pub feed: FeedId,
+    pub dry_run: bool,
+    pub planned_at: Timestamp,
+}
+
+impl JournalHeader {
+    pub fn encode(&self) -> Vec<u8> {
+        let header = v1::JournalHeader {
+            run: self.run.0,
+            event: self.feed.event.as_str(),
+            source: self.feed.source.as_str(),
+            dry_run: self.dry_run,
+            planned_at_ms: self.planned_at.as_millisecond(),
+        };
+        seal::write(Kind::JournalHeader, &header)
+    }
+
+    pub fn decode(sealed: &[u8]) -> Result<Self, CodecError> {
+        let header: v1::JournalHeader<'_> = seal::read(Kind::JournalHeader, sealed)?;
+        Ok(Self {
+            run: RunId(header.run),
+            feed: named_feed(Kind::JournalHeader, header.event, header.source)?,
+            dry_run: header.dry_run,
+            planned_at: millis(Kind::JournalHeader, header.planned_at_ms)?,
+        })
+    }
+}
+
+/// The last frame of a journal: without it the plan is not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalTrailer {
+    pub entries: u64,
+    /// XXH3-64 of every byte before the trailer.
+    pub checksum: u64,
+}
+
+impl JournalTrailer {
+    pub fn encode(self) -> Vec<u8> {
+        let Self { entries, checksum } = self;
+        seal::write(Kind::JournalTrailer, &v1::JournalTrailer { entries, checksum })
+    }
+
+    pub fn decode(sealed: &[u8]) -> Result<Self, CodecError> {
+        let v1::JournalTrailer { entries, checksum } = seal::read(Kind::JournalTrailer, sealed)?;
+        Ok(Self { entries, checksum })
+    }
+}
+
+/// Encodes the entries of one journal, in order.
+#[derive(Debug, Default)]
+pub struct EntryEncoder {
+    symbols: Symbols,
+}
+
+impl EntryEncoder {
+    pub fn encode(&mut self, entry: &Entry) -> Vec<u8> {
+        let seen = self.symbols.counts();
+        let entry = entry_to_v1(&mut self.symbols, entry);
+        let new = new_symbols(&self.symbols, seen);
+        let symbols = new.iter().map(|(kind, name)| (*kind, &**name)).collect();
+        seal::write(Kind::JournalEntry, &v1::JournalEntry { symbols, entry })
+    }
+}
+
+/// Decodes the entries of one journal; they must be given in order, from the first.
+#[derive(Debug, Default)]
+pub struct EntryDecoder {
+    symbols: Symbols,
+}
+
+impl EntryDecoder {
+    pub fn decode(&mut self, sealed: &[u8]) -> Result<Entry, CodecError> {
+        let stored: v1::JournalEntry<'_> = seal::read(Kind::JournalEntry, sealed)?;
+        take_symbols(&mut self.symbols, Kind::JournalEntry, &stored.symbols)?;
+        entry_from_v1(&self.symbols, stored.entry)
+    }
+}
+
+fn entry_to_v1<'a>(symbols: &mut Symbols, entry: &'a Entry) -> v1::Entry<'a> {
+    match entry {
+        Entry::Person(change) => v1::Entry::Person {
+            action: action_to_v1(change.action),
+            user: change.user.map(|UserNo(number)| number),
+            id: change.id.as_u128().to_le_bytes(),
+            before: change.before.as_ref().map(|person| person_to_v1(symbols, person)),
+            after: change.after.as_ref().map(|person| person_to_v1(symbols, person)),
+        },
+        Entry::Record(note) => v1::Entry::Record(note_to_v1(note)),
+        Entry::Group(group) => v1::Entry::Group { key: group.key.as_str(), name: &group.name },
+    }
+}
+
+fn entry_from_v1(symbols: &Symbols, entry: v1::Entry<'_>) -> Result<Entry, CodecError> {
+    Ok(match entry {
+        v1::Entry::Person { action, user, id, before, after } => Entry::Person(Box::new(PersonChange {
+            action: action_from_v1(&action),
+            user: user.map(UserNo),
+            id: UserId::from_u128(u128::from_le_bytes(id)),
+            before: before.map(|person| person_from_v1(symbols, &person)).transpose()?,
+            after: after.map(|person| person_from_v1(symbols, &person)).transpose()?,
+        })),
+        v1::Entry::Record(note) => Entry::Record(note_from_v1(&note)),
+        v1::Entry::Group { key, name } => {
+            Entry::Group(GroupName { key: GroupKey::from_stored(key.into()), name: name.into() })
+        }
+    })
+}
+
+fn action_to_v1(action: Action) -> v1::Action {
+    match action {
+        Action::Create => v1::Action::Create,
+        Action::Update => v1::Action::Update,
+        Action::Remove => v1::Action::Remove,
+        Action::Delete => v1::Action::Delete,
+        Action::Touch => v1::Action::Touch,
+    }
+}
+
+fn action_from_v1(action: &v1::Action) -> Action {
+    match action {
+        v1::Action::Create => Action::Create,
+        v1::Action::Update => Action::Update,
+        v1::Action::Remove => Action::Remove,
+        v1::Action::Delete => Action::Delete,
+        v1::Action::Touch => Action::Touch,
+    }
+}

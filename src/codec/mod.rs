@@ -1,0 +1,29 @@
+//! The model as bytes and back: what the store, the journal and the spool keep. bincode lives only here.
+//!
+//! Every value is sealed with its kind, a schema version and a checksum; opening checks all three and that
+//! every byte was consumed. bincode cannot add fields, so each version is a set of frozen structs (`v1`);
+//! a change of format adds a version and a migration, and the fixture tests keep the old one readable.
+//!
+//! Invariant: pure. No I/O.
+
+mod block;
+mod convert;
+mod entry;
+mod history;
+mod item;
+mod person;
+mod seal;
+mod symbols;
+#[cfg(test)]
+mod tests;
+mod v1;
+
+pub use block::{Block, decode_person, encode_person};
+pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer};
+pub use history::{
+    Meta, StoredToken, decode_event, decode_feed_state, decode_group, decode_meta, decode_run, decode_token,
+    encode_event, encode_feed_state, encode_group, encode_meta, encode_run, encode_token,
+};
+pub use item::{Item, ItemDecoder, ItemEncoder, SpooledRecord};
+pub use seal::{CodecError, Kind, open, seal};
+pub use symbols::{SymbolKind, Symbols};

@@ -1,0 +1,161 @@
+//! The envelope of every stored value: kind, schema version, checksum, payload.
+//!
+//! Layout: `kind: u8`, `version: u8`, `xxh3_64(kind, version, payload): u64` little-endian, payload.
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::{BorrowDecode, Encode};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::limits::STORED_VALUE_BYTES_MAX;
+
+const HEADER_BYTES: usize = 10;
+
+/// What a sealed value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Meta = 1,
+    Block = 2,
+    Symbol = 3,
+    Run = 4,
+    Feed = 5,
+    Event = 6,
+    Group = 7,
+    Token = 8,
+    JournalHeader = 9,
+    JournalEntry = 10,
+    JournalTrailer = 11,
+    SpoolItem = 12,
+}
+
+impl Kind {
+    /// The newest schema version this build writes and reads.
+    const fn version(self) -> u8 {
+        1
+    }
+}
+
+/// Why stored bytes are not what they should be. Never holds a stored value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("a {0:?} value is cut short")]
+    Short(Kind),
+    #[error("a {expected:?} value was expected, found kind {found}")]
+    WrongKind { expected: Kind, found: u8 },
+    #[error(
+        "a {kind:?} value has schema version {found}, this build knows up to {known}: it was written by a newer rollcall"
+    )]
+    Newer { kind: Kind, found: u8, known: u8 },
+    #[error("a {0:?} value does not match its checksum: the bytes on disk were damaged")]
+    Checksum(Kind),
+    #[error("a {kind:?} value does not decode: {what}")]
+    Malformed { kind: Kind, what: String },
+    #[error("a {kind:?} value refers to symbol {number}, which is not stored")]
+    UnknownSymbol { kind: Kind, number: u32 },
+}
+
+impl CodecError {
+    pub(super) fn malformed(kind: Kind, what: impl ToString) -> Self {
+        Self::Malformed { kind, what: what.to_string() }
+    }
+}
+
+type Bincode = Configuration<LittleEndian, Varint, Limit<STORED_VALUE_BYTES_MAX>>;
+
+const fn bincode_config() -> Bincode {
+    bincode::config::standard().with_limit::<STORED_VALUE_BYTES_MAX>()
+}
+
+fn checksum(kind: u8, version: u8, payload: &[u8]) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&[kind, version]);
+    hash.update(payload);
+    hash.digest()
+}
+
+/// Wraps a payload.
+pub fn seal(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(HEADER_BYTES + payload.len());
+    sealed.extend_from_slice(&[kind as u8, kind.version()]);
+    sealed.extend_from_slice(&checksum(kind as u8, kind.version(), payload).to_le_bytes());
+    sealed.extend_from_slice(payload);
+    sealed
+}
+
+/// Unwraps a payload after checking kind, version and checksum.
+pub fn open(kind: Kind, sealed: &[u8]) -> Result<&[u8], CodecError> {
+    let (header, payload) = sealed.split_at_checked(HEADER_BYTES).ok_or(CodecError::Short(kind))?;
+    let (found, version) = (header[0], header[1]);
+    if found != kind as u8 {
+        return Err(CodecError::WrongKind { expected: kind, found });
+    }
+    // The checksum covers the version byte, so a damaged one is not taken for a newer store.
+    if header[2..] != checksum(found, version, payload).to_le_bytes() {
+        return Err(CodecError::Checksum(kind));
+    }
+    if version > kind.version() {
+        return Err(CodecError::Newer { kind, found: version, known: kind.version() });
+    }
+    Ok(payload)
+}
+
+/// Encodes and seals.
+pub(super) fn write<T: Encode>(kind: Kind, value: &T) -> Vec<u8> {
+    seal(kind, &payload(value))
+}
+
+/// Encodes without sealing.
+pub(super) fn payload<T: Encode>(value: &T) -> Vec<u8> {
+    // The frozen structs hold nothing that bincode cannot encode, and a Vec takes any size.
+    bincode::encode_to_vec(value, bincode_config()).expect("frozen structs always encode")
+}
+
+/// Opens and decodes, consuming every byte.
+pub(super) fn read<'a, T: BorrowDecode<'a, ()>>(kind: Kind, sealed: &'a [u8]) -> Result<T, CodecError> {
+    read_payload(kind, open(kind, sealed)?)
+}
+
+/// Decodes a payload, consuming every byte.
+pub(super) fn read_payload<'a, T: BorrowDecode<'a, ()>>(kind: Kind, payload: &'a [u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::borrow_decode_from_slice(payload, bincode_config())
+        .map_err(|error| CodecError::malformed(kind, error))?;
+    if used == payload.len() {
+        Ok(value)
+    } else {
+        Err(CodecError::malformed(kind, format!("{} bytes left over", payload.len() - used)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_what_it_sealed_and_nothing_else() {
+        let sealed = seal(Kind::Run, b"payload");
+        assert_eq!(open(Kind::Run, &sealed), Ok(&b"payload"[..]));
+        assert_eq!(open(Kind::Feed, &sealed), Err(CodecError::WrongKind { expected: Kind::Feed, found: 4 }));
+        assert_eq!(open(Kind::Run, &sealed[..9]), Err(CodecError::Short(Kind::Run)));
+        for bit in 0..sealed.len() * 8 {
+            let mut damaged = sealed.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(Kind::Run, &damaged).is_err(), "bit {bit} flipped unnoticed");
+        }
+    }
+
+    #[test]
+    fn refuses_a_newer_version_by_name() {
+        let mut newer = seal(Kind::Run, b"x");
+        newer[1] = 2;
+        let sum = checksum(newer[0], 2, b"x");
+        newer[2..10].copy_from_slice(&sum.to_le_bytes());
+        assert_eq!(open(Kind::Run, &newer), Err(CodecError::Newer { kind: Kind::Run, found: 2, known: 1 }));
+    }
+
+    #[test]
+    fn every_byte_must_be_consumed() {
+        let mut bytes = payload(&7u32);
+        bytes.push(0);
+        assert!(matches!(read_payload::<u32>(Kind::Run, &bytes), Err(CodecError::Malformed { .. })));
+    }
+}
