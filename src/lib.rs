@@ -9,3 +9,4 @@ pub mod decode;
 pub mod limits;
 pub mod mapping;
 pub mod model;
+pub mod plan;

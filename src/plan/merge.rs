@@ -1,0 +1,54 @@
+//! One record into one registration.
+
+use super::person::Arriving;
+use crate::model::{Email, EventField, FeedId, Field, RecordState, Registration, RegistrationState, Value};
+
+/// The registration after a record, given what it was before.
+///
+/// A blank keeps the value that was there; a field the source no longer maps is dropped. A partial record (a
+/// cancellation whose profile was blanked) changes the state and keeps everything else.
+pub fn merge(
+    feed: &FeedId,
+    before: Option<&Registration>,
+    arriving: &Arriving,
+    email: &Email,
+    mapped_fields: &[Field],
+    mapped_event_fields: &[EventField],
+) -> Registration {
+    let record = &arriving.record;
+    let partial = !record.is_whole();
+    let (old_fields, old_event_fields, old_groups) = match before {
+        Some(old) => (&old.fields[..], &old.event_fields[..], &old.groups[..]),
+        None => Default::default(),
+    };
+    let kept = |field: &Field| partial || mapped_fields.contains(field);
+    let kept_event = |field: &EventField| partial || mapped_event_fields.contains(field);
+    Registration {
+        feed: feed.clone(),
+        external_id: record.external_id.clone(),
+        email: email.clone(),
+        state: match record.state {
+            RecordState::Attending => RegistrationState::Attending,
+            RecordState::NotAttending => RegistrationState::NotAttending,
+            // A deletion never becomes a registration; were it asked to, cancelled is the nearest.
+            RecordState::Cancelled | RecordState::Deleted => RegistrationState::Cancelled,
+        },
+        absent_since: None,
+        // The record's own, even if it has none: this is what it is weighed by against its duplicates.
+        updated_at: record.updated_at,
+        raw: arriving.raw,
+        mapped: arriving.mapped,
+        fields: overlay(old_fields, &record.fields, kept),
+        event_fields: overlay(old_event_fields, &record.event_fields, kept_event),
+        groups: if partial { old_groups.to_vec() } else { record.groups.iter().map(|g| g.key.clone()).collect() },
+    }
+}
+
+/// The new values, and of the old ones those that are kept and have no new value; ascending.
+fn overlay<F: Clone + Ord>(old: &[(F, Value)], new: &[(F, Value)], kept: impl Fn(&F) -> bool) -> Vec<(F, Value)> {
+    let mut values = new.to_vec();
+    let missing = |field: &F| !new.iter().any(|(other, _)| other == field);
+    values.extend(old.iter().filter(|(field, _)| kept(field) && missing(field)).cloned());
+    values.sort_by(|(a, _), (b, _)| a.cmp(b));
+    values
+}

@@ -1,0 +1,24 @@
+//! The plan: state, records and policy become one change per person.
+//!
+//! Everything here is decided from its arguments alone, so that a dry run and the sync that follows agree, the
+//! order of pages and records cannot matter, and planning again after a commit gives nothing.
+//!
+//! Invariant: pure. No clock (`now` is given), no I/O.
+
+mod attendance;
+mod detail;
+mod duplicates;
+mod erase;
+mod merge;
+mod moves;
+mod person;
+mod profile;
+mod rank;
+mod route;
+
+pub use detail::{Detail, details};
+pub use duplicates::Version;
+pub use moves::{Arrival, Mover, Verdict, resolve};
+pub use person::{Arriving, Inputs, Policy, plan_person};
+pub use rank::Rank;
+pub use route::{Candidate, Facts, Known, Role, Route, Target, Task, losers, route};

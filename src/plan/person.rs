@@ -1,0 +1,141 @@
+//! The change of one person.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::profile::{self, Stamp, ordered};
+use super::rank::Rank;
+use super::{attendance, erase, merge};
+use crate::model::{
+    Action, Digest, Email, EventField, ExternalId, FeedId, Field, MappedRecord, Person, PersonChange, Registration,
+    RunId, UserId, UserNo,
+};
+
+/// What a run decides by.
+pub struct Policy<'a> {
+    pub feed: &'a FeedId,
+    pub run: RunId,
+    pub now: Timestamp,
+    /// The number of this complete read of the feed; `None` when the read was not complete.
+    pub complete_read: Option<u32>,
+    /// A deletion always takes the whole user, not only the flagged registrations.
+    pub delete_user: bool,
+    /// The fields that the feed's source maps.
+    pub mapped_fields: &'a [Field],
+    pub mapped_event_fields: &'a [EventField],
+    pub rank: &'a dyn Fn(&FeedId) -> Rank,
+}
+
+/// A record that makes or changes a registration of the person.
+#[derive(Debug, Clone)]
+pub struct Arriving {
+    pub record: MappedRecord,
+    pub raw: Digest,
+    pub mapped: Digest,
+    /// The registration it was, where that was another person's.
+    pub moved: Option<Registration>,
+}
+
+/// All that concerns one person in a run.
+pub struct Inputs<'a> {
+    /// `None` for a new user.
+    pub user: Option<UserNo>,
+    pub before: Option<&'a Person>,
+    pub id: UserId,
+    /// The email after the run; its key is the user's.
+    pub email: &'a Email,
+    /// At most one for each external id.
+    pub arriving: &'a [Arriving],
+    /// Registrations of this feed that move to somebody else.
+    pub leaving: &'a [ExternalId],
+    /// Registrations of this feed that a complete read did not find.
+    pub absent: &'a [ExternalId],
+    /// External ids under the delete flag: in every event of this feed's source.
+    pub deleted: &'a [ExternalId],
+}
+
+/// What the run does to one person; `None` when nothing changes, not even bookkeeping.
+pub fn plan_person(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Option<PersonChange> {
+    let registrations = registrations(inputs, policy);
+    let bereft = registrations.is_empty() || policy.delete_user;
+    if !inputs.deleted.is_empty() && bereft {
+        let delete =
+            PersonChange { action: Action::Delete, user: inputs.user, id: inputs.id, before: None, after: None };
+        return inputs.before.map(|_| delete);
+    }
+    let after = assemble(inputs, policy, registrations)?;
+    let action = action(inputs.before, &after, policy)?;
+    Some(PersonChange { action, user: inputs.user, id: inputs.id, before: inputs.before.cloned(), after: Some(after) })
+}
+
+/// The person's registrations after the run, ascending. There may be very many under one email, so none is looked
+/// for in a row.
+fn registrations(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Vec<Registration> {
+    let key = |r: &Registration| (r.feed.clone(), r.external_id.clone());
+    let here = |external_id: &ExternalId| (policy.feed.clone(), external_id.clone());
+    let known = inputs.before.map(|person| person.registrations.clone()).unwrap_or_default();
+    let mut registrations: BTreeMap<_, _> = known.into_iter().map(|r| (key(&r), r)).collect();
+    let deleted: HashSet<&ExternalId> = inputs.deleted.iter().collect();
+    registrations.retain(|(feed, id), _| feed.source != policy.feed.source || !deleted.contains(id));
+    for external_id in inputs.leaving {
+        registrations.remove(&here(external_id));
+    }
+    for arriving in inputs.arriving {
+        let key = here(&arriving.record.external_id);
+        let old = registrations.remove(&key).or_else(|| arriving.moved.clone());
+        let email = arriving.record.email.as_ref().filter(|email| email.key() == inputs.email.key());
+        let email = email.or(old.as_ref().map(|old| &old.email)).unwrap_or(inputs.email);
+        let (fields, event_fields) = (policy.mapped_fields, policy.mapped_event_fields);
+        registrations.insert(key, merge::merge(policy.feed, old.as_ref(), arriving, email, fields, event_fields));
+    }
+    if let Some(read) = policy.complete_read {
+        for external_id in inputs.absent {
+            if let Some(missed) = registrations.get_mut(&here(external_id)) {
+                missed.absent_since.get_or_insert(read);
+            }
+        }
+    }
+    registrations.into_values().collect()
+}
+
+/// The person that the registrations make.
+fn assemble(inputs: &Inputs<'_>, policy: &Policy<'_>, registrations: Vec<Registration>) -> Option<Person> {
+    let stamp = Stamp { run: policy.run, at: policy.now };
+    let before = inputs.before;
+    let ordered = ordered(&registrations, policy.rank);
+    let known_email = before.map(|person| (&person.email, person.email_owner.as_ref()));
+    let (email, email_owner) = profile::email(&inputs.email.key(), known_email, &ordered, stamp)?;
+    let erased = |r: &&Registration| r.feed.source == policy.feed.source && inputs.deleted.contains(&r.external_id);
+    let erased: Vec<&Registration> = before.iter().flat_map(|person| &person.registrations).filter(erased).collect();
+    let known_profile = before.map(|person| erase::profile(person, &erased)).unwrap_or_default();
+    let profile = profile::profile(&known_profile, &ordered, stamp);
+    let known_attendances = before.map(|person| erase::attendances(person, &erased)).unwrap_or_default();
+    let attendances = attendance::attendances(&known_attendances, &ordered, policy.now);
+    let created_at = before.map_or(policy.now, |person| person.created_at);
+    Some(Person { id: inputs.id, email, email_owner, profile, registrations, attendances, created_at })
+}
+
+fn action(before: Option<&Person>, after: &Person, policy: &Policy<'_>) -> Option<Action> {
+    let Some(before) = before else { return Some(Action::Create) };
+    let event = &policy.feed.event;
+    match (before.attends(event), after.attends(event)) {
+        (false, true) => Some(Action::Create),
+        (true, false) => Some(Action::Remove),
+        _ if before == after => None,
+        _ if visible(before) == visible(after) => Some(Action::Touch),
+        _ => Some(Action::Update),
+    }
+}
+
+/// The person without bookkeeping: digests, absence, the source's own timestamps.
+fn visible(person: &Person) -> Person {
+    let mut person = person.clone();
+    for registration in &mut person.registrations {
+        registration.absent_since = None;
+        registration.updated_at = None;
+        registration.raw = Digest(0);
+        registration.mapped = Digest(0);
+    }
+    person
+}
