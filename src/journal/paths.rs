@@ -1,0 +1,15 @@
+//! Where a run's files lie.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::RunId;
+
+/// Where a run's journal lies in the runs' folder.
+pub fn journal_path(folder: &Path, run: RunId) -> PathBuf {
+    folder.join(format!("{run}.journal"))
+}
+
+/// Where a run's spool lies while it is read and planned.
+pub fn spool_path(folder: &Path, run: RunId) -> PathBuf {
+    folder.join(format!("{run}.spool"))
+}

@@ -1,0 +1,103 @@
+//! The spool: the mapped records of a run that differ from the last time, and notes on those that cannot be
+//! used. Written while the source is read, then read back by person; gone when the journal is complete.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::BufWriter;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::JournalError;
+use super::frames::write_frame;
+use crate::codec::{Item, ItemDecoder, ItemEncoder, SpooledRecord};
+use crate::model::RecordNote;
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Where an item lies in its spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    offset: u64,
+    bytes: u32,
+}
+
+/// A spool being written. The file is removed when the writer, or the reader made of it, is dropped.
+pub struct SpoolWriter {
+    file: BufWriter<File>,
+    encoder: ItemEncoder,
+    offset: u64,
+    removal: Removal,
+}
+
+/// The same spool being read.
+pub struct SpoolReader {
+    file: File,
+    decoder: ItemDecoder,
+    frame: Vec<u8>,
+    removal: Removal,
+}
+
+struct Removal(PathBuf);
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        // A spool that stays behind is overwritten or swept at the next start.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl SpoolWriter {
+    pub fn create(path: &Path) -> Result<Self, JournalError> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path);
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file.map_err(JournalError::io("create", path))?);
+        Ok(Self { file, encoder: ItemEncoder::default(), offset: 0, removal: Removal(path.to_owned()) })
+    }
+
+    pub fn write(&mut self, item: &Item) -> Result<Place, JournalError> {
+        let frame = self.encoder.encode(item);
+        let bytes = write_frame(&mut self.file, &frame).map_err(JournalError::io("write", &self.removal.0))?;
+        // A frame was just checked to fit.
+        let place = Place { offset: self.offset + 4, bytes: u32::try_from(bytes - 4).unwrap_or(u32::MAX) };
+        self.offset += bytes;
+        Ok(place)
+    }
+
+    pub fn into_reader(self) -> Result<SpoolReader, JournalError> {
+        let Self { file, encoder, removal, .. } = self;
+        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error);
+        let file = file.map_err(JournalError::io("write", &removal.0))?;
+        Ok(SpoolReader { file, decoder: encoder.into_decoder(), frame: Vec::new(), removal })
+    }
+}
+
+impl SpoolReader {
+    /// Reads the record at a place.
+    pub fn record(&mut self, place: Place) -> Result<SpooledRecord, JournalError> {
+        match self.read(place)? {
+            Item::Record(record) => Ok(record),
+            Item::Note(_) => Err(self.broken("a note stands where a record was written")),
+        }
+    }
+
+    /// Reads the note at a place.
+    pub fn note(&mut self, place: Place) -> Result<RecordNote, JournalError> {
+        match self.read(place)? {
+            Item::Note(note) => Ok(note),
+            Item::Record(_) => Err(self.broken("a record stands where a note was written")),
+        }
+    }
+
+    fn broken(&self, what: &'static str) -> JournalError {
+        JournalError::Broken { path: self.removal.0.clone(), what }
+    }
+
+    fn read(&mut self, place: Place) -> Result<Item, JournalError> {
+        self.frame.resize(place.bytes as usize, 0);
+        self.file.read_exact_at(&mut self.frame, place.offset).map_err(JournalError::io("read", &self.removal.0))?;
+        self.decoder.decode(&self.frame).map_err(|source| JournalError::Codec {
+            path: self.removal.0.clone(),
+            frame: place.offset,
+            source,
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! The indexes in memory: everything that finds people without reading blocks. Derived from the blocks alone;
+//! keys are hashes under a secret seed, so no second copy of personal data is held.
+
+use std::collections::HashMap;
+
+use roaring::RoaringBitmap;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+
+use super::registrations::{Registrations, Row};
+use super::table::Table;
+use crate::codec::{SymbolKind, Symbols};
+use crate::model::{
+    CommunityKey, Digest, EmailKey, EventName, ExternalId, FeedId, GroupKey, Person, Registration, SourceName, UserId,
+    UserNo,
+};
+
+/// What a lookup by registration finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegistrationHit {
+    /// The registration's number, kept as long as it stays its user's.
+    pub number: u32,
+    pub user: UserNo,
+    pub raw: Digest,
+    pub mapped: Digest,
+    /// The last complete read did not find it.
+    pub absent: bool,
+}
+
+pub struct Index {
+    seed: u64,
+    /// By user number; 0 for a number without a user.
+    email: Vec<u128>,
+    id: Vec<u128>,
+    by_email: Table,
+    by_id: Table,
+    users: RoaringBitmap,
+    registrations: Registrations,
+    /// Every feed that has a registration.
+    feed_numbers: HashMap<FeedId, u32>,
+    /// Users by event symbol: those who attend, and those whose attendance ended.
+    active: HashMap<u32, RoaringBitmap>,
+    inactive: HashMap<u32, RoaringBitmap>,
+    /// Users by group symbol.
+    groups: HashMap<u32, RoaringBitmap>,
+}
+
+impl Index {
+    pub fn new(key: &CommunityKey) -> Self {
+        Self {
+            seed: Digest::seed(&[b"index", key.bytes()]),
+            email: Vec::new(),
+            id: Vec::new(),
+            by_email: Table::default(),
+            by_id: Table::default(),
+            users: RoaringBitmap::new(),
+            registrations: Registrations::default(),
+            feed_numbers: HashMap::new(),
+            active: HashMap::new(),
+            inactive: HashMap::new(),
+            groups: HashMap::new(),
+        }
+    }
+
+    /// The keyed hash by which the index knows an email key.
+    pub fn email_hash(&self, email: &EmailKey) -> u128 {
+        keyed(self.seed, email.as_str().as_bytes())
+    }
+
+    /// The keyed hash by which the index knows a registration.
+    pub fn registration_hash(&self, feed: &FeedId, external_id: &ExternalId) -> u128 {
+        keyed(self.feed_seed(feed), external_id.as_str().as_bytes())
+    }
+
+    fn feed_seed(&self, feed: &FeedId) -> u64 {
+        // Names are at most 64 bytes and hold no NUL.
+        let mut joined = [0; 129];
+        let (event, source) = (feed.event.as_str().as_bytes(), feed.source.as_str().as_bytes());
+        joined[..event.len()].copy_from_slice(event);
+        joined[event.len() + 1..event.len() + 1 + source.len()].copy_from_slice(source);
+        xxh3_64_with_seed(&joined[..event.len() + 1 + source.len()], self.seed)
+    }
+
+    fn feed_number(&self, feed: &FeedId) -> Option<u32> {
+        self.feed_numbers.get(feed).copied()
+    }
+
+    pub fn user_by_email_hash(&self, hash: u128) -> Option<UserNo> {
+        self.by_email.find(&self.email, hash).map(UserNo)
+    }
+
+    /// The hash of a user's email key.
+    pub fn email_hash_of(&self, UserNo(user): UserNo) -> Option<u128> {
+        self.email.get(user as usize).copied().filter(|hash| *hash != 0)
+    }
+
+    pub fn user_by_id(&self, id: UserId) -> Option<UserNo> {
+        self.by_id.find(&self.id, id.as_u128()).map(UserNo)
+    }
+
+    pub fn registration(&self, hash: u128) -> Option<RegistrationHit> {
+        self.registrations.find(hash).map(hit)
+    }
+
+    /// The registration whose record had exactly these bytes. The digest's seed names the feed.
+    pub fn registration_by_raw(&self, raw: Digest) -> Option<RegistrationHit> {
+        self.registrations.find_raw(raw).map(hit)
+    }
+
+    /// The user of a registration's number.
+    pub fn registration_user(&self, number: u32) -> UserNo {
+        UserNo(self.registrations.user(number))
+    }
+
+    /// Every registration of one source with this external id, in whatever event.
+    pub fn registrations_of_source(&self, source: &SourceName, external_id: &ExternalId) -> Vec<RegistrationHit> {
+        let feeds = self.feed_numbers.keys().filter(|feed| feed.source == *source);
+        feeds.filter_map(|feed| self.registration(self.registration_hash(feed, external_id))).collect()
+    }
+
+    /// Registrations of a feed that its last complete read found, by number.
+    pub fn present(&self, feed: &FeedId) -> RoaringBitmap {
+        self.feed_number(feed).map(|feed| self.registrations.present(feed)).unwrap_or_default()
+    }
+
+    pub fn registration_count(&self, feed: &FeedId) -> u64 {
+        self.feed_number(feed).map_or(0, |feed| self.registrations.count(feed))
+    }
+
+    pub fn has_registrations(&self, event: &EventName) -> bool {
+        let mut feeds = self.feed_numbers.iter().filter(|(feed, _)| feed.event == *event);
+        feeds.any(|(_, number)| self.registrations.count(*number) > 0)
+    }
+
+    pub const fn users(&self) -> &RoaringBitmap {
+        &self.users
+    }
+
+    /// Users with a place in the event: attending (`active`) or no longer.
+    pub fn attendees(&self, symbols: &Symbols, event: &EventName, active: bool) -> Option<&RoaringBitmap> {
+        let event = symbols.number(SymbolKind::Event, event.as_str())?;
+        if active { self.active.get(&event) } else { self.inactive.get(&event) }
+    }
+
+    pub fn members(&self, symbols: &Symbols, group: &GroupKey) -> Option<&RoaringBitmap> {
+        self.groups.get(&symbols.number(SymbolKind::Group, group.as_str())?)
+    }
+
+    /// Takes up the change of one person. The names that `after` uses must be interned.
+    pub fn apply(&mut self, symbols: &Symbols, user: UserNo, before: Option<&Person>, after: Option<&Person>) {
+        let UserNo(number) = user;
+        if let Some(person) = before {
+            self.mark(symbols, number, person, false);
+            for gone in person.registrations.iter().filter(|r| !after.is_some_and(|after| holds(after, r))) {
+                self.registrations.remove(self.registration_hash(&gone.feed, &gone.external_id), number);
+            }
+        }
+        if let Some(person) = after {
+            self.mark(symbols, number, person, true);
+            for registration in &person.registrations {
+                self.put_registration(number, registration);
+            }
+        }
+        self.identify(number, after);
+    }
+
+    /// Enters who a user number is, or that it is nobody.
+    fn identify(&mut self, user: u32, person: Option<&Person>) {
+        let at = user as usize;
+        if self.email.len() <= at {
+            self.email.resize(at + 1, 0);
+            self.id.resize(at + 1, 0);
+        }
+        let email = person.map_or(0, |person| self.email_hash(&person.email.key()));
+        let id = person.map_or(0, |person| person.id.as_u128());
+        if (self.email[at], self.id[at]) == (email, id) {
+            return;
+        }
+        if self.users.remove(user) {
+            self.by_email.remove(&self.email, user);
+            self.by_id.remove(&self.id, user);
+        }
+        (self.email[at], self.id[at]) = (email, id);
+        if person.is_some() {
+            self.by_email.insert(&self.email, user);
+            self.by_id.insert(&self.id, user);
+            self.users.insert(user);
+        }
+    }
+
+    fn put_registration(&mut self, user: u32, registration: &Registration) {
+        let next = u32::try_from(self.feed_numbers.len()).unwrap_or(u32::MAX);
+        let feed = match self.feed_numbers.get(&registration.feed) {
+            Some(feed) => *feed,
+            None => *self.feed_numbers.entry(registration.feed.clone()).or_insert(next),
+        };
+        self.registrations.put(Row {
+            key: self.registration_hash(&registration.feed, &registration.external_id),
+            user,
+            raw: registration.raw,
+            mapped: registration.mapped,
+            feed,
+            absent: registration.absent_since.is_some(),
+        });
+    }
+
+    /// Enters a person into the bitmaps of its events and groups, or takes it out.
+    fn mark(&mut self, symbols: &Symbols, user: u32, person: &Person, present: bool) {
+        let put = |bitmap: &mut RoaringBitmap| if present { bitmap.insert(user) } else { bitmap.remove(user) };
+        for attendance in &person.attendances {
+            let Some(event) = symbols.number(SymbolKind::Event, attendance.event.as_str()) else { continue };
+            let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
+            put(of_event.entry(event).or_default());
+        }
+        for group in person.groups() {
+            let Some(group) = symbols.number(SymbolKind::Group, group.as_str()) else { continue };
+            put(self.groups.entry(group).or_default());
+        }
+    }
+}
+
+/// 0 marks an empty place in a column, so no hash is 0.
+fn keyed(seed: u64, bytes: &[u8]) -> u128 {
+    xxh3_128_with_seed(bytes, seed).max(1)
+}
+
+fn holds(person: &Person, registration: &Registration) -> bool {
+    person.registration(&registration.feed, &registration.external_id).is_some()
+}
+
+fn hit((number, row): (u32, Row)) -> RegistrationHit {
+    RegistrationHit { number, user: UserNo(row.user), raw: row.raw, mapped: row.mapped, absent: row.absent }
+}

@@ -1,0 +1,75 @@
+//! The keys of the one tree: a tag, then numbers big-endian, so that scans come in order.
+
+use crate::codec::SymbolKind;
+use crate::limits::BLOCK_USERS;
+use crate::model::{EventName, FeedId, GroupKey, RunId, UserNo};
+
+pub const META: &[u8] = b"m";
+pub const BLOCKS: &[u8] = b"b";
+pub const SYMBOLS: &[u8] = b"s";
+pub const RUNS: &[u8] = b"r";
+pub const FEEDS: &[u8] = b"f";
+pub const EVENTS: &[u8] = b"e";
+pub const GROUPS: &[u8] = b"g";
+pub const TOKENS: &[u8] = b"t";
+
+/// The block that holds a user.
+pub const fn block_of(UserNo(user): UserNo) -> u32 {
+    user / BLOCK_USERS
+}
+
+/// The user's slot in its block.
+pub const fn slot_of(UserNo(user): UserNo) -> usize {
+    (user % BLOCK_USERS) as usize
+}
+
+fn join(tag: &[u8], rest: &[u8]) -> Vec<u8> {
+    [tag, rest].concat()
+}
+
+pub fn block(number: u32) -> Vec<u8> {
+    join(BLOCKS, &number.to_be_bytes())
+}
+
+/// The number of a block from its key.
+pub fn block_number(key: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(key.strip_prefix(BLOCKS)?.try_into().ok()?))
+}
+
+pub fn symbol(kind: SymbolKind, number: u32) -> Vec<u8> {
+    let [a, b, c, d] = number.to_be_bytes();
+    join(SYMBOLS, &[kind as u8, a, b, c, d])
+}
+
+/// Kind and number of a symbol from its key.
+pub fn symbol_number(key: &[u8]) -> Option<(SymbolKind, u32)> {
+    let (kind, number) = key.strip_prefix(SYMBOLS)?.split_first()?;
+    Some((SymbolKind::from_byte(*kind)?, u32::from_be_bytes(number.try_into().ok()?)))
+}
+
+pub fn run(RunId(id): RunId) -> Vec<u8> {
+    join(RUNS, &id.to_be_bytes())
+}
+
+pub fn event(name: &EventName) -> Vec<u8> {
+    join(EVENTS, name.as_str().as_bytes())
+}
+
+/// Names hold no NUL, so it parts them.
+pub fn feed(feed: &FeedId) -> Vec<u8> {
+    join(FEEDS, format!("{}\0{}", feed.event, feed.source).as_bytes())
+}
+
+pub fn feed_id(key: &[u8]) -> Option<FeedId> {
+    let text = std::str::from_utf8(key.strip_prefix(FEEDS)?).ok()?;
+    let (event, source) = text.split_once('\0')?;
+    Some(FeedId { event: EventName::parse(event).ok()?, source: crate::model::SourceName::parse(source).ok()? })
+}
+
+pub fn group(key: &GroupKey) -> Vec<u8> {
+    join(GROUPS, key.as_str().as_bytes())
+}
+
+pub fn token(sha256: &[u8; 32]) -> Vec<u8> {
+    join(TOKENS, sha256)
+}

@@ -1,0 +1,284 @@
+//! The store as the rest of the program sees it: lookups, lists, history, and a door to the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use roaring::RoaringBitmap;
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::Engine;
+use super::files::Folder;
+use super::index::Index;
+use super::state::State;
+use super::writer::{Ack, ChangeSet, Command, Writer};
+use super::{StoreError, keys};
+use crate::codec::{Block, StoredToken, Symbols, decode_person, decode_run};
+use crate::limits::{BATCH_BYTES_MAX, WRITER_QUEUE};
+use crate::model::{
+    CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey, Person, Run, RunId,
+    UserId, UserNo,
+};
+
+/// An open store. Cloning shares it; the last clone stops the writer.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Arc<RwLock<State>>,
+    engine: Arc<Engine>,
+    key: CommunityKey,
+    folder: Folder,
+    commands: Option<mpsc::Sender<Command>>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+/// A group and how many users it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupCount {
+    pub group: Group,
+    pub members: u64,
+}
+
+/// Which attendees of an event are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AttendeeFilter {
+    /// Attending, or no longer; `None` for both.
+    pub active: Option<bool>,
+    /// Members of this group only.
+    pub group: Option<GroupKey>,
+}
+
+#[derive(Debug)]
+pub enum TokenWrite {
+    Put(StoredToken),
+    Delete(StoredToken),
+}
+
+/// The indexes at one moment. Short-lived: the writer waits for it to publish a batch.
+pub struct View<'a> {
+    state: RwLockReadGuard<'a, State>,
+}
+
+impl View<'_> {
+    pub fn index(&self) -> &Index {
+        &self.state.index
+    }
+
+    pub fn symbols(&self) -> &Symbols {
+        &self.state.symbols
+    }
+
+    pub fn tokens(&self) -> &[StoredToken] {
+        &self.state.tokens
+    }
+
+    pub fn has_group(&self, key: &GroupKey) -> bool {
+        self.state.groups.contains_key(key)
+    }
+}
+
+impl Store {
+    /// Opens or makes the store in a data directory, under its lock.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let folder = Folder::open(path)?;
+        let key = folder.community_key()?;
+        let engine = Arc::new(Engine::open(&folder.engine())?);
+        let state = Arc::new(RwLock::new(State::load(&engine, &key)?));
+        let (commands, queue) = mpsc::channel(WRITER_QUEUE);
+        let writer = Writer::new(Arc::clone(&engine), Arc::clone(&state));
+        let writer = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(queue))
+            .map_err(|source| StoreError::Io { operation: "start the writer for", path: path.to_owned(), source })?;
+        let (commands, writer) = (Some(commands), Some(writer));
+        Ok(Self { shared: Arc::new(Shared { state, engine, key, folder, commands, writer }) })
+    }
+
+    pub fn view(&self) -> View<'_> {
+        // Recursive, so that a caller who holds a view and reads a person cannot wait for itself behind the writer.
+        View { state: self.shared.state.read_recursive() }
+    }
+
+    pub fn community_key(&self) -> &CommunityKey {
+        &self.shared.key
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.shared.folder.path()
+    }
+
+    /// Where spools and journals lie.
+    pub fn runs_folder(&self) -> PathBuf {
+        self.shared.folder.runs()
+    }
+
+    /// Could a batch be written now? Tries it with a file of that size beside the engine's.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        match &self.shared.commands {
+            Some(commands) if !commands.is_closed() => self.shared.folder.check_room(BATCH_BYTES_MAX),
+            _ => Err(StoreError::Stopped),
+        }
+    }
+
+    pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        self.shared.engine.bytes_on_disk()
+    }
+
+    /// Commits from a thread that may block. When this returns, the changes survive a power cut.
+    pub fn commit(&self, set: ChangeSet) -> Result<Ack, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
+        commands.blocking_send(Command { set, reply }).map_err(|_| StoreError::Stopped)?;
+        answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Commits from async code.
+    pub async fn commit_async(&self, set: ChangeSet) -> Result<Ack, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
+        commands.send(Command { set, reply }).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    pub fn person(&self, user: UserNo) -> Result<Option<Person>, StoreError> {
+        let number = keys::block_of(user);
+        let failed = |source| StoreError::Codec { what: format!("block {number}"), source };
+        let Some(sealed) = self.shared.engine.get(&keys::block(number))? else { return Ok(None) };
+        let Some(slot) = Block::slot_of(&sealed, keys::slot_of(user)).map_err(failed)? else { return Ok(None) };
+        decode_person(self.view().symbols(), slot).map(Some).map_err(failed)
+    }
+
+    pub fn user_by_id(&self, id: UserId) -> Option<UserNo> {
+        self.view().index().user_by_id(id)
+    }
+
+    pub fn user_by_email(&self, email: &EmailKey) -> Option<UserNo> {
+        let view = self.view();
+        view.index().user_by_email_hash(view.index().email_hash(email))
+    }
+
+    pub fn user_by_registration(&self, feed: &FeedId, external_id: &ExternalId) -> Option<UserNo> {
+        let view = self.view();
+        view.index().registration(view.index().registration_hash(feed, external_id)).map(|hit| hit.user)
+    }
+
+    pub fn user_count(&self) -> u64 {
+        self.view().index().users().len()
+    }
+
+    /// How many have a place in the event: attending, and no longer.
+    pub fn attendee_counts(&self, event: &EventName) -> (u64, u64) {
+        let view = self.view();
+        let count = |active| view.index().attendees(view.symbols(), event, active).map_or(0, RoaringBitmap::len);
+        (count(true), count(false))
+    }
+
+    /// Does anybody have a registration in the event, of whatever source and state?
+    pub fn has_registrations(&self, event: &EventName) -> bool {
+        self.view().index().has_registrations(event)
+    }
+
+    /// Users after one number, ascending.
+    pub fn users(&self, after: Option<UserNo>, limit: usize) -> Vec<UserNo> {
+        page(Some(self.view().index().users()), after, limit)
+    }
+
+    /// Users with a place in the event, ascending, after one number.
+    pub fn attendees(
+        &self,
+        event: &EventName,
+        filter: &AttendeeFilter,
+        after: Option<UserNo>,
+        limit: usize,
+    ) -> Vec<UserNo> {
+        let view = self.view();
+        let of = |active| view.index().attendees(view.symbols(), event, active).cloned().unwrap_or_default();
+        let mut users = match filter.active {
+            Some(active) => of(active),
+            None => of(true) | of(false),
+        };
+        match filter.group.as_ref().map(|group| view.index().members(view.symbols(), group)) {
+            Some(Some(members)) => users &= members,
+            Some(None) => users.clear(),
+            None => {}
+        }
+        page(Some(&users), after, limit)
+    }
+
+    pub fn members(&self, group: &GroupKey, after: Option<UserNo>, limit: usize) -> Vec<UserNo> {
+        let view = self.view();
+        page(view.index().members(view.symbols(), group), after, limit)
+    }
+
+    /// All groups, ascending by key.
+    pub fn groups(&self) -> Vec<GroupCount> {
+        let view = self.view();
+        let count = |key: &GroupKey| view.index().members(view.symbols(), key).map_or(0, RoaringBitmap::len);
+        let groups = view.state.groups.values();
+        groups.map(|group| GroupCount { members: count(&group.key), group: group.clone() }).collect()
+    }
+
+    pub fn group(&self, key: &GroupKey) -> Option<GroupCount> {
+        let view = self.view();
+        let group = view.state.groups.get(key)?.clone();
+        Some(GroupCount { members: view.index().members(view.symbols(), key).map_or(0, RoaringBitmap::len), group })
+    }
+
+    /// Events made over the API, by name.
+    pub fn events(&self) -> Vec<Event> {
+        self.view().state.events.values().cloned().collect()
+    }
+
+    /// An event made over the API.
+    pub fn event(&self, name: &EventName) -> Option<Event> {
+        self.view().state.events.get(name).cloned()
+    }
+
+    pub fn feed_state(&self, feed: &FeedId) -> FeedState {
+        self.view().state.feeds.get(feed).cloned().unwrap_or_default()
+    }
+
+    pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        let sealed = self.shared.engine.get(&keys::run(id))?;
+        sealed.map(|sealed| decode(id, &sealed)).transpose()
+    }
+
+    /// Runs that `wanted` picks, newest first, from below `before`.
+    pub fn runs(
+        &self,
+        before: Option<RunId>,
+        limit: usize,
+        wanted: impl Fn(&Run) -> bool,
+    ) -> Result<Vec<Run>, StoreError> {
+        let mut runs = Vec::new();
+        let mut id = before.unwrap_or(RunId(self.view().state.meta.next_run)).0;
+        while runs.len() < limit && id > 1 {
+            id -= 1;
+            runs.extend(self.run(RunId(id))?.filter(&wanted));
+        }
+        Ok(runs)
+    }
+}
+
+fn decode(id: RunId, sealed: &[u8]) -> Result<Run, StoreError> {
+    decode_run(sealed).map_err(|source| StoreError::Codec { what: format!("run {id}"), source })
+}
+
+fn page(users: Option<&RoaringBitmap>, after: Option<UserNo>, limit: usize) -> Vec<UserNo> {
+    let Some(from) = after.map_or(Some(0), |UserNo(user)| user.checked_add(1)) else { return Vec::new() };
+    users.map(|users| users.range(from..).take(limit).map(UserNo).collect()).unwrap_or_default()
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Closing the queue ends the writer after what is in it.
+        drop(self.commands.take());
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so already; nothing is left to do about it here.
+            let _ = writer.join();
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The one writer: a thread that applies change sets in order. A set becomes one atomic batch, flushed and
+//! synced before it is acknowledged; the indexes follow the disk, never lead it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::{Batch, Engine};
+use super::state::State;
+use super::{StoreError, keys};
+use crate::codec::{
+    Block, Kind, Meta, StoredToken, Symbols, decode_person, encode_event, encode_feed_state, encode_group, encode_meta,
+    encode_person, encode_run, encode_token, seal,
+};
+use crate::limits::STORED_VALUE_BYTES_MAX;
+use crate::model::{Event, EventName, FeedId, FeedState, Group, GroupName, Person, PersonChange, Run, RunId, UserNo};
+
+/// Changes that happen together or not at all.
+#[derive(Debug, Default)]
+pub struct ChangeSet {
+    /// Applied only if the person still is what the change was planned upon.
+    pub people: Vec<PersonChange>,
+    /// Groups to make where they do not exist.
+    pub groups: Vec<GroupName>,
+    /// A run to enter into history; it gets the next id, whatever it bears.
+    pub new_run: Option<Run>,
+    /// Runs to put as they are.
+    pub runs: Vec<Run>,
+    pub feed: Option<(FeedId, FeedState)>,
+    pub event: Option<EventWrite>,
+    pub token: Option<super::TokenWrite>,
+}
+
+#[derive(Debug)]
+pub enum EventWrite {
+    Put(Event),
+    Delete(EventName),
+}
+
+/// A change set is on disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Ack {
+    /// The id given to `new_run`.
+    pub new_run: Option<RunId>,
+}
+
+pub struct Command {
+    pub set: ChangeSet,
+    pub reply: oneshot::Sender<Result<Ack, StoreError>>,
+}
+
+pub struct Writer {
+    engine: Arc<Engine>,
+    state: Arc<RwLock<State>>,
+    meta: Meta,
+    symbols: Symbols,
+    /// How many symbols of each kind are on disk.
+    stored_symbols: [usize; 4],
+}
+
+/// One person's change, checked and numbered.
+struct Checked {
+    user: UserNo,
+    before: Option<Person>,
+    after: Option<Person>,
+}
+
+/// A person of more bytes is read back before being written.
+const READ_BACK_BYTES: usize = 256 * 1024;
+
+/// What a batch will do to the memory once it is on disk.
+struct Prepared {
+    batch: Batch,
+    meta: Meta,
+    people: Vec<Checked>,
+    groups: Vec<Group>,
+    new_run: Option<RunId>,
+}
+
+impl Writer {
+    pub fn new(engine: Arc<Engine>, state: Arc<RwLock<State>>) -> Self {
+        let (meta, symbols) = {
+            let state = state.read();
+            (state.meta, state.symbols.clone())
+        };
+        let stored_symbols = symbols.counts();
+        Self { engine, state, meta, symbols, stored_symbols }
+    }
+
+    /// Serves until every sender is gone.
+    pub fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(Command { set, reply }) = commands.blocking_recv() {
+            let result = self.commit(set);
+            // A caller that no longer waits does not undo what is on disk.
+            let _ = reply.send(result);
+        }
+    }
+
+    fn commit(&mut self, mut set: ChangeSet) -> Result<Ack, StoreError> {
+        let mut prepared = self.prepare(&mut set)?;
+        self.publish_symbols();
+        self.engine.apply(std::mem::take(&mut prepared.batch))?;
+        self.engine.sync()?;
+        let new_run = prepared.new_run;
+        self.publish(set, prepared);
+        Ok(Ack { new_run })
+    }
+
+    fn prepare(&mut self, set: &mut ChangeSet) -> Result<Prepared, StoreError> {
+        let mut meta = Meta { generation: self.meta.generation + 1, ..self.meta };
+        let mut batch = Batch::default();
+        let people = self.put_people(&mut batch, &mut meta, std::mem::take(&mut set.people))?;
+        let groups = self.put_groups(&mut batch, &set.groups);
+        let new_run = set.new_run.take().map(|mut run| {
+            run.id = RunId(meta.next_run);
+            meta.next_run += 1;
+            batch.put(keys::run(run.id), encode_run(&run));
+            run.id
+        });
+        for run in &set.runs {
+            batch.put(keys::run(run.id), encode_run(run));
+        }
+        if let Some((feed, state)) = &set.feed {
+            batch.put(keys::feed(feed), encode_feed_state(state));
+        }
+        match &set.event {
+            Some(EventWrite::Put(event)) => batch.put(keys::event(&event.name), encode_event(event)),
+            Some(EventWrite::Delete(name)) => batch.remove(keys::event(name)),
+            None => {}
+        }
+        match &set.token {
+            Some(super::TokenWrite::Put(token)) => batch.put(keys::token(&token.sha256), encode_token(token)),
+            Some(super::TokenWrite::Delete(token)) => batch.remove(keys::token(&token.sha256)),
+            None => {}
+        }
+        for (kind, number, name) in self.symbols.since(self.stored_symbols) {
+            batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
+        }
+        batch.put(keys::META.to_vec(), encode_meta(meta));
+        Ok(Prepared { batch, meta, people, groups, new_run })
+    }
+
+    fn put_people(
+        &mut self,
+        batch: &mut Batch,
+        meta: &mut Meta,
+        changes: Vec<PersonChange>,
+    ) -> Result<Vec<Checked>, StoreError> {
+        let mut blocks: BTreeMap<u32, Block> = BTreeMap::new();
+        let mut checked = Vec::with_capacity(changes.len());
+        for change in changes {
+            let user = change.user.unwrap_or_else(|| {
+                meta.next_user += 1;
+                UserNo(meta.next_user - 1)
+            });
+            let number = keys::block_of(user);
+            let block = match blocks.entry(number) {
+                std::collections::btree_map::Entry::Occupied(block) => block.into_mut(),
+                std::collections::btree_map::Entry::Vacant(place) => place.insert(read_block(&self.engine, number)?),
+            };
+            let current = block
+                .person(keys::slot_of(user))
+                .map(|bytes| decode_person(&self.symbols, bytes))
+                .transpose()
+                .map_err(|source| StoreError::Codec { what: format!("block {number}"), source })?;
+            self.check(&change, current.as_ref())?;
+            let encoded = change.after.as_ref().map(|person| encode_checked(&mut self.symbols, person)).transpose()?;
+            block.set(keys::slot_of(user), encoded.unwrap_or_default());
+            // Well below what a reader accepts.
+            if block.bytes() > STORED_VALUE_BYTES_MAX / 2 {
+                return Err(StoreError::TooLarge(change.id));
+            }
+            checked.push(Checked { user, before: current, after: change.after });
+        }
+        for (number, block) in blocks {
+            if block.is_empty() {
+                batch.remove(keys::block(number));
+            } else {
+                batch.put(keys::block(number), block.seal());
+            }
+        }
+        Ok(checked)
+    }
+
+    /// The change must have been planned upon what is there now.
+    fn check(&self, change: &PersonChange, current: Option<&Person>) -> Result<(), StoreError> {
+        let planned_upon = match (change.user, &change.before) {
+            // A new user: the number must be fresh, and the id.
+            (None, _) => current.is_none() && self.state.read().index.user_by_id(change.id).is_none(),
+            // A deletion keeps no before-image; the person must be the one that was meant.
+            (Some(_), None) => current.is_some_and(|person| person.id == change.id),
+            (Some(_), before) => current == before.as_ref(),
+        };
+        if planned_upon { Ok(()) } else { Err(StoreError::Conflict(change.id)) }
+    }
+
+    fn put_groups(&self, batch: &mut Batch, names: &[GroupName]) -> Vec<Group> {
+        let state = self.state.read();
+        let new = names.iter().filter(|name| !state.groups.contains_key(&name.key));
+        let groups: Vec<Group> =
+            new.map(|GroupName { key, name }| Group { key: key.clone(), name: name.clone() }).collect();
+        for group in &groups {
+            batch.put(keys::group(&group.key), encode_group(group));
+        }
+        groups
+    }
+
+    /// Readers read blocks straight from the engine, so they must know the names in a block before it is there.
+    /// Names that stay unused, because the batch failed, harm nobody.
+    fn publish_symbols(&self) {
+        let mut new = self.symbols.since(self.stored_symbols).peekable();
+        if new.peek().is_some() {
+            let mut state = self.state.write();
+            for (kind, _, name) in new {
+                state.symbols.intern(kind, name);
+            }
+        }
+    }
+
+    /// Lets the readers see what is on disk now.
+    fn publish(&mut self, set: ChangeSet, prepared: Prepared) {
+        self.meta = prepared.meta;
+        let mut state = self.state.write();
+        self.stored_symbols = self.symbols.counts();
+        let State { index, symbols, groups, feeds, events, tokens, meta } = &mut *state;
+        *meta = prepared.meta;
+        for Checked { user, before, after } in &prepared.people {
+            index.apply(symbols, *user, before.as_ref(), after.as_ref());
+        }
+        groups.extend(prepared.groups.into_iter().map(|group| (group.key.clone(), group)));
+        feeds.extend(set.feed);
+        match set.event {
+            Some(EventWrite::Put(event)) => drop(events.insert(event.name.clone(), event)),
+            Some(EventWrite::Delete(name)) => drop(events.remove(&name)),
+            None => {}
+        }
+        match set.token {
+            Some(super::TokenWrite::Put(token)) => put_token(tokens, token),
+            Some(super::TokenWrite::Delete(token)) => tokens.retain(|known| known.sha256 != token.sha256),
+            None => {}
+        }
+    }
+}
+
+fn put_token(tokens: &mut Vec<StoredToken>, token: StoredToken) {
+    tokens.retain(|known| known.sha256 != token.sha256);
+    tokens.push(token);
+}
+
+/// Decoding is bounded; what it would refuse must never be written, or the store would not open again. Only what is
+/// large can be refused, so only that is read back.
+fn encode_checked(symbols: &mut Symbols, person: &Person) -> Result<Vec<u8>, StoreError> {
+    let encoded = encode_person(symbols, person);
+    if encoded.len() > READ_BACK_BYTES && decode_person(symbols, &encoded).is_err() {
+        return Err(StoreError::TooLarge(person.id));
+    }
+    Ok(encoded)
+}
+
+fn read_block(engine: &Engine, number: u32) -> Result<Block, StoreError> {
+    let Some(sealed) = engine.get(&keys::block(number))? else { return Ok(Block::default()) };
+    Block::open(&sealed).map_err(|source| StoreError::Codec { what: format!("block {number}"), source })
+}
