@@ -10,5 +10,6 @@ pub mod journal;
 pub mod limits;
 pub mod mapping;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod store;

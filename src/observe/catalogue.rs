@@ -1,0 +1,92 @@
+//! Every metric there is: name, kind, help. Registered at start, so that nothing appears only once it goes wrong.
+
+/// What a metric counts like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// With the upper bounds of its buckets, in seconds.
+    Histogram(&'static [f64]),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub help: &'static str,
+}
+
+const SYNC_BUCKETS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0];
+const REQUEST_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const WAIT_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
+const API_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+pub const BUILD: &str = "rollcall_build_info";
+pub const FEED_LAST_SUCCESS: &str = "rollcall_feed_last_success_timestamp_seconds";
+pub const FEED_LAST_ATTEMPT: &str = "rollcall_feed_last_attempt_timestamp_seconds";
+pub const FEED_FAILURES: &str = "rollcall_feed_consecutive_failures";
+pub const EVENT_ATTENDEES: &str = "rollcall_event_attendees";
+pub const USERS: &str = "rollcall_users";
+pub const GROUPS: &str = "rollcall_groups";
+pub const SYNC_RUNS: &str = "rollcall_sync_runs_total";
+pub const SYNC_ERRORS: &str = "rollcall_sync_errors_total";
+pub const SYNC_DURATION: &str = "rollcall_sync_duration_seconds";
+pub const SYNC_IN_PROGRESS: &str = "rollcall_sync_in_progress";
+pub const SYNC_CHANGES: &str = "rollcall_sync_changes_total";
+pub const SYNC_PAGES: &str = "rollcall_sync_pages_total";
+pub const SYNC_BYTES: &str = "rollcall_sync_bytes_total";
+pub const SOURCE_REQUESTS: &str = "rollcall_source_requests_total";
+pub const SOURCE_REQUEST_DURATION: &str = "rollcall_source_request_duration_seconds";
+pub const SOURCE_BUDGET_WAIT: &str = "rollcall_source_budget_wait_seconds";
+pub const SOURCE_BUDGET_REMAINING: &str = "rollcall_source_budget_remaining";
+pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
+pub const HTTP_REQUEST_DURATION: &str = "rollcall_http_request_duration_seconds";
+pub const HTTP_AUTH_FAILURES: &str = "rollcall_http_auth_failures_total";
+pub const STORE_SIZE: &str = "rollcall_store_size_bytes";
+pub const STORE_ERRORS: &str = "rollcall_store_errors_total";
+
+const fn metric(name: &'static str, kind: Kind, help: &'static str) -> Metric {
+    Metric { name, kind, help }
+}
+
+/// All metrics, in the order of OBSERVABILITY's table.
+pub const CATALOGUE: &[Metric] = &[
+    metric(BUILD, Kind::Gauge, "Always 1; the labels tell the build."),
+    metric(FEED_LAST_SUCCESS, Kind::Gauge, "When the feed was last synced whole; 0 if never."),
+    metric(FEED_LAST_ATTEMPT, Kind::Gauge, "When a sync of the feed last ended, however; 0 if never."),
+    metric(FEED_FAILURES, Kind::Gauge, "Failed syncs of the feed since its last success."),
+    metric(EVENT_ATTENDEES, Kind::Gauge, "People with a place in the event, by state (active, inactive)."),
+    metric(USERS, Kind::Gauge, "Users of the community."),
+    metric(GROUPS, Kind::Gauge, "Groups of the community."),
+    metric(SYNC_RUNS, Kind::Counter, "Runs ended, by trigger and outcome; dry runs are not counted."),
+    metric(SYNC_ERRORS, Kind::Counter, "Failed runs by reason."),
+    metric(SYNC_DURATION, Kind::Histogram(SYNC_BUCKETS), "How long runs take."),
+    metric(SYNC_IN_PROGRESS, Kind::Gauge, "1 while a run of the feed goes on."),
+    metric(SYNC_CHANGES, Kind::Counter, "What runs changed: people, and unchanged, skipped or rejected records."),
+    metric(SYNC_PAGES, Kind::Counter, "Pages read."),
+    metric(SYNC_BYTES, Kind::Counter, "Bytes read, decompressed."),
+    metric(SOURCE_REQUESTS, Kind::Counter, "Requests to the source by answer (2xx, 3xx, 4xx, 429, 5xx, error)."),
+    metric(SOURCE_REQUEST_DURATION, Kind::Histogram(REQUEST_BUCKETS), "How long the source takes to answer."),
+    metric(SOURCE_BUDGET_WAIT, Kind::Histogram(WAIT_BUCKETS), "How long requests wait for the source's budget."),
+    metric(SOURCE_BUDGET_REMAINING, Kind::Gauge, "Requests left in each window of the budget."),
+    metric(HTTP_REQUESTS, Kind::Counter, "Requests to this API by route template, method and status."),
+    metric(HTTP_REQUEST_DURATION, Kind::Histogram(API_BUCKETS), "How long this API takes to answer."),
+    metric(HTTP_AUTH_FAILURES, Kind::Counter, "Refused requests by reason (missing, unknown, scope)."),
+    metric(STORE_SIZE, Kind::Gauge, "Bytes of the store on disk."),
+    metric(STORE_ERRORS, Kind::Counter, "Failures of the store by operation (read, write)."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for Metric { name, kind, help } in CATALOGUE {
+            assert!(name.starts_with("rollcall_"), "{name}");
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}: _total marks counters");
+            assert!(help.ends_with('.'), "{name}");
+            assert_eq!(CATALOGUE.iter().filter(|other| other.name == *name).count(), 1, "{name}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What is told to the log and to Prometheus: one method per fact, which owns both the log line and the metric.
+//! Nobody else names a metric.
+//!
+//! Invariant: no label and no log line holds an id of a person, a URL or a value of a record.
+
+mod catalogue;
+mod log;
+mod observer;
+
+pub use catalogue::{CATALOGUE, Kind, Metric};
+pub use log::{Format, init_log};
+pub use observer::{CommunityFacts, FeedFacts, Observer, ResponseCode};

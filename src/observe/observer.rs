@@ -1,0 +1,352 @@
+//! Where facts are told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+
+use super::catalogue::{self as c, CATALOGUE, Kind};
+use crate::model::{Counts, ErrorReason, EventName, FeedId, FeedState, Run, RunOutcome, SourceName, Trigger};
+
+/// Tells facts to the log and to Prometheus. Cloning shares it. Each has a recorder of its own, none is global.
+#[derive(Clone)]
+pub struct Observer {
+    recorder: Arc<PrometheusRecorder>,
+}
+
+/// How a request to a source ended, as a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseCode {
+    Status(u16),
+    /// No answer: refused, reset, timed out, TLS.
+    Error,
+}
+
+impl ResponseCode {
+    const ALL: [&'static str; 6] = ["2xx", "3xx", "4xx", "429", "5xx", "error"];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Status(429) => "429",
+            Self::Status(200..=299) => "2xx",
+            Self::Status(300..=399) => "3xx",
+            Self::Status(400..=499) => "4xx",
+            Self::Status(500..=599) => "5xx",
+            Self::Status(_) | Self::Error => "error",
+        }
+    }
+}
+
+/// What the store knows of one feed.
+pub struct FeedFacts<'a> {
+    pub feed: &'a FeedId,
+    pub state: &'a FeedState,
+}
+
+/// What the store knows of the community.
+pub struct CommunityFacts<'a> {
+    pub users: u64,
+    pub groups: u64,
+    /// Event, active and inactive attendees.
+    pub events: &'a [(EventName, u64, u64)],
+    pub store_bytes: u64,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        let mut builder = PrometheusBuilder::new();
+        for metric in CATALOGUE {
+            if let Kind::Histogram(buckets) = metric.kind {
+                let matcher = Matcher::Full(metric.name.to_owned());
+                builder =
+                    builder.set_buckets_for_metric(matcher, buckets).expect("the catalogue's buckets are not empty");
+            }
+        }
+        let observer = Self { recorder: Arc::new(builder.build_recorder()) };
+        observer.record(|| {
+            for metric in CATALOGUE {
+                match metric.kind {
+                    Kind::Counter => describe_counter!(metric.name, metric.help),
+                    Kind::Gauge => describe_gauge!(metric.name, metric.help),
+                    Kind::Histogram(_) => describe_histogram!(metric.name, metric.help),
+                }
+            }
+            gauge!(c::BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            for reason in ["missing", "unknown", "scope"] {
+                counter!(c::HTTP_AUTH_FAILURES, "reason" => reason).absolute(0);
+            }
+            for operation in ["read", "write"] {
+                counter!(c::STORE_ERRORS, "op" => operation).absolute(0);
+            }
+        });
+        observer
+    }
+}
+
+fn seconds(at: Option<Timestamp>) -> f64 {
+    at.map_or(0.0, |at| at.as_duration().as_secs_f64())
+}
+
+/// Counters and gauges are floats in Prometheus; 2^53 is far beyond what is counted here.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+const fn float(count: u64) -> f64 {
+    count as f64
+}
+
+impl Observer {
+    fn record(&self, tell: impl FnOnce()) {
+        metrics::with_local_recorder(&*self.recorder, tell);
+    }
+
+    /// The exposition for Prometheus, `text/plain; version=0.0.4`.
+    pub fn render(&self) -> String {
+        self.recorder.handle().render()
+    }
+
+    /// Must be called every few seconds, or histograms keep every sample.
+    pub fn upkeep(&self) {
+        self.recorder.handle().run_upkeep();
+    }
+
+    /// Registers a source's series at zero.
+    pub fn source_known(&self, source: &SourceName) {
+        self.record(|| {
+            for code in ResponseCode::ALL {
+                counter!(c::SOURCE_REQUESTS, "source" => source.to_string(), "code" => code).absolute(0);
+            }
+            for reason in ErrorReason::ALL {
+                counter!(c::SYNC_ERRORS, "source" => source.to_string(), "reason" => reason.as_str()).absolute(0);
+            }
+            counter!(c::SYNC_PAGES, "source" => source.to_string()).absolute(0);
+            counter!(c::SYNC_BYTES, "source" => source.to_string()).absolute(0);
+        });
+    }
+
+    /// Registers a feed's series at zero.
+    pub fn feed_known(&self, feed: &FeedId) {
+        self.record(|| {
+            for trigger in Trigger::ALL {
+                for outcome in RunOutcome::ALL {
+                    runs_total(feed, trigger, outcome).absolute(0);
+                }
+            }
+            for (action, _) in actions(&Counts::default()) {
+                changes_total(feed, action).absolute(0);
+            }
+            in_progress(feed).set(0.0);
+        });
+    }
+
+    /// A feed's state, as the store has it.
+    pub fn feed_state(&self, facts: &FeedFacts<'_>) {
+        let FeedId { event, source } = facts.feed;
+        self.record(|| {
+            let labels = [("event", event.to_string()), ("source", source.to_string())];
+            gauge!(c::FEED_LAST_SUCCESS, &labels).set(seconds(facts.state.last_success));
+            gauge!(c::FEED_LAST_ATTEMPT, &labels).set(seconds(facts.state.last_attempt));
+            gauge!(c::FEED_FAILURES, &labels).set(f64::from(facts.state.consecutive_failures));
+        });
+    }
+
+    /// The community's size, as the store has it.
+    pub fn community(&self, facts: &CommunityFacts<'_>) {
+        self.record(|| {
+            gauge!(c::USERS).set(float(facts.users));
+            gauge!(c::GROUPS).set(float(facts.groups));
+            gauge!(c::STORE_SIZE).set(float(facts.store_bytes));
+            for (event, active, inactive) in facts.events {
+                for (state, count) in [("active", *active), ("inactive", *inactive)] {
+                    gauge!(c::EVENT_ATTENDEES, "event" => event.to_string(), "state" => state).set(float(count));
+                }
+            }
+        });
+    }
+
+    pub fn budget_remaining(&self, source: &SourceName, window: &'static str, requests: u32) {
+        self.record(|| {
+            gauge!(c::SOURCE_BUDGET_REMAINING, "source" => source.to_string(), "window" => window)
+                .set(f64::from(requests));
+        });
+    }
+
+    pub fn run_started(&self, run: &Run) {
+        tracing::info!(run = run.id.0, event = %run.feed.event, source = %run.feed.source,
+            trigger = run.trigger.as_str(), dry_run = run.dry_run, full = run.full, "sync started");
+        self.record(|| in_progress(&run.feed).set(1.0));
+    }
+
+    /// A run has ended, however.
+    pub fn run_ended(&self, run: &Run) {
+        log_end(run);
+        self.record(|| {
+            in_progress(&run.feed).set(0.0);
+            let source = run.feed.source.to_string();
+            counter!(c::SYNC_PAGES, "source" => source.clone()).increment(run.traffic.pages);
+            counter!(c::SYNC_BYTES, "source" => source.clone()).increment(run.traffic.bytes);
+            if run.dry_run {
+                return;
+            }
+            let took = run.ended_at.map(|ended| ended.duration_since(run.started_at).as_secs_f64());
+            histogram!(c::SYNC_DURATION, "source" => source.clone()).record(took.unwrap_or_default().max(0.0));
+            if let Some(error) = &run.error {
+                counter!(c::SYNC_ERRORS, "source" => source, "reason" => error.reason.as_str()).increment(1);
+            }
+            if let Some(outcome) = run.outcome {
+                runs_total(&run.feed, run.trigger, outcome).increment(1);
+                if outcome == RunOutcome::Done {
+                    for (action, count) in actions(&run.counts) {
+                        changes_total(&run.feed, action).increment(count);
+                    }
+                }
+            }
+        });
+    }
+
+    /// A run's thread panicked; the server goes on.
+    pub fn run_panicked(&self, run: &Run, message: &str) {
+        tracing::error!(run = run.id.0, event = %run.feed.event, source = %run.feed.source, message, "a run panicked");
+    }
+
+    /// The store failed outside a run's own error.
+    pub fn store_failed(&self, operation: &'static str, message: &str) {
+        tracing::error!(operation, message, "the store failed");
+        let op = if operation.starts_with("read") { "read" } else { "write" };
+        self.record(|| counter!(c::STORE_ERRORS, "op" => op).increment(1));
+    }
+
+    /// A request to a source was answered or failed; `took` excludes the wait for the budget.
+    pub fn source_request(&self, source: &SourceName, code: ResponseCode, took: Duration) {
+        tracing::debug!(%source, code = code.label(), ms = took.as_millis(), "source request");
+        self.record(|| {
+            counter!(c::SOURCE_REQUESTS, "source" => source.to_string(), "code" => code.label()).increment(1);
+            histogram!(c::SOURCE_REQUEST_DURATION, "source" => source.to_string()).record(took.as_secs_f64());
+        });
+    }
+
+    /// A request waited for the source's budget or its `Retry-After`.
+    pub fn source_budget_wait(&self, source: &SourceName, waited: Duration) {
+        self.record(|| {
+            histogram!(c::SOURCE_BUDGET_WAIT, "source" => source.to_string()).record(waited.as_secs_f64());
+        });
+    }
+
+    /// A request to this API was answered. `route` is the template, never the path.
+    pub fn http_request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
+        tracing::debug!(route, method, status, ms = took.as_millis(), "request");
+        self.record(|| {
+            let labels = [("route", route.to_owned()), ("method", method.to_owned())];
+            histogram!(c::HTTP_REQUEST_DURATION, &labels).record(took.as_secs_f64());
+            let [route, method] = labels;
+            counter!(c::HTTP_REQUESTS, &[route, method, ("code", status.to_string())]).increment(1);
+        });
+    }
+
+    /// A request was refused: its token `missing`, `unknown`, or without the `scope`.
+    pub fn auth_failed(&self, reason: &'static str) {
+        tracing::warn!(reason, "request refused");
+        self.record(|| counter!(c::HTTP_AUTH_FAILURES, "reason" => reason).increment(1));
+    }
+
+    pub fn listening(&self, address: &str) {
+        tracing::info!(address, version = env!("CARGO_PKG_VERSION"), "listening");
+    }
+
+    pub fn stopping(&self, why: &'static str) {
+        tracing::info!(why, "stopping");
+    }
+}
+
+fn runs_total(feed: &FeedId, trigger: Trigger, outcome: RunOutcome) -> metrics::Counter {
+    counter!(c::SYNC_RUNS, "event" => feed.event.to_string(), "source" => feed.source.to_string(),
+        "trigger" => trigger.as_str(), "outcome" => outcome.as_str())
+}
+
+fn changes_total(feed: &FeedId, action: &'static str) -> metrics::Counter {
+    counter!(c::SYNC_CHANGES, "event" => feed.event.to_string(), "source" => feed.source.to_string(), "action" => action)
+}
+
+fn in_progress(feed: &FeedId) -> metrics::Gauge {
+    gauge!(c::SYNC_IN_PROGRESS, "event" => feed.event.to_string(), "source" => feed.source.to_string())
+}
+
+fn actions(counts: &Counts) -> [(&'static str, u64); 7] {
+    [
+        ("create", counts.create),
+        ("update", counts.update),
+        ("unchanged", counts.unchanged),
+        ("remove", counts.remove),
+        ("delete", counts.delete),
+        ("skip", counts.skip),
+        ("reject", counts.reject),
+    ]
+}
+
+/// One line per run with all its counts.
+fn log_end(run: &Run) {
+    let outcome = run.outcome.map_or("unknown", RunOutcome::as_str);
+    let counts = &run.counts;
+    let took_ms = run.ended_at.map_or(0, |ended| ended.duration_since(run.started_at).as_millis());
+    macro_rules! line {
+        ($level:ident, $($more:tt)*) => {
+            tracing::$level!(
+                run = run.id.0, event = %run.feed.event, source = %run.feed.source, outcome, took_ms,
+                dry_run = run.dry_run, complete = run.complete, records = counts.records,
+                create = counts.create, update = counts.update, unchanged = counts.unchanged,
+                remove = counts.remove, delete = counts.delete, skip = counts.skip, reject = counts.reject,
+                missing = counts.missing, pages = run.traffic.pages, bytes = run.traffic.bytes,
+                requests = run.traffic.requests, retries = run.traffic.retries, wait_ms = run.traffic.wait_ms,
+                $($more)*
+            )
+        };
+    }
+    match &run.error {
+        None => line!(info, "sync ended"),
+        Some(error) => {
+            line!(error, reason = error.reason.as_str(), error = error.message, hint = error.hint, "sync ended");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_described_once_used() {
+        let observer = Observer::default();
+        let (event, source) = (EventName::parse("summit").unwrap(), SourceName::parse("crm").unwrap());
+        observer.source_known(&source);
+        observer.feed_known(&FeedId { event, source });
+        let text = observer.render();
+        for line in [
+            "# TYPE rollcall_sync_runs_total counter",
+            r#"rollcall_source_requests_total{source="crm",code="429"} 0"#,
+            r#"rollcall_sync_changes_total{event="summit",source="crm",action="delete"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn histograms_have_buckets() {
+        let observer = Observer::default();
+        observer.source_request(
+            &SourceName::parse("crm").unwrap(),
+            ResponseCode::Status(200),
+            Duration::from_millis(20),
+        );
+        assert!(
+            observer.render().contains(r#"rollcall_source_request_duration_seconds_bucket{source="crm",le="0.025"} 1"#)
+        );
+    }
+
+    #[test]
+    fn codes_fall_into_six_classes() {
+        for (code, label) in [(200, "2xx"), (304, "3xx"), (404, "4xx"), (429, "429"), (503, "5xx"), (100, "error")] {
+            assert_eq!(ResponseCode::Status(code).label(), label);
+        }
+        assert_eq!(ResponseCode::Error.label(), "error");
+    }
+}
