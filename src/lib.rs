@@ -12,4 +12,5 @@ pub mod mapping;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod source;
 pub mod store;

@@ -1,0 +1,205 @@
+//! Why a read failed: what an operator is told and which reason the metrics count.
+//!
+//! Invariant: no text here holds a credential, a query value or a value of a record. A URL comes in as a
+//! [`RequestLine`], which is masked when it is made.
+
+use std::fmt;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::model::{ErrorReason, RunError};
+
+/// A request as it may be shown: method, scheme, host, path and the names of the query's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RequestLine(String);
+
+impl RequestLine {
+    pub(super) fn new(method: &reqwest::Method, url: &Url) -> Self {
+        let mut line = format!("{method} {}{}", url.origin().ascii_serialization(), url.path());
+        for (n, (key, _)) in url.query_pairs().enumerate() {
+            line.push(if n == 0 { '?' } else { '&' });
+            // Keys are written by the config or the source; what is no plain key could be a value in disguise.
+            let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.[]".contains(&b));
+            line.push_str(if plain { &key } else { "***" });
+            line.push_str("=***");
+        }
+        Self(line)
+    }
+}
+
+impl fmt::Display for RequestLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("{request}: {cause}")]
+    Connect { request: RequestLine, cause: String },
+    #[error("{request}: TLS failed: {cause}")]
+    Tls { request: RequestLine, cause: String },
+    #[error("{request}: could not connect within {}", Seconds(*.limit))]
+    ConnectTimeout { request: RequestLine, limit: Duration },
+    #[error("{request}: the source was silent for {}", Seconds(*.limit))]
+    Idle { request: RequestLine, limit: Duration },
+    #[error("the list was not read to its end within {}", Seconds(*.limit))]
+    RunTimeout { limit: Duration },
+    #[error("{request}: answered {status}")]
+    Auth { request: RequestLine, status: u16 },
+    #[error("{request}: answered {status}")]
+    Status { request: RequestLine, status: u16 },
+    #[error("{request}: answered 429 (too many requests)")]
+    RateLimited { request: RequestLine },
+    #[error("the source asks for a pause of {}, longer than what is left of the run's time", Seconds(*.pause))]
+    PausedTooLong { pause: Duration },
+    #[error("{request}: the body was cut off after {bytes} bytes")]
+    CutOff { request: RequestLine, bytes: u64 },
+    #[error("{request}: {problem}")]
+    Decode { request: RequestLine, problem: String, html: bool },
+    #[error("{problem}")]
+    Select { problem: String },
+    #[error("{request}: the page is larger than {limit} bytes when decompressed")]
+    TooLarge { request: RequestLine, limit: u64 },
+    #[error("{problem}")]
+    PagingLoop { problem: String, hint: &'static str },
+    #[error("{request}: {what} leads to another origin, {target}")]
+    OtherOrigin { request: RequestLine, what: &'static str, target: String },
+    #[error("{request}: redirected more than {limit} times")]
+    RedirectedTooOften { request: RequestLine, limit: u32 },
+    #[error("the request cannot be built: {problem}")]
+    Config { problem: String },
+    #[error("{problem}")]
+    Internal { problem: String },
+}
+
+impl Fault {
+    /// May the same request succeed when sent again?
+    pub(super) const fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Idle { .. }
+            | Self::CutOff { .. }
+            | Self::RateLimited { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 425 | 500..=599),
+            _ => false,
+        }
+    }
+
+    /// What history and the API keep of it. `page` is counted from 1; `tries` is how often the page was asked for.
+    pub(super) fn into_run_error(self, page: u32, tries: u32) -> RunError {
+        let place = if page == 0 { String::new() } else { format!("page {page}: ") };
+        let tries = if tries > 1 { format!(" ({tries} tries)") } else { String::new() };
+        RunError { reason: self.reason(), hint: self.hint().to_owned(), message: format!("{place}{self}{tries}") }
+    }
+
+    const fn reason(&self) -> ErrorReason {
+        match self {
+            Self::Connect { .. } => ErrorReason::Connect,
+            Self::Tls { .. } => ErrorReason::Tls,
+            Self::ConnectTimeout { .. } | Self::Idle { .. } | Self::RunTimeout { .. } => ErrorReason::Timeout,
+            Self::Auth { .. } => ErrorReason::Auth,
+            Self::Status { .. } => ErrorReason::Status,
+            Self::RateLimited { .. } | Self::PausedTooLong { .. } => ErrorReason::RateLimited,
+            Self::CutOff { .. } | Self::Decode { .. } => ErrorReason::Decode,
+            Self::Select { .. } => ErrorReason::Select,
+            Self::TooLarge { .. } => ErrorReason::TooLarge,
+            Self::PagingLoop { .. } => ErrorReason::PagingLoop,
+            Self::OtherOrigin { .. } | Self::RedirectedTooOften { .. } => ErrorReason::Redirect,
+            Self::Config { .. } => ErrorReason::Config,
+            Self::Internal { .. } => ErrorReason::Internal,
+        }
+    }
+
+    const fn hint(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } | Self::ConnectTimeout { .. } => {
+                "check `base_url`, and that this machine reaches it (DNS, firewall, proxy)"
+            }
+            Self::Tls { .. } => "check the server's certificate and this machine's CA certificates and clock",
+            Self::Idle { .. } => "the source may be overloaded; raise `idle_timeout` or ask for smaller pages",
+            Self::RunTimeout { .. } => "raise `run_timeout`, or ask for larger pages so that fewer are needed",
+            Self::Auth { .. } => {
+                "check the source's credential: is it complete, not expired, and allowed to read this?"
+            }
+            Self::Status { status: 404 | 410, .. } => "check `base_url`, `path` and the event's params",
+            Self::Status { status: 500..=599, .. } => "the source has a fault of its own; ask its operator if it lasts",
+            Self::Status { .. } => "check the request against the source's documentation",
+            Self::RateLimited { .. } | Self::PausedTooLong { .. } => {
+                "set the source's `budget` to what it allows, and sync less often"
+            }
+            Self::CutOff { .. } => "the connection broke inside the page; ask for smaller pages if it lasts",
+            Self::Decode { html: true, .. } => {
+                "this is a web page, not JSON: check `base_url` and `path`, and that no login or proxy page answers"
+            }
+            Self::Decode { .. } => "compare with the answer that `curl` shows; the source must answer with JSON",
+            Self::Select { .. } => "compare the expression with the body that the source really sends",
+            Self::TooLarge { .. } => "ask for smaller pages, or raise `page_bytes_max`",
+            Self::PagingLoop { hint, .. } => hint,
+            Self::OtherOrigin { .. } => {
+                "credentials never follow to another origin: set `base_url` to where the list really is"
+            }
+            Self::RedirectedTooOften { .. } => "set `base_url` and `path` to where the list really is",
+            Self::Config { .. } => "correct the source's `request` or the event's params",
+            Self::Internal { .. } => "this is a fault of Rollcall; please report it",
+        }
+    }
+}
+
+/// A duration as people write it: `30 s`, `0.25 s`.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.0.as_millis() as f64 / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_line_shows_no_value() {
+        for (url, expected) in [
+            ("https://api.example/v1/people", "GET https://api.example/v1/people"),
+            (
+                "https://u:secret@api.example/?key=secret&page[size]=5#secret",
+                "GET https://api.example/?key=***&page[size]=***",
+            ),
+            ("http://127.0.0.1:80/a?secret%40example.org", "GET http://127.0.0.1/a?***=***"),
+            ("http://[::1]:8080/a", "GET http://[::1]:8080/a"),
+        ] {
+            let line = RequestLine::new(&reqwest::Method::GET, &Url::parse(url).unwrap());
+            assert_eq!(line.to_string(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let request = RequestLine("GET x".into());
+        let status = |status| Fault::Status { request: request.clone(), status };
+        for again in [408, 425, 500, 502, 503, 504, 599] {
+            assert!(status(again).is_transient(), "{again}");
+        }
+        for never in [304, 400, 404, 410, 422] {
+            assert!(!status(never).is_transient(), "{never}");
+        }
+        assert!(Fault::CutOff { request: request.clone(), bytes: 1 }.is_transient());
+        assert!(!Fault::Tls { request: request.clone(), cause: String::new() }.is_transient());
+        assert!(!Fault::Auth { request, status: 401 }.is_transient());
+    }
+
+    #[test]
+    fn an_error_names_page_request_and_tries() {
+        let fault = Fault::Status { request: RequestLine("GET https://a.example/b".into()), status: 503 };
+        let error = fault.into_run_error(3, 5);
+        assert_eq!(error.message, "page 3: GET https://a.example/b: answered 503 (5 tries)");
+        assert_eq!(error.reason, ErrorReason::Status);
+        let error = Fault::RunTimeout { limit: Duration::from_millis(250) }.into_run_error(0, 1);
+        assert_eq!(error.message, "the list was not read to its end within 0.25 s");
+    }
+}

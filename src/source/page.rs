@@ -1,0 +1,82 @@
+//! From a response to a page: its records, and what it says about the list.
+//!
+//! Invariant: pure, so that it can run off the async threads.
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
+use url::Url;
+
+use super::fault::{Fault, RequestLine};
+use super::link;
+use super::paginate::{self, PageFacts};
+use crate::config::{PaginationSpec, SourceSpec};
+use crate::decode::{Document, RawRecord};
+use crate::mapping::{EvaluationError, Expression};
+use crate::model::Digest;
+
+/// A complete, successful response.
+pub(super) struct Fetched {
+    pub(super) request: RequestLine,
+    /// Where it was read from, without the credential.
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    /// Decompressed.
+    pub(super) body: Bytes,
+}
+
+pub(super) struct ParsedPage {
+    pub(super) document: Document,
+    pub(super) records: Vec<RawRecord>,
+    pub(super) facts: PageFacts,
+}
+
+/// Parses a response and selects its records.
+pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, Fault> {
+    let Fetched { request, url, headers, body } = fetched;
+    let html = is_html(&headers, &body);
+    let parsed = Document::parse(body);
+    let document = parsed.map_err(|error| Fault::Decode { request, problem: error.to_string(), html })?;
+    let records = spec.mapping.select.records(&document);
+    let records = records.map_err(|error| Fault::Select { problem: error.to_string() })?;
+    let next = next(&spec.pagination, &document, &headers)?;
+    let stop = paginate::stop(&spec.pagination);
+    let has_more = stop.and_then(|s| s.has_more.as_ref()).map(|e| evaluated(e, e.truthy(&document))).transpose()?;
+    let total = stop.and_then(|s| s.total.as_ref()).map(|e| total(e, &document)).transpose()?.flatten();
+    let facts = PageFacts { url, records: records.len() as u64, digest: digest(&records), next, has_more, total };
+    Ok(ParsedPage { document, records, facts })
+}
+
+fn next(spec: &PaginationSpec, document: &Document, headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    match spec {
+        PaginationSpec::Cursor { from, .. } | PaginationSpec::NextUrl { from, .. } => {
+            evaluated(from, from.scalar(document))
+        }
+        PaginationSpec::LinkHeader { .. } => {
+            let links = headers.get_all(LINK).into_iter().filter_map(|value| value.to_str().ok());
+            Ok(links.filter_map(link::next_target).next().map(str::to_owned))
+        }
+        PaginationSpec::None | PaginationSpec::Page { .. } | PaginationSpec::Offset { .. } => Ok(None),
+    }
+}
+
+fn total(expression: &Expression, document: &Document) -> Result<Option<u64>, Fault> {
+    let Some(text) = evaluated(expression, expression.scalar(document))? else { return Ok(None) };
+    let problem = || format!("`{}` (the total) is no whole number", expression.source());
+    text.parse().map(Some).map_err(|_| Fault::Select { problem: problem() })
+}
+
+fn evaluated<T>(expression: &Expression, result: Result<T, EvaluationError>) -> Result<T, Fault> {
+    result.map_err(|error| Fault::Select { problem: format!("`{}`: {error}", expression.source()) })
+}
+
+/// One digest for all records, in order. What surrounds them is left out: it may name the page or the time, and so
+/// differ where a source sends the same page again.
+fn digest(records: &[RawRecord]) -> Digest {
+    // Each digest is the next one's seed; its lower half is enough to carry the order on.
+    records.iter().fold(Digest(0), |digest, record| Digest::of(digest.0 as u64, record.bytes()))
+}
+
+fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
+    let declared = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    declared.trim_start().to_ascii_lowercase().starts_with("text/html") || body.trim_ascii_start().starts_with(b"<")
+}

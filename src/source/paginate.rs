@@ -1,0 +1,271 @@
+//! Which page comes next, decided on raw records: what filters drop later cannot end a list early.
+//!
+//! Invariant: pure. A list ends only where the source says so; what contradicts itself is a fault, lest half a
+//! list pass for the whole.
+
+use std::collections::hash_map::{Entry, HashMap};
+
+use url::Url;
+
+use super::fault::{Fault, RequestLine};
+use super::request::Ask;
+use crate::config::{CursorPlace, PageSize, PaginationSpec, StopSpec};
+use crate::limits;
+use crate::model::Digest;
+
+const LOOP_HINT: &str = "compare the `pagination` settings with the source's documentation";
+
+/// What a page says about the list.
+#[derive(Debug, Clone)]
+pub(super) struct PageFacts {
+    /// Where it was read from.
+    pub(super) url: Url,
+    /// Raw records in it.
+    pub(super) records: u64,
+    /// Of the records' bytes.
+    pub(super) digest: Digest,
+    /// The cursor or next URL, where the kind has one.
+    pub(super) next: Option<String>,
+    /// `None` where it is not configured.
+    pub(super) has_more: Option<bool>,
+    pub(super) total: Option<u64>,
+}
+
+/// What to do after a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Next(Ask),
+    End,
+}
+
+/// Walks a list. One per read.
+pub(super) struct Paginator<'s> {
+    spec: &'s PaginationSpec,
+    /// The page asked for last, from 1.
+    page: u32,
+    /// Where the page asked for last begins: its number or offset.
+    position: u64,
+    records: u64,
+    total: Option<u64>,
+    empty_in_a_row: u32,
+    /// Digests of cursors, of next URLs and of the records of pages, and the page that had them first.
+    cursors: HashMap<Digest, u32>,
+    contents: HashMap<Digest, u32>,
+}
+
+impl<'s> Paginator<'s> {
+    pub(super) fn new(spec: &'s PaginationSpec) -> Self {
+        let position = match spec {
+            PaginationSpec::Page { first, .. } | PaginationSpec::Offset { first, .. } => *first,
+            _ => 0,
+        };
+        let (cursors, contents) = (HashMap::new(), HashMap::new());
+        Self { spec, page: 1, position, records: 0, total: None, empty_in_a_row: 0, cursors, contents }
+    }
+
+    pub(super) fn first(&self) -> Ask {
+        match self.spec {
+            PaginationSpec::Page { param, size, .. } => self.numbered(param, size.as_ref()),
+            PaginationSpec::Offset { param, size, .. } => self.numbered(param, Some(size)),
+            _ => Ask::Query(Vec::new()),
+        }
+    }
+
+    /// How many records there are, as the source said last.
+    pub(super) const fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// What an operator should know of a list that was read to its end: that its count does not reconcile.
+    pub(super) fn note(&self) -> Option<String> {
+        let total = self.total.filter(|total| *total != self.records)?;
+        let mut note = format!("the source says that there are {total} records, but {} were read", self.records);
+        if let PaginationSpec::Page { size: Some(PageSize { size, .. }), .. }
+        | PaginationSpec::Offset { size: PageSize { size, .. }, .. } = self.spec
+            && self.records < total
+        {
+            let cap =
+                format!("; page {} was the last, as shorter than {size}: the source may cap its pages", self.page);
+            note.push_str(&cap);
+        }
+        Some(note)
+    }
+
+    /// Refuses a page that an earlier one equals. To be asked before a page is handed out.
+    pub(super) fn check_content(&mut self, facts: &PageFacts) -> Result<(), Fault> {
+        if facts.records == 0 {
+            return Ok(());
+        }
+        let earlier = match self.contents.entry(facts.digest) {
+            Entry::Vacant(entry) => {
+                entry.insert(self.page);
+                return Ok(());
+            }
+            Entry::Occupied(entry) => *entry.get(),
+        };
+        Err(Fault::PagingLoop {
+            problem: format!("it holds the same records as page {earlier}; {}", self.suspect()),
+            hint: LOOP_HINT,
+        })
+    }
+
+    /// Decides after a page. The order of the rules: `has_more` above all, then `total`, then the kind's own sign.
+    pub(super) fn after(&mut self, facts: &PageFacts) -> Result<Step, Fault> {
+        self.records += facts.records;
+        self.total = facts.total.or(self.total);
+        self.count_empty(facts)?;
+        if self.is_last(facts) {
+            return Ok(Step::End);
+        }
+        let next = match self.spec {
+            PaginationSpec::None => None,
+            PaginationSpec::Page { param, size, .. } => {
+                self.position += 1;
+                Some(self.numbered(param, size.as_ref()))
+            }
+            PaginationSpec::Offset { param, size, .. } => {
+                self.position += offset_step(facts.records, size.size);
+                Some(self.numbered(param, Some(size)))
+            }
+            PaginationSpec::Cursor { param, .. } => self.next_cursor(facts, param)?,
+            PaginationSpec::NextUrl { .. } | PaginationSpec::LinkHeader { .. } => self.next_url(facts)?,
+        };
+        self.page += 1;
+        match next {
+            Some(ask) => Ok(Step::Next(ask)),
+            None if facts.has_more == Some(true) => Err(self.no_way_on()),
+            None => Ok(Step::End),
+        }
+    }
+
+    fn is_last(&self, facts: &PageFacts) -> bool {
+        if let Some(more) = facts.has_more {
+            return !more;
+        }
+        if facts.total.is_some_and(|total| self.records >= total) {
+            return true;
+        }
+        let short = |size: &PageSize| facts.records < size.size;
+        match self.spec {
+            PaginationSpec::Page { size, .. } => facts.records == 0 || size.as_ref().is_some_and(short),
+            PaginationSpec::Offset { size, .. } => short(size),
+            _ => false,
+        }
+    }
+
+    /// Pages may be empty while the list goes on (a source that filters after it cuts pages), but not for ever.
+    fn count_empty(&mut self, facts: &PageFacts) -> Result<(), Fault> {
+        self.empty_in_a_row = if facts.records == 0 { self.empty_in_a_row + 1 } else { 0 };
+        if self.empty_in_a_row < limits::EMPTY_PAGES_MAX {
+            return Ok(());
+        }
+        Err(Fault::PagingLoop {
+            problem: format!("{} pages in a row were empty, and still there are more", self.empty_in_a_row),
+            hint: "check `select`, and how `pagination` finds the end of the list",
+        })
+    }
+
+    fn numbered(&self, param: &str, size: Option<&PageSize>) -> Ask {
+        let mut query = vec![(param.to_owned(), self.position.to_string())];
+        if let Some(PageSize { param: Some(param), size }) = size {
+            query.push((param.clone(), size.to_string()));
+        }
+        Ask::Query(query)
+    }
+
+    fn next_cursor(&mut self, facts: &PageFacts, place: &CursorPlace) -> Result<Option<Ask>, Fault> {
+        let Some(cursor) = &facts.next else { return Ok(None) };
+        self.first_seen("the cursor", cursor, || format!("'{}'", shown(cursor)))?;
+        Ok(Some(match place {
+            CursorPlace::Query(param) => Ask::Query(vec![(param.clone(), cursor.clone())]),
+            CursorPlace::Body(key) => Ask::Body { key: key.clone(), value: cursor.clone() },
+        }))
+    }
+
+    fn next_url(&mut self, facts: &PageFacts) -> Result<Option<Ask>, Fault> {
+        let Some(text) = &facts.next else { return Ok(None) };
+        let masked = |url| RequestLine::new(&reqwest::Method::GET, url);
+        let problem = |error| format!("page {} names a next page that is no URL: {error}", self.page);
+        let mut next = facts.url.join(text).map_err(|error| Fault::Select { problem: problem(error) })?;
+        if next.origin() != facts.url.origin() {
+            let target = next.origin().ascii_serialization();
+            return Err(Fault::OtherOrigin { request: masked(&facts.url), what: "the next page's URL", target });
+        }
+        next.set_fragment(None);
+        if self.page == 1 {
+            self.cursors.insert(Digest::of(0, facts.url.as_str().as_bytes()), 0);
+        }
+        self.first_seen("the next URL", next.as_str(), || masked(&next).to_string())?;
+        Ok(Some(Ask::Url(next)))
+    }
+
+    /// Refuses a cursor or URL seen before.
+    fn first_seen(&mut self, what: &str, text: &str, shown: impl Fn() -> String) -> Result<(), Fault> {
+        let earlier = match self.cursors.entry(Digest::of(0, text.as_bytes())) {
+            Entry::Vacant(entry) => {
+                entry.insert(self.page);
+                return Ok(());
+            }
+            Entry::Occupied(entry) => *entry.get(),
+        };
+        let before = match earlier {
+            0 => "led to page 1".to_owned(),
+            page => format!("was given by page {page} already"),
+        };
+        Err(Fault::PagingLoop {
+            problem: format!("{what} after it ({}) {before}; {}", shown(), self.suspect()),
+            hint: LOOP_HINT,
+        })
+    }
+
+    /// The likely reason of a loop.
+    fn suspect(&self) -> String {
+        let ignored = |place: &str, name: &str| format!("{place} '{name}' seems to be ignored by the source");
+        match self.spec {
+            PaginationSpec::Page { param, .. } => ignored("page parameter", param),
+            PaginationSpec::Offset { param, .. } => ignored("offset parameter", param),
+            PaginationSpec::Cursor { param: CursorPlace::Query(param), .. } => ignored("cursor parameter", param),
+            PaginationSpec::Cursor { param: CursorPlace::Body(key), .. } => ignored("cursor key", key),
+            _ => "the source's links to the next page seem to go in a circle".to_owned(),
+        }
+    }
+
+    fn no_way_on(&self) -> Fault {
+        let place = match self.spec {
+            PaginationSpec::Cursor { from, .. } | PaginationSpec::NextUrl { from, .. } => {
+                format!("`{}`", from.source())
+            }
+            _ => "the `Link` header".to_owned(),
+        };
+        Fault::Select { problem: format!("there are more pages, says `has_more`, but {place} leads to none") }
+    }
+}
+
+/// The expressions that end a list, for the kinds that have them.
+pub(super) const fn stop(spec: &PaginationSpec) -> Option<&StopSpec> {
+    match spec {
+        PaginationSpec::None => None,
+        PaginationSpec::Page { stop, .. }
+        | PaginationSpec::Offset { stop, .. }
+        | PaginationSpec::Cursor { stop, .. }
+        | PaginationSpec::NextUrl { stop, .. }
+        | PaginationSpec::LinkHeader { stop, .. } => Some(stop),
+    }
+}
+
+/// How far an offset moves: by the smaller of what came and what was asked for. `select` may make several records
+/// of one item (then more came than counts), and a source may cap its pages (then less); either way the worst is an
+/// overlap, which folds, and never a hole.
+const fn offset_step(records: u64, size: u64) -> u64 {
+    if records == 0 || records > size { size } else { records }
+}
+
+/// The beginning of a cursor, as far as it may be shown.
+fn shown(cursor: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.=".contains(*c);
+    let mut text: String = cursor.chars().filter(plain).take(limits::CURSOR_SHOWN_CHARS).collect();
+    if text.len() < cursor.len() {
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,300 @@
+//! What is sent for a page: the config's templates, filled in once a read, plus what the paginator asks for.
+//!
+//! Invariant: pure; a value from an event's params cannot leave its place in the path, the query, a header or the
+//! body, and the URL stays on the base URL's origin.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use reqwest::Method as HttpMethod;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+use url::{Url, form_urlencoded};
+
+use super::fault::Fault;
+use crate::config::{BodySpec, JsonTemplate, Method, RequestSpec, Template, Vars};
+
+/// How a page is asked for, as the paginator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// The configured request, with these query parameters in place of any of the same name.
+    Query(Vec<(String, String)>),
+    /// The configured request with this key at the top of its body.
+    Body { key: String, value: String },
+    /// A URL that the source gave, as it is.
+    Url(Url),
+}
+
+/// A read's request, all but the paging.
+pub(super) struct Blueprint {
+    method: HttpMethod,
+    url: Url,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+}
+
+enum Body {
+    None,
+    Json(Value),
+    Form(Vec<(String, String)>),
+}
+
+/// One request, unsigned.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: HttpMethod,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+}
+
+impl Blueprint {
+    /// Fills in the templates. `params` are the feed's, by their bare names.
+    pub(super) fn new(spec: &RequestSpec, params: &BTreeMap<String, String>) -> Result<Self, Fault> {
+        let vars: Vars = params.iter().map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
+        let body = match &spec.body {
+            BodySpec::None => Body::None,
+            BodySpec::Json(template) => Body::Json(json(template, &vars)?),
+            BodySpec::Form(fields) => Body::Form(pairs("form", fields, &vars)?),
+        };
+        Ok(Self {
+            method: match spec.method {
+                Method::Get => HttpMethod::GET,
+                Method::Post => HttpMethod::POST,
+            },
+            url: url(spec, &vars)?,
+            query: pairs("query", &spec.query, &vars)?,
+            headers: headers(&spec.headers, &vars)?,
+            body,
+        })
+    }
+
+    pub(super) fn request(&self, ask: &Ask) -> Request {
+        let mut headers = self.headers.clone();
+        let body = self.body(ask).map(|(kind, bytes)| {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+            bytes
+        });
+        Request { method: self.method.clone(), url: self.page_url(ask), headers, body }
+    }
+
+    fn page_url(&self, ask: &Ask) -> Url {
+        let paging: &[(String, String)] = match ask {
+            Ask::Url(url) => return url.clone(),
+            Ask::Query(pairs) => pairs,
+            Ask::Body { .. } => &[],
+        };
+        let mut url = self.url.clone();
+        let replaced = |name: &String| paging.iter().any(|(key, _)| key == name);
+        let pairs = self.query.iter().filter(|(name, _)| !replaced(name)).chain(paging);
+        for (name, value) in pairs {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        url
+    }
+
+    /// The body and its content type.
+    fn body(&self, ask: &Ask) -> Option<(&'static str, Bytes)> {
+        let paging = match ask {
+            Ask::Body { key, value } => Some((key, value)),
+            Ask::Query(_) | Ask::Url(_) => None,
+        };
+        match &self.body {
+            Body::None => None,
+            Body::Json(value) => {
+                let mut value = value.clone();
+                if let (Some((key, cursor)), Value::Object(fields)) = (paging, &mut value) {
+                    fields.insert(key.clone(), Value::String(cursor.clone()));
+                }
+                Some(("application/json", value.to_string().into()))
+            }
+            Body::Form(fields) => {
+                let kept = fields.iter().filter(|(name, _)| paging.is_none_or(|(key, _)| key != name));
+                let fields = kept.map(|(name, value)| (name, value)).chain(paging);
+                let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+                Some(("application/x-www-form-urlencoded", text.into()))
+            }
+        }
+    }
+}
+
+fn url(spec: &RequestSpec, vars: &Vars) -> Result<Url, Fault> {
+    let path = render("path", &spec.path, vars, encode_segment)?;
+    // A param of `..` would climb out of its place however it is encoded (the URL standard decodes `%2e`).
+    let dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if path.split(['/', '\\', '?', '#']).any(dots) {
+        return Err(Fault::Config { problem: "`path` holds a '.' or '..' segment".into() });
+    }
+    let joined = spec.base_url.join(&path);
+    let url = joined.map_err(|error| Fault::Config { problem: format!("`path` makes no URL: {error}") })?;
+    if url.origin() != spec.base_url.origin() {
+        return Err(Fault::Config { problem: "`path` leads away from `base_url`".into() });
+    }
+    Ok(url)
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters, so that a value is one path segment or part of one.
+fn encode_segment(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+fn pairs(place: &str, templates: &[(String, Template)], vars: &Vars) -> Result<Vec<(String, String)>, Fault> {
+    let pair = |(name, template): &(String, Template)| {
+        Ok((name.clone(), render(&format!("{place}.{name}"), template, vars, str::to_owned)?))
+    };
+    templates.iter().map(pair).collect()
+}
+
+fn headers(templates: &[(String, Template)], vars: &Vars) -> Result<HeaderMap, Fault> {
+    let mut headers = HeaderMap::new();
+    for (name, text) in pairs("headers", templates, vars)? {
+        let illegal = || Fault::Config { problem: format!("`headers.{name}` holds characters no header can carry") };
+        let key = HeaderName::try_from(&name).map_err(|_| illegal())?;
+        let mut value = HeaderValue::from_str(&text).map_err(|_| illegal())?;
+        // Some sources want a second key in a header of their own.
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+fn json(template: &JsonTemplate, vars: &Vars) -> Result<Value, Fault> {
+    Ok(match template {
+        JsonTemplate::Literal(value) => value.clone(),
+        JsonTemplate::Text(text) => Value::String(render("json", text, vars, str::to_owned)?),
+        JsonTemplate::Array(items) => {
+            Value::Array(items.iter().map(|item| json(item, vars)).collect::<Result<_, _>>()?)
+        }
+        JsonTemplate::Object(fields) => {
+            let field = |(key, value): &(String, JsonTemplate)| Ok((key.clone(), json(value, vars)?));
+            Value::Object(fields.iter().map(field).collect::<Result<Map<_, _>, Fault>>()?)
+        }
+    })
+}
+
+fn render(place: &str, template: &Template, vars: &Vars, escape: impl Fn(&str) -> String) -> Result<String, Fault> {
+    template.render(vars, escape).map_err(|error| Fault::Config { problem: format!("`{place}`: {error}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(text: &str) -> Template {
+        Template::parse(text).unwrap()
+    }
+
+    fn fields(pairs: &[(&str, &str)]) -> Vec<(String, Template)> {
+        pairs.iter().map(|(name, text)| ((*name).to_owned(), template(text))).collect()
+    }
+
+    fn spec(path: &str) -> RequestSpec {
+        RequestSpec {
+            method: Method::Get,
+            base_url: Url::parse("https://api.example/v1/").unwrap(),
+            path: template(path),
+            query: fields(&[("event", "{param.event}"), ("page", "start")]),
+            headers: fields(&[("X-Event", "{param.event}")]),
+            body: BodySpec::None,
+        }
+    }
+
+    fn params(event: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("event".to_owned(), event.to_owned())])
+    }
+
+    fn query(pairs: &[(&str, &str)]) -> Ask {
+        Ask::Query(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn fills_in_path_query_and_headers() {
+        let blueprint = Blueprint::new(&spec("events/{param.event}/people"), &params("a b/c&d")).unwrap();
+        let request = blueprint.request(&query(&[("page", "2"), ("size", "50")]));
+        assert_eq!(
+            request.url.as_str(),
+            "https://api.example/v1/events/a%20b%2Fc%26d/people?event=a+b%2Fc%26d&page=2&size=50"
+        );
+        assert_eq!(request.headers["x-event"], "a b/c&d");
+        assert_eq!((request.method, request.body), (HttpMethod::GET, None));
+        let first = blueprint.request(&query(&[]));
+        assert!(first.url.as_str().ends_with("&page=start"), "{}", first.url);
+        let given = Url::parse("https://api.example/v1/x?cursor=%20+%2f").unwrap();
+        assert_eq!(blueprint.request(&Ask::Url(given.clone())).url, given);
+    }
+
+    #[test]
+    fn a_param_cannot_leave_its_place() {
+        for (path, value) in [
+            ("events/{param.event}/people", ".."),
+            ("events/{param.event}/people", "."),
+            ("events/.{param.event}/people", "."),
+            ("events/%2e{param.event}/people", "."),
+            ("{param.event}", ".."),
+            ("//evil.example/{param.event}", "x"),
+            ("http://api.example/{param.event}", "x"),
+            ("https://api.example:444/{param.event}", "x"),
+        ] {
+            let fault = Blueprint::new(&spec(path), &params(value)).err();
+            assert!(matches!(fault, Some(Fault::Config { .. })), "{path} with {value}: {fault:?}");
+        }
+        for (value, path) in [
+            ("//evil.example", "/v1/%2F%2Fevil.example"),
+            ("https://evil.example/", "/v1/https%3A%2F%2Fevil.example%2F"),
+            ("?a=b#c", "/v1/%3Fa%3Db%23c"),
+            ("...", "/v1/..."),
+        ] {
+            let mut spec = spec("{param.event}");
+            spec.query.clear();
+            let url = Blueprint::new(&spec, &params(value)).unwrap().request(&query(&[])).url;
+            assert_eq!((url.path(), url.query()), (path, None));
+        }
+    }
+
+    #[test]
+    fn names_what_it_cannot_fill_in() {
+        for (event, expected) in [(None, "`path`: no value for '{param.event}'"), (Some("a\r\nb"), "`headers.X-Event`")]
+        {
+            let params = event.map(params).unwrap_or_default();
+            let path = if event.is_some() { "people" } else { "{param.event}" };
+            let fault = Blueprint::new(&spec(path), &params).err().unwrap().to_string();
+            assert!(fault.contains(expected), "{fault}");
+        }
+    }
+
+    #[test]
+    fn bodies_carry_the_cursor() {
+        let cursor = Ask::Body { key: "after".into(), value: "c\"1&".into() };
+        let mut spec = spec("people");
+        spec.method = Method::Post;
+        spec.body = BodySpec::Json(JsonTemplate::Object(vec![
+            ("event".into(), JsonTemplate::Text(template("{param.event}"))),
+            ("tags".into(), JsonTemplate::Array(vec![JsonTemplate::Literal(1.into())])),
+            ("after".into(), JsonTemplate::Literal(Value::Null)),
+        ]));
+        let blueprint = Blueprint::new(&spec, &params("x\"y")).unwrap();
+        let body = |blueprint: &Blueprint, ask: &Ask| {
+            let request = blueprint.request(ask);
+            let kind = request.headers[CONTENT_TYPE].to_str().unwrap().to_owned();
+            (kind, String::from_utf8(request.body.unwrap().to_vec()).unwrap())
+        };
+        let json = |text: &str| ("application/json".to_owned(), text.to_owned());
+        assert_eq!(body(&blueprint, &query(&[])), json(r#"{"after":null,"event":"x\"y","tags":[1]}"#));
+        assert_eq!(body(&blueprint, &cursor), json(r#"{"after":"c\"1&","event":"x\"y","tags":[1]}"#));
+
+        spec.body = BodySpec::Form(fields(&[("event", "{param.event}"), ("after", "")]));
+        let blueprint = Blueprint::new(&spec, &params("a b")).unwrap();
+        let form = |text: &str| ("application/x-www-form-urlencoded".to_owned(), text.to_owned());
+        assert_eq!(body(&blueprint, &query(&[])), form("event=a+b&after="));
+        assert_eq!(body(&blueprint, &cursor), form("event=a+b&after=c%221%26"));
+    }
+}
