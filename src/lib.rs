@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod clock;
 pub mod codec;
 pub mod config;
@@ -14,3 +15,4 @@ pub mod observe;
 pub mod plan;
 pub mod source;
 pub mod store;
+pub mod sync;

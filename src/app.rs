@@ -1,0 +1,135 @@
+//! The composition root: the only place that builds real clients and opens the real store.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::mapping::Mapping;
+use crate::model::{FeedId, SourceName};
+use crate::observe::Observer;
+use crate::source::{Source, SourceError};
+use crate::store::{Store, StoreError};
+use crate::sync::{Runner, SourceEntry};
+
+/// Everything that runs, wired.
+#[derive(Clone)]
+pub struct App {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub runner: Runner,
+    pub observer: Observer,
+    pub clock: Clock,
+    /// Lets this machine's command line in; new with every process, never stored but in [`Beacon`].
+    pub local_token: SecretString,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("the system gives no random bytes: {0}")]
+    Random(String),
+}
+
+impl App {
+    /// Opens the store, ends what a killed process left open, builds the sources. Blocks.
+    pub fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let observer = Observer::default();
+        let store = Store::open(&config.store.path)?;
+        let sources = sources(&config, &observer)?;
+        let runner = Runner::new(
+            store.clone(),
+            sources,
+            config.events.clone(),
+            config.store.journal_days,
+            clock.clone(),
+            observer.clone(),
+        )?;
+        let app = Self { config: Arc::new(config), store, runner, observer, clock, local_token: random_token()? };
+        app.register();
+        Ok(app)
+    }
+
+    /// Registers every series that may come, at zero.
+    fn register(&self) {
+        for source in self.runner.sources().keys() {
+            self.observer.source_known(source);
+        }
+        for event in self.runner.events() {
+            for feed in &event.feeds {
+                self.observer.feed_known(&FeedId { event: event.name.clone(), source: feed.source.clone() });
+            }
+        }
+    }
+}
+
+fn sources(config: &Config, observer: &Observer) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
+    let entry = |spec: &Arc<crate::config::SourceSpec>| {
+        let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
+        Ok(SourceEntry { source: Source::new(Arc::clone(spec), observer.clone())?, mapping })
+    };
+    config.sources.iter().map(|(name, spec)| Ok((name.clone(), entry(spec)?))).collect()
+}
+
+/// 256 random bits with the prefix by which leaked tokens are found.
+pub fn random_token() -> Result<SecretString, AppError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| AppError::Random(error.to_string()))?;
+    Ok(format!("rc_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)).into())
+}
+
+/// How this machine's command line finds a running server: a private file in the data directory.
+#[derive(Serialize, Deserialize)]
+pub struct Beacon {
+    pub address: SocketAddr,
+    token: String,
+}
+
+impl Beacon {
+    fn path(folder: &Path) -> PathBuf {
+        folder.join("server.json")
+    }
+
+    /// The server that runs on this data directory, as far as the file tells; it may be stale.
+    pub fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(folder)).ok()?).ok()
+    }
+
+    pub fn token(&self) -> SecretString {
+        self.token.clone().into()
+    }
+}
+
+/// The file is there as long as this lives.
+pub struct LitBeacon(PathBuf);
+
+impl LitBeacon {
+    /// Writes the file, readable by its owner only.
+    pub fn light(app: &App, address: SocketAddr) -> std::io::Result<Self> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = Beacon::path(app.store.folder());
+        let beacon = Beacon { address, token: app.local_token.expose_secret().to_owned() };
+        // Removed first, so that the mode holds for a file that an earlier process left behind.
+        let _ = std::fs::remove_file(&path);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(&serde_json::to_vec(&beacon)?)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for LitBeacon {
+    fn drop(&mut self) {
+        // A stale file is noticed by whoever reads it: nobody answers at its address.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,52 @@
+//! Why a run ends early.
+
+use crate::journal::JournalError;
+use crate::model::{ErrorReason, RunError, RunOutcome};
+use crate::store::StoreError;
+
+#[derive(Debug)]
+pub enum Failure {
+    Source(RunError),
+    Store(StoreError),
+    Journal(JournalError),
+    /// Somebody asked for it.
+    Cancelled,
+    /// The process is ending.
+    Stopped,
+}
+
+impl Failure {
+    pub fn outcome(&self) -> RunOutcome {
+        match self {
+            Self::Cancelled => RunOutcome::Cancelled,
+            _ => RunOutcome::Failed,
+        }
+    }
+
+    /// What history keeps; a cancelled run has no error.
+    pub fn to_run_error(&self) -> Option<RunError> {
+        match self {
+            Self::Source(error) => Some(error.clone()),
+            Self::Store(error) => Some(error.to_run_error()),
+            Self::Journal(error) => Some(error.to_run_error()),
+            Self::Cancelled => None,
+            Self::Stopped => Some(RunError {
+                reason: ErrorReason::Interrupted,
+                message: "the process was stopped during the run".into(),
+                hint: "start the sync again".into(),
+            }),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}

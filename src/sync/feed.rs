@@ -1,0 +1,85 @@
+//! What a run of one feed works with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::config::{DeleteScope, SourceSpec};
+use crate::mapping::Mapping;
+use crate::model::{Digest, Event, EventField, EventName, FeedId, Field, SourceName};
+use crate::plan::Rank;
+use crate::source::Source;
+
+/// A source, ready to be read.
+#[derive(Clone)]
+pub struct SourceEntry {
+    pub source: Source,
+    pub mapping: Arc<Mapping>,
+}
+
+/// A feed, ready to be run.
+#[derive(Clone)]
+pub struct Feed {
+    pub id: FeedId,
+    pub entry: SourceEntry,
+    pub params: BTreeMap<String, String>,
+    /// Sources' priorities and events' starts, for precedence.
+    priorities: HashMap<SourceName, i32>,
+    starts: HashMap<EventName, Option<jiff::Timestamp>>,
+}
+
+impl Feed {
+    /// `None` when the event has no feed of this source, or the source is not configured.
+    pub fn of(
+        event: &Event,
+        source: &SourceName,
+        sources: &BTreeMap<SourceName, SourceEntry>,
+        events: &[Arc<Event>],
+    ) -> Option<Self> {
+        let settings = event.feed(source)?;
+        let entry = sources.get(source)?.clone();
+        let priority = |(name, entry): (&SourceName, &SourceEntry)| (name.clone(), entry.source.spec().priority);
+        Some(Self {
+            id: FeedId { event: event.name.clone(), source: source.clone() },
+            entry,
+            params: settings.params.clone(),
+            priorities: sources.iter().map(priority).collect(),
+            starts: events.iter().map(|event| (event.name.clone(), event.starts_at)).collect(),
+        })
+    }
+
+    pub fn spec(&self) -> &SourceSpec {
+        self.entry.source.spec()
+    }
+
+    /// A feed that is configured no longer ranks last.
+    pub fn rank(&self, feed: &FeedId) -> Rank {
+        Rank {
+            priority: self.priorities.get(&feed.source).copied().unwrap_or(i32::MIN),
+            starts_at: self.starts.get(&feed.event).copied().flatten(),
+        }
+    }
+
+    /// The seed of the digests of records: whatever changes what a record means, or what follows from it, changes
+    /// the seed, so that the next run maps every record and plans every person anew.
+    pub fn digest_seed(&self) -> u64 {
+        let params = serde_json::to_vec(&self.params).unwrap_or_default();
+        let start = self.starts.get(&self.id.event).copied().flatten().map_or(i64::MIN, |start| start.as_millisecond());
+        Digest::seed(&[
+            self.id.event.as_str().as_bytes(),
+            self.id.source.as_str().as_bytes(),
+            &self.entry.mapping.seed().to_le_bytes(),
+            &params,
+            &self.spec().priority.to_le_bytes(),
+            &start.to_le_bytes(),
+            &[u8::from(self.spec().delete_scope == DeleteScope::User)],
+        ])
+    }
+
+    pub fn mapped_fields(&self) -> Vec<Field> {
+        self.entry.mapping.spec().fields.iter().map(|spec| spec.field.clone()).collect()
+    }
+
+    pub fn mapped_event_fields(&self) -> Vec<EventField> {
+        self.entry.mapping.spec().event_fields.iter().map(|spec| spec.field).collect()
+    }
+}

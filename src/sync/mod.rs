@@ -1,0 +1,21 @@
+//! One run: fetch → decode → map → spool → plan → journal → commit → observe.
+//!
+//! [`Runner`] starts runs and knows which go on. A run reads (`reading`) without changing anybody, plans
+//! (`planning`) into a journal, then commits (`committing`) what the journal says. Planning and committing
+//! of different feeds take turns, so a plan always rests on what is there.
+
+mod committing;
+mod failure;
+mod feed;
+mod planning;
+mod preview;
+mod progress;
+mod reading;
+mod recovery;
+mod run;
+mod runner;
+
+pub use feed::{Feed, SourceEntry};
+pub use preview::{Preview, PreviewRecord};
+pub use progress::{Phase, Progress};
+pub use runner::{Request, Runner, StartError, Started};

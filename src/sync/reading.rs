@@ -1,0 +1,225 @@
+//! The first phase: the source is read to its end and what differs from the last time is spooled.
+//! Invariant: changes nobody. The store is only asked.
+
+use roaring::RoaringBitmap;
+
+use super::failure::Failure;
+use super::feed::Feed;
+use super::progress::Lines;
+use super::run::RunLog;
+use crate::codec::{Item, SpooledRecord};
+use crate::decode::RawRecord;
+use crate::journal::{Place, SpoolWriter};
+use crate::model::{
+    Counts, Digest, ExternalId, Level, MappedRecord, Outcome, Position, RecordNote, Rejection, Traffic, Verdict,
+};
+use crate::plan::{Candidate, Version};
+use crate::source::{Page, ReadEvent, WaitReason};
+use crate::store::{Store, View};
+
+/// What a read found.
+pub struct Found {
+    pub spool: SpoolWriter,
+    pub candidates: Vec<Spooled>,
+    pub notes: Vec<Place>,
+    /// Registrations, by number, whose records the list has.
+    pub seen: RoaringBitmap,
+    /// Of these, the ones whose record is as it was.
+    pub unchanged: RoaringBitmap,
+    pub counts: Counts,
+    pub traffic: Traffic,
+    /// Every page was read, the count reconciles and every record that was rejected could be told apart.
+    pub complete: bool,
+}
+
+/// A record in the spool and what routing needs to know of it.
+pub struct Spooled {
+    pub place: Place,
+    pub candidate: Candidate<u128>,
+}
+
+pub struct Reading<'a> {
+    pub store: &'a Store,
+    pub feed: &'a Feed,
+    /// Map every record, whatever its digest.
+    pub full: bool,
+    pub found: Found,
+    digest_seed: u64,
+    /// A record was rejected whose external id could not be read: absence means nothing then.
+    unidentified: bool,
+}
+
+impl<'a> Reading<'a> {
+    pub fn new(store: &'a Store, feed: &'a Feed, full: bool, spool: SpoolWriter) -> Self {
+        let found = Found {
+            spool,
+            candidates: Vec::new(),
+            notes: Vec::new(),
+            seen: RoaringBitmap::new(),
+            unchanged: RoaringBitmap::new(),
+            counts: Counts::default(),
+            traffic: Traffic::default(),
+            complete: false,
+        };
+        Self { store, feed, full, found, digest_seed: feed.digest_seed(), unidentified: false }
+    }
+
+    /// Reads the whole list. The source fetches ahead on its own task; this thread maps.
+    pub fn read(mut self, lines: &mut Lines, log: &mut RunLog) -> Result<Found, Failure> {
+        let runtime = tokio::runtime::Handle::current();
+        let mut read = self.feed.entry.source.read(&self.feed.params);
+        loop {
+            let event = runtime.block_on(async {
+                tokio::select! {
+                    event = read.next() => Ok(event),
+                    failure = lines.stopped() => Err(failure),
+                }
+            })?;
+            match event {
+                Some(ReadEvent::Page(page)) => {
+                    self.take(&page)?;
+                    let (pages, records) = (self.found.traffic.pages, self.found.counts.records);
+                    lines.tell(|p| (p.pages, p.records, p.waiting_ms) = (pages, records, 0));
+                }
+                Some(ReadEvent::Waiting { pause, why }) => {
+                    let waiting = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                    lines.tell(|p| p.waiting_ms = waiting);
+                    log.add(Level::Info, format!("waiting {:.1} s: {}", pause.as_secs_f64(), words(why)));
+                }
+                Some(ReadEvent::End { traffic, total, note }) => return Ok(self.end(traffic, total, note, log)),
+                Some(ReadEvent::Failed { error, traffic }) => {
+                    log.traffic = traffic;
+                    return Err(Failure::Source(error));
+                }
+                None => return Err(Failure::Stopped),
+            }
+        }
+    }
+
+    fn end(mut self, traffic: Traffic, total: Option<u64>, note: Option<String>, log: &mut RunLog) -> Found {
+        let read = self.found.counts.records;
+        let reconciles = total.is_none_or(|total| total == read);
+        if let Some(note) = note {
+            log.add(Level::Warn, note);
+        }
+        if !reconciles {
+            log.add(Level::Warn, "the read does not reconcile: nobody counts as missing".into());
+        }
+        if self.unidentified {
+            let text = "a rejected record has no readable external id: nobody counts as missing";
+            log.add(Level::Warn, text.into());
+        }
+        self.found.traffic = traffic;
+        self.found.complete = reconciles && !self.unidentified;
+        self.found
+    }
+
+    fn take(&mut self, page: &Page) -> Result<(), Failure> {
+        self.found.traffic = page.traffic;
+        let mut changed = Vec::new();
+        {
+            let view = self.store.view();
+            for (index, raw) in (0u32..).zip(&page.records) {
+                let digest = Digest::of(self.digest_seed, raw.bytes());
+                if !self.is_unchanged(&view, digest) {
+                    changed.push((Position { page: page.number, index }, digest, raw));
+                }
+            }
+        }
+        self.found.counts.records += page.records.len() as u64;
+        for (position, digest, raw) in changed {
+            self.take_changed(position, digest, raw)?;
+        }
+        Ok(())
+    }
+
+    /// Were these bytes the record of a registration the last time? A registration that was absent is not
+    /// unchanged: it is back.
+    fn is_unchanged(&mut self, view: &View<'_>, digest: Digest) -> bool {
+        let hit = if self.full { None } else { view.index().registration_by_raw(digest) };
+        let Some(hit) = hit.filter(|hit| !hit.absent) else { return false };
+        self.count_unchanged(hit.number);
+        true
+    }
+
+    fn count_unchanged(&mut self, number: u32) {
+        self.found.seen.insert(number);
+        if self.found.unchanged.insert(number) {
+            self.found.counts.unchanged += 1;
+        } else {
+            self.found.counts.skip += 1;
+            self.found.counts.duplicates += 1;
+        }
+    }
+
+    fn take_changed(&mut self, position: Position, raw: Digest, record: &RawRecord) -> Result<(), Failure> {
+        match self.feed.entry.mapping.map(record) {
+            Outcome::Mapped(record) => self.take_mapped(position, raw, record),
+            Outcome::Skipped(reason) => {
+                self.found.counts.skip += 1;
+                self.note(RecordNote { position, external_id: None, verdict: Verdict::Skip(reason) })
+            }
+            Outcome::Rejected(rejection) => self.take_rejected(position, rejection),
+        }
+    }
+
+    fn take_mapped(&mut self, position: Position, raw: Digest, record: MappedRecord) -> Result<(), Failure> {
+        let mapped = self.mapped_digest(&record);
+        let (key, email) = {
+            let view = self.store.view();
+            let index = view.index();
+            let key = index.registration_hash(&self.feed.id, &record.external_id);
+            let hit = index.registration(key);
+            if let Some(hit) = hit {
+                if hit.mapped == mapped && !hit.absent && !self.full {
+                    self.count_unchanged(hit.number);
+                    return Ok(());
+                }
+                self.found.seen.insert(hit.number);
+            }
+            // A partial record finds its person by the registration alone.
+            let email = record.email.as_ref().filter(|_| record.is_whole());
+            (key, email.map(|email| index.email_hash(&email.key())))
+        };
+        let version = Version { updated_at: record.updated_at, mapped };
+        let candidate = Candidate { key, email, version, state: record.state };
+        let place = self.found.spool.write(&Item::Record(SpooledRecord { position, raw, mapped, record }))?;
+        self.found.candidates.push(Spooled { place, candidate });
+        Ok(())
+    }
+
+    /// Under the same seed as the digests of raw records: a changed policy must not find everything as it was.
+    fn mapped_digest(&self, record: &MappedRecord) -> Digest {
+        Digest::of(self.digest_seed, &self.feed.entry.mapping.mapped_digest(record).0.to_le_bytes())
+    }
+
+    fn take_rejected(&mut self, position: Position, rejection: Rejection) -> Result<(), Failure> {
+        let Rejection { external_id, reason, field } = rejection;
+        match &external_id {
+            Some(external_id) => self.see(external_id),
+            None => self.unidentified = true,
+        }
+        self.found.counts.reject += 1;
+        self.note(RecordNote { position, external_id, verdict: Verdict::Reject { reason, field } })
+    }
+
+    /// A rejected record is not a missing one.
+    fn see(&mut self, external_id: &ExternalId) {
+        let view = self.store.view();
+        let key = view.index().registration_hash(&self.feed.id, external_id);
+        self.found.seen.extend(view.index().registration(key).map(|hit| hit.number));
+    }
+
+    fn note(&mut self, note: RecordNote) -> Result<(), Failure> {
+        self.found.notes.push(self.found.spool.write(&Item::Note(note))?);
+        Ok(())
+    }
+}
+
+fn words(why: WaitReason) -> &'static str {
+    match why {
+        WaitReason::Budget => "the source's allowance is used up",
+        WaitReason::RetryAfter => "the source asked for a pause",
+        WaitReason::BackOff => "a request failed and will be tried again",
+    }
+}

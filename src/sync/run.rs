@@ -1,0 +1,183 @@
+//! One run from its first request to its line in history.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::committing::{Ending, commit};
+use super::failure::Failure;
+use super::feed::Feed;
+use super::planning::{Plan, Planning};
+use super::progress::{Lines, Phase};
+use super::reading::Reading;
+use crate::clock::Clock;
+use crate::codec::JournalHeader;
+use crate::journal::{JournalReader, JournalWriter, SpoolWriter, journal_path, spool_path};
+use crate::limits::RUN_LOG_LINES_MAX;
+use crate::model::{Counts, ErrorReason, FeedState, Level, LogLine, Run, RunError, RunOutcome, Traffic};
+use crate::observe::Observer;
+use crate::store::{ChangeSet, Store};
+
+/// What a run says of itself while it goes on.
+pub struct RunLog {
+    clock: Clock,
+    pub lines: Vec<LogLine>,
+    pub traffic: Traffic,
+}
+
+impl RunLog {
+    fn new(clock: Clock) -> Self {
+        Self { clock, lines: Vec::new(), traffic: Traffic::default() }
+    }
+
+    /// The first lines are kept, and the last place for the end.
+    pub fn add(&mut self, level: Level, text: String) {
+        if self.lines.len() < RUN_LOG_LINES_MAX {
+            self.lines.push(LogLine { at: self.clock.now(), level, text });
+        }
+    }
+}
+
+/// A run about to be executed.
+pub struct Execution {
+    pub store: Store,
+    pub feed: Feed,
+    pub run: Run,
+    pub clock: Clock,
+    pub observer: Observer,
+    /// Planning and committing take turns across feeds.
+    pub turn: Arc<Mutex<()>>,
+    pub lines: Lines,
+}
+
+impl Execution {
+    /// Runs to the end, on a thread that may block, and returns the run as history has it.
+    pub fn execute(mut self) -> Run {
+        let mut log = RunLog::new(self.clock.clone());
+        if let Err(failure) = self.phases(&mut log) {
+            self.fail(&failure, log);
+        }
+        self.lines.tell(|p| p.phase = Phase::Ended);
+        self.observer.run_ended(&self.run);
+        self.run
+    }
+
+    fn phases(&mut self, log: &mut RunLog) -> Result<(), Failure> {
+        let folder = self.store.runs_folder();
+        let spool = SpoolWriter::create(&spool_path(&folder, self.run.id))?;
+        let reading = Reading::new(&self.store, &self.feed, self.run.full, spool);
+        let found = reading.read(&mut self.lines, log)?;
+        self.run.traffic = found.traffic;
+        self.run.complete = found.complete;
+        let turn = Arc::clone(&self.turn);
+        let _turn = turn.lock();
+        self.lines.check()?;
+        self.lines.tell(|p| p.phase = Phase::Planning);
+        let now = self.clock.now();
+        let state = self.store.feed_state(&self.feed.id);
+        let (run, feed) = (self.run.id, self.feed.id.clone());
+        let header = JournalHeader { run, feed, dry_run: self.run.dry_run, planned_at: now };
+        let path = journal_path(&folder, run);
+        let journal = JournalWriter::create(&path, &header)?;
+        let plan = Plan { run, now, complete_read: Some(state.complete_reads + 1) };
+        let planning = Planning::new(&self.store, &self.feed, &plan, found, journal)?;
+        let (counts, planned) = planning.write(&self.lines)?;
+        self.run.counts = counts;
+        self.run.planned = Some(planned);
+        warn_of(&counts, log);
+        if self.run.dry_run {
+            return self.end_dry(log);
+        }
+        self.lines.tell(|p| p.phase = Phase::Committing);
+        log.add(Level::Info, summary(&counts));
+        self.run.log = std::mem::take(&mut log.lines);
+        let clock = self.clock.clone();
+        let finish = |run: &mut Run| succeed(run, &state, &clock);
+        commit(&self.store, JournalReader::open(&path)?, &mut self.run, &self.lines, finish)
+    }
+
+    fn end_dry(&mut self, log: &mut RunLog) -> Result<(), Failure> {
+        log.add(Level::Info, format!("dry run, nothing committed: {}", summary(&self.run.counts)));
+        self.run.log = std::mem::take(&mut log.lines);
+        self.run.outcome = Some(RunOutcome::Done);
+        self.run.ended_at = Some(self.clock.now());
+        self.store.commit(ChangeSet { runs: vec![self.run.clone()], ..ChangeSet::default() })?;
+        Ok(())
+    }
+
+    /// Enters the failure into history. Nobody was changed, or everything up to `applied` was.
+    fn fail(&mut self, failure: &Failure, mut log: RunLog) {
+        let now = self.clock.now();
+        self.run.error = failure.to_run_error();
+        self.run.outcome = Some(failure.outcome());
+        self.run.ended_at = Some(now);
+        if self.run.traffic == Traffic::default() {
+            self.run.traffic = log.traffic;
+        }
+        if let Some(error) = &self.run.error {
+            log.add(Level::Error, format!("{}: {}", error.reason.as_str(), error.message));
+        }
+        self.run.log.append(&mut log.lines);
+        let mut state = self.store.feed_state(&self.feed.id);
+        state.last_run = Some(self.run.id);
+        state.last_attempt = Some(now);
+        if self.run.outcome == Some(RunOutcome::Failed) {
+            state.consecutive_failures = state.consecutive_failures.saturating_add(1);
+        }
+        let feed = (!self.run.dry_run).then(|| (self.feed.id.clone(), state));
+        let set = ChangeSet { runs: vec![self.run.clone()], feed, ..ChangeSet::default() };
+        if let Err(error) = self.store.commit(set) {
+            self.observer.store_failed("enter a failed run into history", &error.to_string());
+        }
+    }
+}
+
+/// The end of a run that was committed whole, and its feed's state after it.
+pub fn succeed(run: &mut Run, before: &FeedState, clock: &Clock) -> Ending {
+    let now = clock.now();
+    run.outcome = Some(RunOutcome::Done);
+    run.ended_at = Some(now);
+    let state = FeedState {
+        complete_reads: before.complete_reads.saturating_add(u32::from(run.complete)),
+        last_run: Some(run.id),
+        last_attempt: Some(now),
+        last_success: Some(now),
+        consecutive_failures: 0,
+    };
+    Ending { feed: run.feed.clone(), state }
+}
+
+/// Above this share of a read, shared emails are worth a warning, in percent (DESIGN §4).
+const SHARED_EMAIL_PERCENT: u64 = 10;
+
+fn warn_of(counts: &Counts, log: &mut RunLog) {
+    if counts.shared_email * 100 > counts.records * SHARED_EMAIL_PERCENT {
+        let text = format!(
+            "degraded: {} people bear differing names under one email; is the mapped email the buyer's?",
+            counts.shared_email
+        );
+        log.add(Level::Warn, text);
+    }
+    if counts.reject > 0 {
+        log.add(Level::Warn, format!("{} records were rejected; the run's changes list them", counts.reject));
+    }
+}
+
+/// A run's counts in one line.
+fn summary(counts: &Counts) -> String {
+    let Counts { records, unchanged, create, update, remove, delete, skip, reject, .. } = counts;
+    format!(
+        "{records} records: {create} created, {update} updated, {remove} removed, {delete} deleted, \
+         {unchanged} unchanged, {skip} skipped, {reject} rejected"
+    )
+}
+
+/// A run whose thread panicked: a fault of ours, kept from taking the server down.
+pub fn panicked(run: Run, now: jiff::Timestamp) -> Run {
+    let error = RunError {
+        reason: ErrorReason::Internal,
+        message: "the run ended by a fault in rollcall".into(),
+        hint: "report it with the server's log; the next sync starts again".into(),
+    };
+    Run { outcome: Some(RunOutcome::Failed), ended_at: Some(now), error: Some(error), ..run }
+}

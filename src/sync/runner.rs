@@ -1,0 +1,277 @@
+//! Starts runs, knows which go on, and ends them when the process does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, watch};
+
+use super::feed::{Feed, SourceEntry};
+use super::progress::{Lines, Progress, Stop};
+use super::recovery;
+use super::run::Execution;
+use crate::clock::Clock;
+use crate::config::{Vars, percent_encode};
+use crate::limits::STOP_TIMEOUT;
+use crate::model::{Counts, Event, EventName, FeedId, Registration, Run, RunId, SourceName, Traffic, Trigger};
+use crate::observe::Observer;
+use crate::store::{ChangeSet, Store, StoreError};
+
+/// Starts runs. Cloning shares it.
+#[derive(Clone)]
+pub struct Runner {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    sources: BTreeMap<SourceName, SourceEntry>,
+    /// Events declared in the config file.
+    provisioned: BTreeMap<EventName, Arc<Event>>,
+    journal_days: u32,
+    clock: Clock,
+    observer: Observer,
+    active: Mutex<HashMap<FeedId, Active>>,
+    turn: Arc<parking_lot::Mutex<()>>,
+}
+
+struct Active {
+    run: RunId,
+    progress: watch::Receiver<Progress>,
+    stop: watch::Sender<Stop>,
+    ended: watch::Receiver<Option<Run>>,
+}
+
+/// What to run and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    pub trigger: Trigger,
+    /// Plan and write down, commit nothing.
+    pub dry_run: bool,
+    /// Map every record anew, whatever its digest.
+    pub full: bool,
+}
+
+/// A run was started, or one of the same feed goes on already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    pub run: RunId,
+    pub already_running: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("there is no event '{0}'")]
+    UnknownEvent(EventName),
+    #[error("event '{event}' has no feed of source '{source_name}'")]
+    UnknownFeed { event: EventName, source_name: SourceName },
+    #[error("event '{0}' has no feed")]
+    NoFeed(EventName),
+    #[error("source '{0}' is not in the configuration")]
+    UnknownSource(SourceName),
+    #[error("the server is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Runner {
+    /// Ends what a killed process left open, then stands ready. Blocks.
+    pub fn new(
+        store: Store,
+        sources: BTreeMap<SourceName, SourceEntry>,
+        provisioned: BTreeMap<EventName, Arc<Event>>,
+        journal_days: u32,
+        clock: Clock,
+        observer: Observer,
+    ) -> Result<Self, StoreError> {
+        recovery::recover(&store, &clock)?;
+        recovery::drop_old_journals(&store.runs_folder(), journal_days, clock.now());
+        let (active, turn) = (Mutex::default(), Arc::default());
+        let inner = Inner { store, sources, provisioned, journal_days, clock, observer, active, turn };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Every event: those of the config file, then those made over the API.
+    pub fn events(&self) -> Vec<Arc<Event>> {
+        let mut events: Vec<_> = self.inner.provisioned.values().cloned().collect();
+        let made = self.inner.store.events().into_iter();
+        events.extend(made.filter(|event| !self.is_provisioned(&event.name)).map(Arc::new));
+        events
+    }
+
+    pub fn event(&self, name: &EventName) -> Option<Arc<Event>> {
+        let made = || self.inner.store.event(name).map(Arc::new);
+        self.inner.provisioned.get(name).cloned().or_else(made)
+    }
+
+    /// Where the person of a registration can be edited, as far as its source's configuration says.
+    pub fn edit_url(&self, registration: &Registration) -> Option<String> {
+        let FeedId { event, source } = &registration.feed;
+        let template = self.inner.sources.get(source)?.source.spec().edit_url.as_ref()?;
+        let event = self.event(event)?;
+        let params = event.feed(source)?.params.iter();
+        let mut vars: Vars = params.map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
+        vars.insert("external_id".into(), registration.external_id.to_string());
+        template.render(&vars, percent_encode).ok()
+    }
+
+    /// Is the event declared in the config file, hence read-only over the API?
+    pub fn is_provisioned(&self, name: &EventName) -> bool {
+        self.inner.provisioned.contains_key(name)
+    }
+
+    pub fn sources(&self) -> &BTreeMap<SourceName, SourceEntry> {
+        &self.inner.sources
+    }
+
+    /// The feeds of an event, or the one of `source`, ready to run.
+    pub fn feeds(&self, event: &EventName, source: Option<&SourceName>) -> Result<Vec<Feed>, StartError> {
+        let events = self.events();
+        let found = events.iter().find(|e| e.name == *event);
+        let found = found.ok_or_else(|| StartError::UnknownEvent(event.clone()))?;
+        if found.feeds.is_empty() {
+            return Err(StartError::NoFeed(event.clone()));
+        }
+        let wanted = found.feeds.iter().filter(|feed| source.is_none_or(|source| feed.source == *source));
+        let feed = |settings: &crate::model::FeedSettings| {
+            Feed::of(found, &settings.source, &self.inner.sources, &events)
+                .ok_or_else(|| StartError::UnknownSource(settings.source.clone()))
+        };
+        let feeds = wanted.map(feed).collect::<Result<Vec<_>, _>>()?;
+        match source {
+            Some(source) if feeds.is_empty() => {
+                Err(StartError::UnknownFeed { event: event.clone(), source_name: source.clone() })
+            }
+            _ => Ok(feeds),
+        }
+    }
+
+    /// Starts a run; one that goes on already is returned, not doubled.
+    pub async fn start(&self, feed: Feed, request: Request) -> Result<Started, StartError> {
+        let mut active = self.inner.active.lock().await;
+        if let Some(going) = active.get(&feed.id) {
+            return Ok(Started { run: going.run, already_running: true });
+        }
+        let run = new_run(&feed.id, request, self.inner.clock.now());
+        let ack =
+            self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await?;
+        let run = Run { id: ack.new_run.ok_or(StartError::Stopping)?, ..run };
+        let (progress, progress_out) = watch::channel(Progress::START);
+        let (stop_in, stop) = watch::channel(Stop::No);
+        let (ended, ended_out) = watch::channel(None);
+        let id = run.id;
+        active.insert(feed.id.clone(), Active { run: id, progress: progress_out, stop: stop_in, ended: ended_out });
+        drop(active);
+        let execution = Execution {
+            store: self.inner.store.clone(),
+            feed,
+            run,
+            clock: self.inner.clock.clone(),
+            observer: self.inner.observer.clone(),
+            turn: Arc::clone(&self.inner.turn),
+            lines: Lines { progress, stop },
+        };
+        self.inner.observer.run_started(&execution.run);
+        tokio::spawn(self.clone().supervise(execution, ended));
+        Ok(Started { run: id, already_running: false })
+    }
+
+    /// Runs on a blocking thread and tells whoever waits.
+    async fn supervise(self, execution: Execution, ended: watch::Sender<Option<Run>>) {
+        let feed = execution.feed.id.clone();
+        let asked = execution.run.clone();
+        let result = tokio::task::spawn_blocking(move || execution.execute()).await;
+        let run = result.unwrap_or_else(|panic| {
+            self.inner.observer.run_panicked(&asked, &panic.to_string());
+            super::run::panicked(asked, self.inner.clock.now())
+        });
+        if run.error.as_ref().is_some_and(|error| error.reason == crate::model::ErrorReason::Internal) {
+            let set = ChangeSet { runs: vec![run.clone()], ..ChangeSet::default() };
+            if let Err(error) = self.inner.store.commit_async(set).await {
+                self.inner.observer.store_failed("enter a failed run into history", &error.to_string());
+            }
+        }
+        self.inner.active.lock().await.remove(&feed);
+        recovery::drop_old_journals(&self.inner.store.runs_folder(), self.inner.journal_days, self.inner.clock.now());
+        // Nobody need be waiting.
+        let _ = ended.send(Some(run));
+    }
+
+    /// The run of a feed that goes on, with its progress.
+    pub async fn going(&self, run: RunId) -> Option<Progress> {
+        let active = self.inner.active.lock().await;
+        active.values().find(|going| going.run == run).map(|going| *going.progress.borrow())
+    }
+
+    /// Follows a run's progress; `None` when it does not go on.
+    pub async fn follow(&self, run: RunId) -> Option<watch::Receiver<Progress>> {
+        let active = self.inner.active.lock().await;
+        active.values().find(|going| going.run == run).map(|going| going.progress.clone())
+    }
+
+    /// The run of a feed that goes on.
+    pub async fn running(&self, feed: &FeedId) -> Option<RunId> {
+        self.inner.active.lock().await.get(feed).map(|going| going.run)
+    }
+
+    /// Waits for a run's end. `None` when there is no such run.
+    pub async fn wait(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        let ended = {
+            let active = self.inner.active.lock().await;
+            active.values().find(|going| going.run == run).map(|going| going.ended.clone())
+        };
+        if let Some(mut ended) = ended
+            && let Ok(run) = ended.wait_for(Option::is_some).await
+        {
+            return Ok(run.clone());
+        }
+        self.inner.store.run(run)
+    }
+
+    /// Asks a run to end early. False when it does not go on. A commit that has begun is finished.
+    pub async fn cancel(&self, run: RunId) -> bool {
+        let active = self.inner.active.lock().await;
+        let going = active.values().find(|going| going.run == run);
+        going.is_some_and(|going| going.stop.send(Stop::Cancel).is_ok())
+    }
+
+    /// Asks every run to end and waits for them, at most [`STOP_TIMEOUT`]. False when one did not end in time.
+    pub async fn shutdown(&self) -> bool {
+        let going: Vec<_> = {
+            let active = self.inner.active.lock().await;
+            for going in active.values() {
+                // A run that has just ended no longer listens.
+                let _ = going.stop.send(Stop::Shutdown);
+            }
+            active.values().map(|going| going.ended.clone()).collect()
+        };
+        let all = async {
+            for mut ended in going {
+                // An error means that it has ended.
+                let _ = ended.wait_for(Option::is_some).await;
+            }
+        };
+        tokio::time::timeout(STOP_TIMEOUT, all).await.is_ok()
+    }
+}
+
+fn new_run(feed: &FeedId, request: Request, now: Timestamp) -> Run {
+    Run {
+        id: RunId(0),
+        feed: feed.clone(),
+        trigger: request.trigger,
+        dry_run: request.dry_run,
+        full: request.full,
+        started_at: now,
+        ended_at: None,
+        outcome: None,
+        error: None,
+        complete: false,
+        counts: Counts::default(),
+        traffic: Traffic::default(),
+        applied: 0,
+        planned: None,
+        log: Vec::new(),
+    }
+}
