@@ -7,6 +7,7 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod decode;
+pub mod demo;
 pub mod journal;
 pub mod limits;
 pub mod mapping;
