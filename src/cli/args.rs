@@ -1,0 +1,186 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps an event's attendees in step with the registration system they come from.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file.
+    #[arg(long, global = true, env = "ROLLCALL_CONFIG", value_name = "FILE", default_value = "rollcall.toml")]
+    pub config: PathBuf,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the server until it is told to stop.
+    Serve,
+    /// Show the main job on a bundled fake registration system; needs nothing.
+    Demo(DemoArgs),
+    /// Run only the bundled fake registration system.
+    DemoSource(DemoSourceArgs),
+    /// Check a configuration file and report every fault in it.
+    Check {
+        /// The file, instead of --config.
+        file: Option<PathBuf>,
+    },
+    /// Show the first page of a source: each record raw and as it would be mapped.
+    Preview {
+        event: String,
+        /// One of the event's sources; needed if there are several.
+        #[arg(long)]
+        source: Option<String>,
+    },
+    /// Sync an event now and wait for the end.
+    Sync(SyncArgs),
+    /// Show events, attendees and last runs.
+    Status,
+    /// Show past and present runs.
+    Runs {
+        #[command(subcommand)]
+        verb: Option<RunsVerb>,
+    },
+    /// Make, list and revoke API tokens.
+    Token {
+        #[command(subcommand)]
+        verb: TokenVerb,
+    },
+    /// Ask a server whether it is ready: exit code 0 or 1.
+    Healthcheck {
+        /// The server's address; by default that of the server on the configured data directory.
+        #[arg(long)]
+        url: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where to listen; another port is taken if this one is in use.
+    #[arg(long, default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+    /// How many people.
+    #[arg(long, default_value_t = 1_000)]
+    pub count: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoSourceArgs {
+    /// How many records.
+    #[arg(long, default_value_t = 1_000)]
+    pub count: u32,
+    /// Records a page, where the request does not say.
+    #[arg(long, default_value_t = 100)]
+    pub per_page: u32,
+    /// Per cent of the records that change before each read but the first.
+    #[arg(long, default_value_t = 0.0)]
+    pub churn: f64,
+    /// Other seeds make other people.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Without the few bad records.
+    #[arg(long)]
+    pub clean: bool,
+    /// Milliseconds before each answer.
+    #[arg(long, default_value_t = 0)]
+    pub latency_ms: u64,
+    #[arg(long, default_value = "127.0.0.1:7071")]
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    pub event: String,
+    /// One of the event's sources, instead of all.
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Plan and show the changes, commit nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Map every record anew, also the unchanged ones.
+    #[arg(long)]
+    pub full: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsVerb {
+    /// The newest runs.
+    List {
+        #[arg(long)]
+        event: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One run.
+    Show {
+        run: u64,
+        /// Every change, person by person.
+        #[arg(long)]
+        changes: bool,
+        /// What the run said while it went on.
+        #[arg(long)]
+        log: bool,
+    },
+    /// Ask a run to end early.
+    Cancel { run: u64 },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenVerb {
+    /// Make a token; it is shown once.
+    Create {
+        /// Whose it is, for the list.
+        #[arg(long)]
+        name: String,
+        /// What it may do.
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        scope: Vec<Scope>,
+    },
+    /// Every token's name, id and scopes.
+    List,
+    /// Make a token worthless.
+    Revoke { id: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    Read,
+    Sync,
+    Admin,
+    App,
+    Metrics,
+}
+
+impl Scope {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Sync => "sync",
+            Self::Admin => "admin",
+            Self::App => "app",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

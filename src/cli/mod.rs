@@ -1,0 +1,18 @@
+//! The command line. It holds no rules: every verb but `serve`, `check` and the demos is a request to the API, sent
+//! to the running server or, when there is none, answered by the same router in this process.
+
+mod args;
+mod check;
+mod client;
+mod demo;
+mod error;
+mod preview;
+mod print;
+mod runs;
+mod serve;
+mod start;
+mod status;
+mod sync;
+mod token;
+
+pub use start::main;

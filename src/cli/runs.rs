@@ -1,0 +1,135 @@
+//! `rollcall runs`: history.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::args::RunsVerb;
+use super::client::Client;
+use super::error::CliError;
+use super::print::{self, cell};
+use crate::config::percent_encode;
+
+/// Changes asked for at a time.
+const PAGE: u32 = 1_000;
+
+pub async fn runs(client: &Client, verb: RunsVerb, as_json: bool) -> Result<ExitCode, CliError> {
+    match verb {
+        RunsVerb::List { event, limit } => list(client, event.as_deref(), limit, as_json).await?,
+        RunsVerb::Show { run, changes, log } => show(client, run, changes, log, as_json).await?,
+        RunsVerb::Cancel { run } => {
+            let answer = client.post(&format!("/v1/runs/{run}/cancel"), None).await?;
+            if as_json { print::json(&answer)? } else { print::line(&format!("run {run} was asked to end"))? }
+        }
+    }
+    client.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(client: &Client, event: Option<&str>, limit: u32, as_json: bool) -> Result<(), CliError> {
+    let event = event.map(|event| format!("&event={}", percent_encode(event))).unwrap_or_default();
+    let answer = client.get(&format!("/v1/runs?limit={limit}{event}")).await?;
+    if as_json {
+        return print::json(&answer);
+    }
+    let heads = ["run", "event", "source", "started", "outcome", "counts"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for run in answer["items"].as_array().into_iter().flatten() {
+        let outcome = if run["ended_at"].is_null() { "running".into() } else { outcome(run) };
+        let [id, event, source, started] = ["id", "event", "source", "started_at"].map(|key| cell(&run[key]));
+        rows.push(vec![id, event, source, started, outcome, print::counts(&run["counts"])]);
+    }
+    print::table(&rows)
+}
+
+fn outcome(run: &Value) -> String {
+    let dry = if run["dry_run"] == true { " (dry run)" } else { "" };
+    match run["error"]["reason"].as_str() {
+        Some(reason) => format!("{}: {reason}{dry}", cell(&run["outcome"])),
+        None => format!("{}{dry}", cell(&run["outcome"])),
+    }
+}
+
+async fn show(client: &Client, run: u64, changes: bool, log: bool, as_json: bool) -> Result<(), CliError> {
+    let mut answer = client.get(&format!("/v1/runs/{run}")).await?;
+    if as_json {
+        if changes {
+            answer["changes"] = json!(all_changes(client, run).await?);
+        }
+        if log {
+            answer["log"] = client.get(&format!("/v1/runs/{run}/log")).await?["items"].take();
+        }
+        return print::json(&answer);
+    }
+    print_run(&answer)?;
+    if log {
+        let lines = client.get(&format!("/v1/runs/{run}/log")).await?;
+        for line in lines["items"].as_array().into_iter().flatten() {
+            print::line(&format!("{} {:5} {}", cell(&line["at"]), cell(&line["level"]), cell(&line["text"])))?;
+        }
+    }
+    if changes {
+        print_changes(client, run).await?;
+    }
+    Ok(())
+}
+
+/// A run in a few lines.
+pub fn print_run(run: &Value) -> Result<(), CliError> {
+    let [id, event, source] = ["id", "event", "source"].map(|key| cell(&run[key]));
+    let ended = if run["ended_at"].is_null() { "goes on".into() } else { outcome(run) };
+    print::line(&format!("run {id} of {event} from {source}: {ended}"))?;
+    print::line(&format!("  {}", print::counts(&run["counts"])))?;
+    if let Some(message) = run["error"]["message"].as_str() {
+        print::line(&format!("  {message}"))?;
+        print::line(&format!("  {}", cell(&run["error"]["hint"])))?;
+    }
+    Ok(())
+}
+
+/// Every change of a run, person by person.
+pub async fn print_changes(client: &Client, run: u64) -> Result<(), CliError> {
+    for change in all_changes(client, run).await? {
+        print_change(&change)?;
+    }
+    Ok(())
+}
+
+/// One change: what, who, and each difference below.
+pub fn print_change(change: &Value) -> Result<(), CliError> {
+    let action = cell(&change["action"]);
+    let who = [&change["email"], &change["external_id"], &change["user"]].into_iter().find(|who| !who.is_null());
+    let reason = change["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let field = change["field"].as_str().filter(|field| !field.is_empty());
+    let field = field.map(|field| format!(" ({field})")).unwrap_or_default();
+    print::line(&format!("{action:7} {}{reason}{field}", who.map_or("-".into(), cell)))?;
+    for detail in change["details"].as_array().into_iter().flatten() {
+        print::line(&format!("          {}", difference(detail)))?;
+    }
+    Ok(())
+}
+
+fn difference(detail: &Value) -> String {
+    let subject = ["field", "group", "external_id", "event"].iter().find_map(|key| detail[*key].as_str());
+    let kind = cell(&detail["kind"]).replace('_', " ");
+    let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
+    match (&detail["before"], &detail["after"]) {
+        (Value::Null, Value::Null) => format!("{kind}{subject}"),
+        (before, after) => format!("{kind}{subject}: {} -> {}", cell(before), cell(after)),
+    }
+}
+
+async fn all_changes(client: &Client, run: u64) -> Result<Vec<Value>, CliError> {
+    let mut changes = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let mut answer = client.get(&format!("/v1/runs/{run}/changes?limit={PAGE}{cursor}")).await?;
+        if let Value::Array(items) = answer["items"].take() {
+            changes.extend(items);
+        }
+        match answer["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={}", percent_encode(next)),
+            None => return Ok(changes),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `rollcall serve`: the server, until a signal ends it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::error::CliError;
+use crate::app::{App, LitBeacon};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http;
+use crate::observe::init_log;
+
+/// Histograms are folded this often; see [`crate::observe::Observer::upkeep`].
+const UPKEEP: Duration = Duration::from_secs(5);
+
+pub async fn serve(config: Config) -> Result<ExitCode, CliError> {
+    init_log(config.log.format.into(), &config.log.level).map_err(CliError::usage)?;
+    let listen = config.server.listen;
+    // Bound first: two servers on one address is the commoner mistake, and opening a store takes longer.
+    let listener = bind(listen).await?;
+    let app = open(config).await?;
+    run(app, listener, signals()?).await
+}
+
+pub async fn open(config: Config) -> Result<App, CliError> {
+    let opened = tokio::task::spawn_blocking(move || App::open(config, Clock::System)).await;
+    opened.map_err(CliError::failed)?.map_err(CliError::failed)
+}
+
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| CliError::failed(format!("cannot listen on {address}: {error}")))
+}
+
+/// Serves until `stop`, then ends the runs, and returns.
+pub async fn run(
+    app: App,
+    listener: TcpListener,
+    stop: impl Future<Output = &'static str>,
+) -> Result<ExitCode, CliError> {
+    let address = listener.local_addr().map_err(CliError::failed)?;
+    let beacon = LitBeacon::light(&app, address).map_err(CliError::failed)?;
+    app.observer.listening(&address.to_string());
+    let (stopping, mut stopped) = watch::channel(false);
+    let router = http::router(&app);
+    let server = tokio::spawn(async move {
+        // The sender going away means the same as its word.
+        http::serve(listener, router, async move { drop(stopped.wait_for(|stop| *stop).await) }).await;
+    });
+    let upkeep = tokio::spawn(upkeep(app.clone()));
+    let why = stop.await;
+    app.observer.stopping(why);
+    let ended = app.runner.shutdown().await;
+    // Nobody listening means that the server has ended by itself.
+    let _ = stopping.send(true);
+    let served = server.await;
+    upkeep.abort();
+    drop(beacon);
+    served.map_err(|error| CliError::failed(format!("the server ended by a fault: {error}")))?;
+    if ended { Ok(ExitCode::SUCCESS) } else { Err(CliError::failed("a run did not end in time")) }
+}
+
+async fn upkeep(app: App) {
+    let mut tick = tokio::time::interval(UPKEEP);
+    loop {
+        tick.tick().await;
+        app.observer.upkeep();
+    }
+}
+
+/// Waits for SIGTERM or SIGINT and tells which. A second one ends the process at once.
+pub fn signals() -> Result<impl Future<Output = &'static str>, CliError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::failed)?;
+    Ok(async move {
+        let why = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(i32::from(super::error::FAILED));
+        });
+        why
+    })
+}

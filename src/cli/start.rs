@@ -1,0 +1,79 @@
+//! From arguments to an exit code.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::args::{Cli, RunsVerb, Verb};
+use super::client::Client;
+use super::error::CliError;
+use super::{check, demo, preview, runs, serve, status, sync, token};
+use crate::config::{Config, Environment};
+use crate::observe::init_log;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output with code 0, faults to standard error with code 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(super::error::USAGE));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("rollcall: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(cli));
+    // A blocking thread that is still busy (a second signal came) must not hold the exit.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| {
+        if !error.is_silent() {
+            eprintln!("rollcall: {error}");
+        }
+        error.exit_code()
+    })
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    let json = cli.json;
+    let path = cli.config;
+    match cli.verb {
+        Verb::Serve => serve::serve(load(&path)?).await,
+        Verb::Demo(args) => demo::demo(&args).await,
+        Verb::DemoSource(args) => demo::source(&args).await,
+        Verb::Check { file } => check::check(&file.unwrap_or(path), json),
+        Verb::Healthcheck { url } => status::healthcheck(&path, url).await,
+        Verb::Preview { event, source } => {
+            preview::preview(&client(&path).await?, &event, source.as_deref(), json).await
+        }
+        Verb::Sync(args) => sync::sync(&client(&path).await?, &args, json).await,
+        Verb::Status => status::status(&client(&path).await?, json).await,
+        Verb::Runs { verb } => {
+            let verb = verb.unwrap_or(RunsVerb::List { event: None, limit: 20 });
+            runs::runs(&client(&path).await?, verb, json).await
+        }
+        Verb::Token { verb } => token::token(&client(&path).await?, verb, json).await,
+    }
+}
+
+/// Reads the configuration for a verb that needs it; warnings go to standard error.
+pub fn load(path: &Path) -> Result<Config, CliError> {
+    let (config, warnings) = Config::load(path, &Environment::process()).map_err(CliError::usage)?;
+    for warning in warnings {
+        eprintln!("rollcall: warning: {warning}");
+    }
+    Ok(config)
+}
+
+async fn client(path: &Path) -> Result<Client, CliError> {
+    let config = load(path)?;
+    // What goes wrong is this verb's own answer; the log would say it twice.
+    init_log(config.log.format.into(), "off").map_err(CliError::usage)?;
+    Client::connect(config).await
+}

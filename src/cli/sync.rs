@@ -1,0 +1,102 @@
+//! `rollcall sync`: starts the runs of an event, shows how far they are, ends when they have ended.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::args::SyncArgs;
+use super::client::Client;
+use super::error::{CliError, FAILED};
+use super::{print, runs, serve};
+use crate::config::percent_encode;
+
+/// How often a run is looked at: quickly at first, for most are short.
+const LOOK_FIRST: Duration = Duration::from_millis(10);
+const LOOK_MOST: Duration = Duration::from_millis(250);
+
+pub async fn sync(client: &Client, args: &SyncArgs, as_json: bool) -> Result<ExitCode, CliError> {
+    let stop = serve::signals()?;
+    let mut query = format!("dry_run={}&full={}", args.dry_run, args.full);
+    if let Some(source) = &args.source {
+        query.push_str(&format!("&source={}", percent_encode(source)));
+    }
+    let started = client.post(&format!("/v1/events/{}/sync?{query}", percent_encode(&args.event)), None).await?;
+    let ids: Vec<u64> =
+        started["runs"].as_array().into_iter().flatten().filter_map(|run| run["run"].as_u64()).collect();
+    let ended = tokio::select! {
+        ended = follow_all(client, &ids, as_json) => ended?,
+        _ = stop => return interrupted(client).await,
+    };
+    client.close().await;
+    if as_json {
+        print::json(&json!({ "runs": ended }))?;
+    } else {
+        for run in &ended {
+            runs::print_run(run)?;
+            if args.dry_run {
+                runs::print_changes(client, run["id"].as_u64().unwrap_or_default()).await?;
+            }
+        }
+    }
+    let done = ended.iter().all(|run| run["outcome"] == "done");
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+async fn interrupted(client: &Client) -> Result<ExitCode, CliError> {
+    client.close().await;
+    let what = if client.is_server() { "the run goes on in the server" } else { "the run was stopped" };
+    Err(CliError::failed(format!("interrupted; {what}")))
+}
+
+async fn follow_all(client: &Client, ids: &[u64], quiet: bool) -> Result<Vec<Value>, CliError> {
+    let mut ended = Vec::with_capacity(ids.len());
+    for id in ids {
+        ended.push(follow(client, *id, quiet).await?);
+    }
+    Ok(ended)
+}
+
+/// Shows a run's progress until it has ended: a bar on a terminal, plain lines otherwise.
+async fn follow(client: &Client, id: u64, quiet: bool) -> Result<Value, CliError> {
+    let bar =
+        if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    // The template is a constant that parses.
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").unwrap_or(ProgressStyle::default_spinner()),
+    );
+    let plain = !quiet && bar.is_hidden();
+    let mut pause = LOOK_FIRST;
+    let mut phase = String::new();
+    loop {
+        let run = client.get(&format!("/v1/runs/{id}")).await?;
+        if !run["ended_at"].is_null() {
+            bar.finish_and_clear();
+            return Ok(run);
+        }
+        let progress = &run["progress"];
+        bar.set_message(message(id, progress));
+        bar.tick();
+        let now = print::cell(&progress["phase"]);
+        if plain && now != phase {
+            eprintln!("{}", message(id, progress));
+            phase = now;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK_MOST);
+    }
+}
+
+fn message(id: u64, progress: &Value) -> String {
+    let number = |key: &str| progress[key].as_u64().unwrap_or(0);
+    let waiting = number("waiting_ms");
+    match progress["phase"].as_str() {
+        Some("reading") if waiting > 0 => format!("run {id}: waiting {} s for the source", waiting.div_ceil(1000)),
+        Some("reading") => format!("run {id}: reading, {} records on {} pages", number("records"), number("pages")),
+        Some("planning") => format!("run {id}: planning, {} people", number("planned")),
+        Some("committing") => format!("run {id}: committing, {} of {}", number("applied"), number("planned")),
+        _ => format!("run {id}: ending"),
+    }
+}

@@ -1,0 +1,80 @@
+//! What every route works with.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use secrecy::ExposeSecret;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Mutex, Semaphore};
+
+use super::problem::{Kind, Problem};
+use crate::app::App;
+use crate::journal::JournalError;
+use crate::limits::API_WAITS_MAX;
+use crate::model::{Event, EventName};
+use crate::store::StoreError;
+
+pub type Shared = Arc<Api>;
+
+pub struct Api {
+    pub app: App,
+    /// SHA-256 of the token that lets this machine's command line in.
+    pub local_token: [u8; 32],
+    /// One permit for each request that may wait for runs.
+    pub waits: Semaphore,
+    /// When the store was last asked whether it can be written to, and its answer.
+    pub readiness: Mutex<Option<(Instant, Result<(), &'static str>)>>,
+}
+
+impl Api {
+    pub fn new(app: &App) -> Shared {
+        Arc::new(Self {
+            app: app.clone(),
+            local_token: Sha256::digest(app.local_token.expose_secret()).into(),
+            waits: Semaphore::new(API_WAITS_MAX),
+            readiness: Mutex::default(),
+        })
+    }
+
+    pub fn event(&self, name: &EventName) -> Result<Arc<Event>, Problem> {
+        self.app.runner.event(name).ok_or_else(|| Problem::not_found(format!("there is no event '{name}'")))
+    }
+
+    /// What the client is told when the store fails; the log is told the rest. `operation` begins with `read` or
+    /// `write`.
+    pub fn store_failed(&self, operation: &'static str) -> impl FnOnce(StoreError) -> Problem + '_ {
+        move |error| {
+            if matches!(error, StoreError::Stopped) {
+                return Problem::stopping();
+            }
+            self.app.observer.store_failed(operation, &error.to_string());
+            if error.is_disk_full() {
+                let detail = "the disk of the data directory is full";
+                return Problem::new(Kind::DiskFull, detail).hint("free some space; work resumes by itself");
+            }
+            Problem::new(Kind::Internal, "the store failed").hint("look at the disk and the server's log")
+        }
+    }
+
+    /// The same for a run's journal.
+    pub fn journal_failed(&self, error: &JournalError) -> Problem {
+        self.app.observer.store_failed("read a journal", &error.to_string());
+        Problem::new(Kind::Internal, "the run's journal cannot be read").hint("look at the disk and the server's log")
+    }
+
+    /// Does work that may take long on a thread that may block.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let api = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&api)).await {
+            Ok(result) => result,
+            // A fault of ours ends this connection as if the work had been done on its own task.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Problem::stopping()),
+            },
+        }
+    }
+}

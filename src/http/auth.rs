@@ -1,0 +1,195 @@
+//! Who may do what: bearer tokens (RFC 6750), stored as SHA-256, with scopes.
+//!
+//! Invariant: a request without a token, with an unknown one or with a malformed one gets the same answer after the
+//! same time; no token is compared in a way whose time tells how much of it was right.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::api::Shared;
+use super::problem::{Kind, Problem};
+use crate::limits::API_REFUSAL_PAUSE;
+use crate::model::Trigger;
+
+/// What a token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Events, people, groups, runs, sources.
+    Read,
+    /// Starting and cancelling runs.
+    Sync,
+    /// Everything.
+    Admin,
+    /// What an event app asks for its users.
+    App,
+    /// Prometheus.
+    Metrics,
+}
+
+impl Scope {
+    pub const ALL: [Self; 5] = [Self::Read, Self::Sync, Self::Admin, Self::App, Self::Metrics];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Sync => "sync",
+            Self::Admin => "admin",
+            Self::App => "app",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// A word that is no scope of this build allows nothing.
+    fn is_granted_by(self, scopes: &[String]) -> bool {
+        scopes.iter().any(|scope| scope == self.as_str() || scope == Self::Admin.as_str())
+    }
+}
+
+/// Who asks, for routes behind a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The command line of this machine.
+    Local,
+    Token,
+}
+
+impl Caller {
+    pub const fn trigger(self) -> Trigger {
+        match self {
+            Self::Local => Trigger::Cli,
+            Self::Token => Trigger::Api,
+        }
+    }
+}
+
+/// What stands before one route.
+#[derive(Clone)]
+pub struct Guard {
+    pub api: Shared,
+    pub scope: Scope,
+}
+
+/// Why a request is refused, as a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Missing,
+    Unknown,
+    Scope,
+}
+
+/// Lets a request pass whose token has the scope.
+pub async fn require(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let came = Instant::now();
+    match guard.admit(request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refusal) => guard.refuse(refusal, came).await,
+    }
+}
+
+impl Guard {
+    fn admit(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let token = bearer(headers);
+        // Nobody's token is empty, so that the same work is done where there is none.
+        let digest: [u8; 32] = Sha256::digest(token.unwrap_or_default()).into();
+        let local = bool::from(self.api.local_token.ct_eq(&digest));
+        let view = self.api.app.store.view();
+        let mut known = None;
+        for stored in view.tokens() {
+            if bool::from(stored.sha256.ct_eq(&digest)) {
+                known = Some(stored);
+            }
+        }
+        match known {
+            _ if local => Ok(Caller::Local),
+            Some(stored) if self.scope.is_granted_by(&stored.scopes) => Ok(Caller::Token),
+            Some(_) => Err(Refusal::Scope),
+            None if token.is_none() => Err(Refusal::Missing),
+            None => Err(Refusal::Unknown),
+        }
+    }
+
+    async fn refuse(&self, refusal: Refusal, came: Instant) -> Response {
+        let (reason, challenge, problem) = match refusal {
+            Refusal::Missing => ("missing", unauthenticated(), unauthorized()),
+            Refusal::Unknown => ("unknown", unauthenticated(), unauthorized()),
+            Refusal::Scope => ("scope", self.insufficient(), self.forbidden()),
+        };
+        self.api.app.observer.auth_failed(reason);
+        tokio::time::sleep_until(came + API_REFUSAL_PAUSE).await;
+        let mut response = problem.into_response();
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        response
+    }
+
+    /// RFC 6750 §3.1
+    fn insufficient(&self) -> HeaderValue {
+        let challenge = format!(r#"Bearer error="insufficient_scope", scope="{}""#, self.scope.as_str());
+        HeaderValue::from_str(&challenge).unwrap_or(unauthenticated())
+    }
+
+    fn forbidden(&self) -> Problem {
+        Problem::new(Kind::Forbidden, format!("this needs a token with the scope '{}'", self.scope.as_str()))
+    }
+}
+
+const fn unauthenticated() -> HeaderValue {
+    HeaderValue::from_static("Bearer")
+}
+
+fn unauthorized() -> Problem {
+    Problem::new(Kind::Unauthorized, "send Authorization: Bearer with a token of this server")
+        .hint("make one with `rollcall token create`")
+}
+
+/// The token of `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110 §11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admin_implies_every_scope_and_nothing_else_does() {
+        for wanted in Scope::ALL {
+            for held in Scope::ALL {
+                let granted = wanted.is_granted_by(&[held.as_str().to_owned()]);
+                assert_eq!(granted, held == wanted || held == Scope::Admin, "{held:?} for {wanted:?}");
+            }
+            assert!(!wanted.is_granted_by(&[]) && !wanted.is_granted_by(&["root".into()]));
+        }
+    }
+
+    #[test]
+    fn tokens_are_read_from_bearer_credentials_only() {
+        for (value, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("BEARER abc", Some("abc")),
+            ("Basic abc", None),
+            ("Bearer", None),
+            ("Bearer ", None),
+            ("abc", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))]);
+            assert_eq!(bearer(&headers), token, "{value}");
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! The description of the API (OpenAPI 3.1), made from the routes' own attributes and the table of routes.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use super::problem::{MEDIA_TYPE, ProblemView};
+use super::router::{RouteSpec, routes};
+use super::routes::{attendees, changes, events, groups, health, preview, runs, sources, sync, tokens, users};
+
+/// The name of the security scheme.
+const TOKEN: &str = "token";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Rollcall", description = "Keeps an event's attendees in step with the registration system they come from."),
+    paths(
+        health::live, health::ready, document, health::metrics, health::status,
+        events::list, events::get, events::put, events::delete, sync::start, preview::preview,
+        attendees::list, attendees::get, users::list, users::get, users::look_up,
+        groups::list, groups::get, groups::members,
+        runs::list, runs::get, changes::list, runs::log, runs::cancel,
+        sources::list, sources::get, tokens::list, tokens::create, tokens::delete,
+    ),
+    components(schemas(ProblemView)),
+    modifiers(&FromTable),
+)]
+struct Description;
+
+/// The table's part of the description: scopes, and what every problem looks like.
+struct FromTable;
+
+impl Modify for FromTable {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token of this server."));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme.build()));
+        for route in routes() {
+            let item = openapi.paths.paths.get_mut(route.path);
+            if let Some(operation) = item.and_then(|item| operation_of(item, &route)) {
+                describe(operation, &route);
+            }
+        }
+    }
+}
+
+fn operation_of<'a>(item: &'a mut PathItem, route: &RouteSpec) -> Option<&'a mut Operation> {
+    match route.method.as_str() {
+        "GET" => item.get.as_mut(),
+        "PUT" => item.put.as_mut(),
+        "POST" => item.post.as_mut(),
+        "DELETE" => item.delete.as_mut(),
+        _ => None,
+    }
+}
+
+fn describe(operation: &mut Operation, route: &RouteSpec) {
+    let resource = route.path.trim_start_matches("/v1/").trim_start_matches('/').split('/').next();
+    operation.tags = resource.map(|resource| vec![resource.to_owned()]);
+    // An empty list says that no token is needed; roles stand where OAuth has its scopes (OpenAPI 3.1, §4.8.30).
+    operation.security = Some(match route.scope {
+        Some(scope) => vec![SecurityRequirement::new(TOKEN, [scope.as_str()])],
+        None => Vec::new(),
+    });
+    let responses = &mut operation.responses.responses;
+    if route.scope.is_some() {
+        add_problem(responses, "401", "No token of this server was sent");
+        add_problem(responses, "403", "The token does not have the scope");
+        add_problem(responses, "default", "Any other problem");
+    }
+    for (status, response) in responses.iter_mut() {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            response.description = "What was asked for".to_owned();
+        }
+        // A response that says what it holds is no problem document.
+        if status.starts_with(['4', '5']) && response.content.is_empty() {
+            response.content.insert(MEDIA_TYPE.to_owned(), problem_content());
+        }
+    }
+}
+
+fn add_problem(responses: &mut BTreeMap<String, RefOr<utoipa::openapi::Response>>, status: &str, words: &str) {
+    let response = ResponseBuilder::new().description(words).content(MEDIA_TYPE, problem_content());
+    responses.insert(status.to_owned(), RefOr::T(response.build()));
+}
+
+fn problem_content() -> utoipa::openapi::Content {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build()
+}
+
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+    // Plain structures with string keys always serialise.
+    Description::openapi().to_json().unwrap_or_default().into()
+});
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi",
+    responses((status = 200, body = Value, description = "OpenAPI 3.1")))]
+pub async fn document() -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=3600")];
+    (headers, DOCUMENT.clone()).into_response()
+}

@@ -1,0 +1,119 @@
+//! The one table of routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::api::{Api, Shared};
+use super::auth::{Guard, Scope, require};
+use super::layers::{harden, observe, refuse_large};
+use super::openapi;
+use super::problem::{Kind, Problem};
+use super::routes::{attendees, changes, events, groups, health, preview, runs, sources, sync, tokens, users};
+use crate::app::App;
+use crate::limits::API_BODY_BYTES_MAX;
+
+const GET: Method = Method::GET;
+const PUT: Method = Method::PUT;
+const POST: Method = Method::POST;
+const DELETE: Method = Method::DELETE;
+
+const ANYBODY: Option<Scope> = None;
+const READ: Option<Scope> = Some(Scope::Read);
+const SYNC: Option<Scope> = Some(Scope::Sync);
+const ADMIN: Option<Scope> = Some(Scope::Admin);
+const METRICS: Option<Scope> = Some(Scope::Metrics);
+
+/// Every route, with the scope its token needs.
+fn table() -> Vec<Route> {
+    vec![
+        route(GET, "/healthz", ANYBODY, health::live),
+        route(GET, "/readyz", ANYBODY, health::ready),
+        route(GET, "/openapi.json", ANYBODY, openapi::document),
+        route(GET, "/metrics", METRICS, health::metrics),
+        route(GET, "/v1/status", READ, health::status),
+        route(GET, "/v1/events", READ, events::list),
+        route(GET, "/v1/events/{event}", READ, events::get),
+        route(PUT, "/v1/events/{event}", ADMIN, events::put),
+        route(DELETE, "/v1/events/{event}", ADMIN, events::delete),
+        route(POST, "/v1/events/{event}/sync", SYNC, sync::start),
+        route(POST, "/v1/events/{event}/preview", ADMIN, preview::preview),
+        route(GET, "/v1/events/{event}/attendees", READ, attendees::list),
+        route(GET, "/v1/events/{event}/attendees/{user}", READ, attendees::get),
+        route(GET, "/v1/users", READ, users::list),
+        route(GET, "/v1/users/{user}", READ, users::get),
+        route(POST, "/v1/users/lookup", READ, users::look_up),
+        route(GET, "/v1/groups", READ, groups::list),
+        route(GET, "/v1/groups/{group}", READ, groups::get),
+        route(GET, "/v1/groups/{group}/members", READ, groups::members),
+        route(GET, "/v1/runs", READ, runs::list),
+        route(GET, "/v1/runs/{run}", READ, runs::get),
+        route(GET, "/v1/runs/{run}/changes", READ, changes::list),
+        route(GET, "/v1/runs/{run}/log", READ, runs::log),
+        route(POST, "/v1/runs/{run}/cancel", SYNC, runs::cancel),
+        route(GET, "/v1/sources", READ, sources::list),
+        route(GET, "/v1/sources/{source}", READ, sources::get),
+        route(GET, "/v1/tokens", ADMIN, tokens::list),
+        route(POST, "/v1/tokens", ADMIN, tokens::create),
+        route(DELETE, "/v1/tokens/{id}", ADMIN, tokens::delete),
+    ]
+}
+
+/// A route as the outside sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSpec {
+    pub method: Method,
+    /// With `{names}` for its parts.
+    pub path: &'static str,
+    /// `None`: for anybody.
+    pub scope: Option<Scope>,
+}
+
+struct Route {
+    spec: RouteSpec,
+    endpoint: MethodRouter<Shared>,
+}
+
+fn route<H: Handler<T, Shared>, T: 'static>(
+    method: Method,
+    path: &'static str,
+    scope: Option<Scope>,
+    handler: H,
+) -> Route {
+    let filter = MethodFilter::try_from(method.clone()).expect("the table uses methods that routes can have");
+    Route { spec: RouteSpec { method, path, scope }, endpoint: on(filter, handler) }
+}
+
+/// Every route there is.
+pub fn routes() -> Vec<RouteSpec> {
+    table().into_iter().map(|route| route.spec).collect()
+}
+
+/// The API of an appliance. Cheap enough to be made for one request.
+pub fn router(app: &App) -> Router {
+    let api = Api::new(app);
+    let mut router = Router::new();
+    for Route { spec, endpoint } in table() {
+        let endpoint = match spec.scope {
+            // Only what matched, so that a wrong method is told apart from a missing token.
+            Some(scope) => endpoint.route_layer(from_fn_with_state(Guard { api: Arc::clone(&api), scope }, require)),
+            None => endpoint,
+        };
+        router = router.route(spec.path, endpoint);
+    }
+    router
+        .fallback(|| async { Problem::not_found("there is no such path; /openapi.json lists them") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Kind::MethodNotAllowed, "the Allow header names the methods of this path")
+        })
+        .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
+        .layer(from_fn(refuse_large))
+        .layer(from_fn(harden))
+        .layer(from_fn_with_state(Arc::clone(&api), observe))
+        .with_state(api)
+}

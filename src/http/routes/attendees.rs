@@ -1,0 +1,109 @@
+//! The attendees of an event.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::events::EventPath;
+use super::users::{by_number, find};
+use crate::http::api::Shared;
+use crate::http::extract::{Nothing, Path, Query, name};
+use crate::http::paging::{Cursor, Limit, Page};
+use crate::http::problem::{Kind, Problem};
+use crate::http::view::AttendeeView;
+use crate::model::{EventName, GroupKey, UserId, UserNo};
+use crate::store::AttendeeFilter;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AttendeesQuery {
+    /// Those who attend, or no longer do, or both.
+    #[serde(default)]
+    #[param(inline)]
+    state: AttendeeState,
+    /// Members of this group only; any spelling of its name.
+    group: Option<String>,
+    /// The `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+    /// Items a page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Limit,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttendeeState {
+    #[default]
+    Active,
+    Inactive,
+    All,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct AttendeePath {
+    /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
+    #[param(value_type = String)]
+    #[serde(deserialize_with = "name")]
+    event: EventName,
+    /// The user's id, a UUID.
+    #[param(value_type = String)]
+    user: UserId,
+}
+
+impl AttendeesQuery {
+    fn filter(&self) -> Result<AttendeeFilter, Problem> {
+        let active = match self.state {
+            AttendeeState::Active => Some(true),
+            AttendeeState::Inactive => Some(false),
+            AttendeeState::All => None,
+        };
+        let key = |name: &String| {
+            let empty = || Problem::at(Kind::BadRequest, "group", "must not be empty");
+            GroupKey::of(name).ok_or_else(empty)
+        };
+        Ok(AttendeeFilter { active, group: self.group.as_ref().map(key).transpose()? })
+    }
+}
+
+/// Lists the attendees of an event.
+#[utoipa::path(get, path = "/v1/events/{event}/attendees", operation_id = "list_attendees",
+    params(EventPath, AttendeesQuery),
+    responses((status = 200, body = Page<AttendeeView>), (status = 404, description = "No such event")))]
+pub async fn list(
+    State(api): State<Shared>,
+    Path(EventPath { event }): Path<EventPath>,
+    Query(query): Query<AttendeesQuery>,
+) -> Result<Json<Page<AttendeeView>>, Problem> {
+    api.event(&event)?;
+    let filter = query.filter()?;
+    let after = query.cursor.as_ref().map(|cursor| cursor.read("attendee", by_number)).transpose()?;
+    let page = api.blocking(move |api| {
+        let found = api.app.store.attendees(&event, &filter, after, query.limit.and_one());
+        let page = Page::cut(found, query.limit, |UserNo(user)| Cursor::after("attendee", user));
+        page.try_filter_map(|user| {
+            let person = api.app.store.person(user).map_err(api.store_failed("read a person"))?;
+            Ok(person.and_then(|person| AttendeeView::of(&person, &event, &api.app.runner)))
+        })
+    });
+    Ok(Json(page.await?))
+}
+
+/// One attendee of an event.
+#[utoipa::path(get, path = "/v1/events/{event}/attendees/{user}", operation_id = "get_attendee",
+    params(AttendeePath),
+    responses((status = 200, body = AttendeeView), (status = 404, description = "No such event, user or attendee")))]
+pub async fn get(
+    State(api): State<Shared>,
+    Path(AttendeePath { event, user }): Path<AttendeePath>,
+    _: Query<Nothing>,
+) -> Result<Json<AttendeeView>, Problem> {
+    api.event(&event)?;
+    let attendee = AttendeeView::of(&find(&api, user)?, &event, &api.app.runner);
+    let absent = || Problem::not_found(format!("user {user} has no place in event '{event}'"));
+    attendee.map(Json).ok_or_else(absent)
+}

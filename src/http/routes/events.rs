@@ -1,0 +1,189 @@
+//! Events: which there are, and making, changing and removing those that the configuration file does not declare.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::config::{Fault, Warning, validate_event};
+use crate::http::api::{Api, Shared};
+use crate::http::extract::{Body, Nothing, Path, Query, name};
+use crate::http::paging::{Cursor, ListQuery, Page};
+use crate::http::problem::{FieldError, Kind, Problem};
+use crate::http::view::{AttendeeCounts, EventSavedView, EventView, FeedView};
+use crate::model::{Event, EventName, FeedId, FeedSettings, SourceName};
+use crate::store::{ChangeSet, EventWrite};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct EventPath {
+    /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
+    #[param(value_type = String)]
+    #[serde(deserialize_with = "name")]
+    pub event: EventName,
+}
+
+/// The settings of an event.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventSettings {
+    /// What people call it.
+    title: String,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    starts_at: Option<Timestamp>,
+    #[serde(default)]
+    feeds: Vec<FeedBody>,
+}
+
+/// A source that feeds the event; at most one feed for each source.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeedBody {
+    #[schema(value_type = String)]
+    source: SourceName,
+    /// Values for the source's `{param.x}` placeholders.
+    #[serde(default)]
+    params: BTreeMap<String, String>,
+}
+
+impl From<FeedBody> for FeedSettings {
+    fn from(FeedBody { source, params }: FeedBody) -> Self {
+        Self { source, params }
+    }
+}
+
+/// Lists the events by name.
+#[utoipa::path(get, path = "/v1/events", operation_id = "list_events", params(ListQuery),
+    responses((status = 200, body = Page<EventView>)))]
+pub async fn list(State(api): State<Shared>, Query(query): Query<ListQuery>) -> Result<Json<Page<EventView>>, Problem> {
+    let after = query.after("event", |name| EventName::parse(name).ok())?;
+    let mut events = api.app.runner.events();
+    events.retain(|event| after.as_ref().is_none_or(|after| event.name > *after));
+    events.sort_by(|a, b| a.name.cmp(&b.name));
+    events.truncate(query.limit.and_one());
+    let page = Page::cut(events, query.limit, |event| Cursor::after("event", &event.name));
+    let mut items = Vec::with_capacity(page.items.len());
+    for event in &page.items {
+        items.push(view(&api, event).await);
+    }
+    Ok(Json(Page { items, next_cursor: page.next_cursor }))
+}
+
+/// One event.
+#[utoipa::path(get, path = "/v1/events/{event}", operation_id = "get_event", params(EventPath),
+    responses((status = 200, body = EventView), (status = 404, description = "No such event")))]
+pub async fn get(
+    State(api): State<Shared>,
+    Path(path): Path<EventPath>,
+    _: Query<Nothing>,
+) -> Result<Json<EventView>, Problem> {
+    let event = api.event(&path.event)?;
+    Ok(Json(view(&api, &event).await))
+}
+
+async fn view(api: &Api, event: &Event) -> EventView {
+    let mut feeds = Vec::with_capacity(event.feeds.len());
+    for settings in &event.feeds {
+        let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
+        let running = api.app.runner.running(&feed).await;
+        feeds.push(FeedView::of(settings, &api.app.store.feed_state(&feed), running));
+    }
+    let (active, inactive) = api.app.store.attendee_counts(&event.name);
+    let provisioned = api.app.runner.is_provisioned(&event.name);
+    EventView::of(event, provisioned, AttendeeCounts { active, inactive }, feeds)
+}
+
+/// Makes an event, or sets all its settings anew. People stay as they are until the next sync.
+#[utoipa::path(put, path = "/v1/events/{event}", operation_id = "put_event", params(EventPath),
+    request_body = EventSettings,
+    responses(
+        (status = 200, body = EventSavedView, description = "Changed"),
+        (status = 201, body = EventSavedView, description = "Made"),
+        (status = 409, description = "The configuration file declares the event"),
+        (status = 422, description = "The settings are not valid; `errors` lists every fault"),
+    ))]
+pub async fn put(
+    State(api): State<Shared>,
+    Path(path): Path<EventPath>,
+    _: Query<Nothing>,
+    Body(body): Body<EventSettings>,
+) -> Result<(StatusCode, Json<EventSavedView>), Problem> {
+    refuse_provisioned(&api, &path.event)?;
+    let feeds = body.feeds.into_iter().map(FeedSettings::from).collect();
+    let checked = validate_event(path.event, body.title, body.starts_at, feeds, &api.app.config.sources);
+    let (event, warnings) = checked.map_err(|faults| invalid(&faults))?;
+    let status = if api.app.runner.event(&event.name).is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let saved = save(&api, event, &warnings).await?;
+    Ok((status, Json(saved)))
+}
+
+async fn save(api: &Api, event: Event, warnings: &[Warning]) -> Result<EventSavedView, Problem> {
+    let set = ChangeSet { event: Some(EventWrite::Put(event.clone())), ..ChangeSet::default() };
+    api.app.store.commit_async(set).await.map_err(api.store_failed("write an event"))?;
+    for feed in &event.feeds {
+        api.app.observer.feed_known(&FeedId { event: event.name.clone(), source: feed.source.clone() });
+    }
+    Ok(view(api, &event).await.saved(warnings))
+}
+
+fn invalid(faults: &[Fault]) -> Problem {
+    let error = |fault: &Fault| FieldError {
+        field: fault.path.clone(),
+        detail: if fault.mend.is_empty() {
+            fault.problem.clone()
+        } else {
+            format!("{}; {}", fault.problem, fault.mend)
+        },
+    };
+    Problem::of(Kind::Invalid, faults.iter().map(error).collect())
+}
+
+/// Removes an event that nobody has, or ever had, a place or a registration in: what a sync brought, only a sync or
+/// an erasure takes away. History keeps the event's runs.
+#[utoipa::path(delete, path = "/v1/events/{event}", operation_id = "delete_event", params(EventPath),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 404, description = "No such event"),
+        (status = 409, description = "The configuration file declares it, it has people, or a run goes on"),
+    ))]
+pub async fn delete(
+    State(api): State<Shared>,
+    Path(path): Path<EventPath>,
+    _: Query<Nothing>,
+) -> Result<StatusCode, Problem> {
+    refuse_provisioned(&api, &path.event)?;
+    let event = api.event(&path.event)?;
+    refuse_in_use(&api, &event).await?;
+    let set = ChangeSet { event: Some(EventWrite::Delete(path.event)), ..ChangeSet::default() };
+    api.app.store.commit_async(set).await.map_err(api.store_failed("write that an event is removed"))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn refuse_provisioned(api: &Api, event: &EventName) -> Result<(), Problem> {
+    if !api.app.runner.is_provisioned(event) {
+        return Ok(());
+    }
+    let file = api.app.config.path.display();
+    Err(Problem::conflict(format!("event '{event}' is declared in {file} and read-only here"))
+        .hint(format!("change [event.{event}] in that file and restart the server")))
+}
+
+async fn refuse_in_use(api: &Api, event: &Event) -> Result<(), Problem> {
+    for settings in &event.feeds {
+        let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
+        if let Some(run) = api.app.runner.running(&feed).await {
+            return Err(Problem::conflict(format!("run {run} of this event goes on")).hint("cancel it or wait for it"));
+        }
+    }
+    let (active, inactive) = api.app.store.attendee_counts(&event.name);
+    if active + inactive > 0 || api.app.store.has_registrations(&event.name) {
+        let detail = format!("event '{}' has people: {active} attend and {inactive} no longer do", event.name);
+        return Err(Problem::conflict(detail).hint("only an event that nobody was ever synced into can be removed"));
+    }
+    Ok(())
+}

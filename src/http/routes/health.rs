@@ -1,0 +1,136 @@
+//! Is it alive, is it ready, how does it fare?
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::api::{Api, Shared};
+use crate::http::extract::{Nothing, Query};
+use crate::http::problem::Problem;
+use crate::http::view::{EventStatusView, RunView, StatusView};
+use crate::limits::{API_READY_EVERY, FEEDS_LABELLED_MAX};
+use crate::model::{Event, FeedId, RunId};
+use crate::observe::{CommunityFacts, FeedFacts};
+
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or why it is not ready.
+    status: &'static str,
+}
+
+/// Tells that the process answers.
+#[utoipa::path(get, path = "/healthz", operation_id = "live", responses((status = 200, body = Health)))]
+pub async fn live() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Tells whether the store can be written to.
+#[utoipa::path(get, path = "/readyz", operation_id = "ready",
+    responses((status = 200, body = Health), (status = 503, body = Health, description = "Not ready; reads go on")))]
+pub async fn ready(State(api): State<Shared>) -> Result<(StatusCode, Json<Health>), Problem> {
+    Ok(match readiness(&api).await? {
+        Ok(()) => (StatusCode::OK, Json(Health { status: "ok" })),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: why })),
+    })
+}
+
+/// Asks the store at most every [`API_READY_EVERY`]: anybody may ask us, as often as they like.
+async fn readiness(api: &Shared) -> Result<Result<(), &'static str>, Problem> {
+    let mut known = api.readiness.lock().await;
+    if let Some((_, answer)) = known.filter(|(asked, _)| asked.elapsed() < API_READY_EVERY) {
+        return Ok(answer);
+    }
+    let answer = api.blocking(|api| Ok(ask_store(api))).await?;
+    *known = Some((Instant::now(), answer));
+    Ok(answer)
+}
+
+fn ask_store(api: &Api) -> Result<(), &'static str> {
+    let answer = api.app.store.check_writable();
+    answer.map_err(|error| {
+        api.app.observer.store_failed("write what shows that there is room", &error.to_string());
+        if error.is_disk_full() { "the disk is full" } else { "the store cannot be written to" }
+    })
+}
+
+/// Everything for Prometheus, in its text format 0.0.4.
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics",
+    responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
+pub async fn metrics(State(api): State<Shared>, _: Query<Nothing>) -> Result<Response, Problem> {
+    let text = api
+        .blocking(|api| {
+            refresh(api)?;
+            Ok(api.app.observer.render())
+        })
+        .await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// Brings the gauges up to what the store and the budgets say now.
+fn refresh(api: &Api) -> Result<(), Problem> {
+    let app = &api.app;
+    let events = app.runner.events();
+    let feeds = events.iter().flat_map(|event| event.feeds.iter().map(|feed| feed_id(event, &feed.source)));
+    for feed in feeds.take(FEEDS_LABELLED_MAX) {
+        app.observer.feed_state(&FeedFacts { feed: &feed, state: &app.store.feed_state(&feed) });
+    }
+    let counts: Vec<_> = events
+        .iter()
+        .take(FEEDS_LABELLED_MAX)
+        .map(|event| {
+            let (active, inactive) = app.store.attendee_counts(&event.name);
+            (event.name.clone(), active, inactive)
+        })
+        .collect();
+    app.observer.community(&CommunityFacts {
+        users: app.store.user_count(),
+        groups: app.store.groups().len() as u64,
+        events: &counts,
+        store_bytes: app.store.bytes_on_disk().map_err(api.store_failed("read the store's size"))?,
+    });
+    for (name, entry) in app.runner.sources() {
+        for (window, left) in entry.source.budget_left() {
+            app.observer.budget_remaining(name, window.per.as_str(), left);
+        }
+    }
+    Ok(())
+}
+
+fn feed_id(event: &Event, source: &crate::model::SourceName) -> FeedId {
+    FeedId { event: event.name.clone(), source: source.clone() }
+}
+
+/// Counts of people and the newest run of every event.
+#[utoipa::path(get, path = "/v1/status", operation_id = "status", responses((status = 200, body = StatusView)))]
+pub async fn status(State(api): State<Shared>, _: Query<Nothing>) -> Result<Json<StatusView>, Problem> {
+    let mut events = Vec::new();
+    for event in api.app.runner.events() {
+        events.push(EventStatusView {
+            event: event.name.to_string(),
+            title: event.title.clone(),
+            attendees: api.app.store.attendee_counts(&event.name).0,
+            last_run: newest_run(&api, &event).await?,
+        });
+    }
+    events.sort_by(|a, b| a.event.cmp(&b.event));
+    let store = &api.app.store;
+    Ok(Json(StatusView { users: store.user_count(), groups: store.groups().len() as u64, events }))
+}
+
+async fn newest_run(api: &Api, event: &Event) -> Result<Option<RunView>, Problem> {
+    let mut newest: Option<RunId> = None;
+    for settings in &event.feeds {
+        let feed = feed_id(event, &settings.source);
+        let going = api.app.runner.running(&feed).await;
+        newest = newest.max(going).max(api.app.store.feed_state(&feed).last_run);
+    }
+    let Some(id) = newest else { return Ok(None) };
+    let progress = api.app.runner.going(id).await;
+    let run = api.app.store.run(id).map_err(api.store_failed("read a run"))?;
+    Ok(run.map(|run| RunView::of(&run, progress)))
+}

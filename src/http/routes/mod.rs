@@ -1,0 +1,13 @@
+//! The routes, by resource. Each asks the store or the runner, and shapes what it found with a view.
+
+pub mod attendees;
+pub mod changes;
+pub mod events;
+pub mod groups;
+pub mod health;
+pub mod preview;
+pub mod runs;
+pub mod sources;
+pub mod sync;
+pub mod tokens;
+pub mod users;

@@ -1,0 +1,78 @@
+//! The sources and how they fare.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::http::api::{Api, Shared};
+use crate::http::extract::{Nothing, Path, Query, name};
+use crate::http::paging::{Cursor, ListQuery, Page};
+use crate::http::problem::Problem;
+use crate::http::view::{BudgetWindowView, SourceErrorView, SourceFeedView, SourceView};
+use crate::model::{Event, FeedId, RunId, SourceName};
+use crate::sync::SourceEntry;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct SourcePath {
+    /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
+    #[param(value_type = String)]
+    #[serde(deserialize_with = "name")]
+    source: SourceName,
+}
+
+/// Lists the sources by name.
+#[utoipa::path(get, path = "/v1/sources", operation_id = "list_sources", params(ListQuery),
+    responses((status = 200, body = Page<SourceView>)))]
+pub async fn list(
+    State(api): State<Shared>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<SourceView>>, Problem> {
+    let after = query.after("source", |name| SourceName::parse(name).ok())?;
+    let events = api.app.runner.events();
+    let sources = api.app.runner.sources().iter();
+    let sources = sources.filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after));
+    let views = sources.take(query.limit.and_one()).map(|(name, entry)| view(&api, name, entry, &events));
+    let views = views.collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(Page::cut(views, query.limit, |source| Cursor::after("source", &source.name))))
+}
+
+/// One source.
+#[utoipa::path(get, path = "/v1/sources/{source}", operation_id = "get_source", params(SourcePath),
+    responses((status = 200, body = SourceView), (status = 404, description = "No such source")))]
+pub async fn get(
+    State(api): State<Shared>,
+    Path(SourcePath { source }): Path<SourcePath>,
+    _: Query<Nothing>,
+) -> Result<Json<SourceView>, Problem> {
+    let entry = api.app.runner.sources().get(&source);
+    let entry = entry.ok_or_else(|| Problem::not_found(format!("there is no source '{source}'")))?;
+    Ok(Json(view(&api, &source, entry, &api.app.runner.events())?))
+}
+
+fn view(api: &Api, name: &SourceName, entry: &SourceEntry, events: &[Arc<Event>]) -> Result<SourceView, Problem> {
+    let mut feeds = Vec::new();
+    let mut last_runs = Vec::new();
+    for event in events.iter().filter(|event| event.feed(name).is_some()) {
+        let state = api.app.store.feed_state(&FeedId { event: event.name.clone(), source: name.clone() });
+        feeds.push(SourceFeedView::of(event.name.as_str(), &state));
+        last_runs.extend(state.last_run);
+    }
+    let budget = entry.source.budget_left().into_iter().map(BudgetWindowView::from).collect();
+    Ok(SourceView::of(entry.source.spec(), budget, feeds, last_error(api, last_runs)?))
+}
+
+/// The newest failure among the last runs of the source's feeds.
+fn last_error(api: &Api, mut runs: Vec<RunId>) -> Result<Option<SourceErrorView>, Problem> {
+    runs.sort_unstable_by(|a, b| b.cmp(a));
+    for id in runs {
+        let run = api.app.store.run(id).map_err(api.store_failed("read a run"))?;
+        if let Some((run, error)) = run.as_ref().and_then(|run| Some((run, run.error.as_ref()?))) {
+            return Ok(Some(SourceErrorView::of(run, error)));
+        }
+    }
+    Ok(None)
+}

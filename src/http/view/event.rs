@@ -1,0 +1,114 @@
+//! Events and their feeds.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::RunView;
+use crate::config::Warning;
+use crate::model::{Event, FeedSettings, FeedState, RunId};
+
+/// An event and the feeds that fill it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventView {
+    name: String,
+    title: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    starts_at: Option<Timestamp>,
+    /// Declared in the configuration file, hence read-only here.
+    provisioned: bool,
+    attendees: AttendeeCounts,
+    feeds: Vec<FeedView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct AttendeeCounts {
+    pub active: u64,
+    /// No longer attending.
+    pub inactive: u64,
+}
+
+/// A source feeding the event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Feed)]
+pub struct FeedView {
+    source: String,
+    /// Values for the source's `{param.x}` placeholders.
+    params: BTreeMap<String, String>,
+    /// When it was last synced whole.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_success: Option<Timestamp>,
+    /// When a sync last ended, however.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_attempt: Option<Timestamp>,
+    /// Failed syncs since the last success.
+    consecutive_failures: u32,
+    /// The newest run that was not a dry run and has ended.
+    last_run: Option<u64>,
+    /// The run that goes on.
+    running: Option<u64>,
+}
+
+/// An event as saved.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventSaved)]
+pub struct EventSavedView {
+    #[serde(flatten)]
+    event: EventView,
+    /// What works but is probably not meant.
+    warnings: Vec<String>,
+}
+
+/// The community at a glance.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Status)]
+pub struct StatusView {
+    pub users: u64,
+    pub groups: u64,
+    pub events: Vec<EventStatusView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventStatus)]
+pub struct EventStatusView {
+    pub event: String,
+    pub title: String,
+    /// Active attendees.
+    pub attendees: u64,
+    /// The newest run of the event's feeds, going or ended.
+    pub last_run: Option<RunView>,
+}
+
+impl EventView {
+    pub fn of(event: &Event, provisioned: bool, attendees: AttendeeCounts, feeds: Vec<FeedView>) -> Self {
+        Self {
+            name: event.name.to_string(),
+            title: event.title.clone(),
+            starts_at: event.starts_at,
+            provisioned,
+            attendees,
+            feeds,
+        }
+    }
+
+    pub fn saved(self, warnings: &[Warning]) -> EventSavedView {
+        EventSavedView { event: self, warnings: warnings.iter().map(ToString::to_string).collect() }
+    }
+}
+
+impl FeedView {
+    pub fn of(settings: &FeedSettings, state: &FeedState, running: Option<RunId>) -> Self {
+        Self {
+            source: settings.source.to_string(),
+            params: settings.params.clone(),
+            last_success: state.last_success,
+            last_attempt: state.last_attempt,
+            consecutive_failures: state.consecutive_failures,
+            last_run: state.last_run.map(|RunId(run)| run),
+            running: running.map(|RunId(run)| run),
+        }
+    }
+}

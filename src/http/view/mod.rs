@@ -1,0 +1,21 @@
+//! The shapes of answers: what the API promises, apart from what the store holds.
+//!
+//! Invariant: only shapes. A view asks nobody; it is made of what the route has found.
+
+mod change;
+mod event;
+mod group;
+mod person;
+mod preview;
+mod run;
+mod source;
+mod token;
+
+pub use change::{ChangeAction, ChangeView};
+pub use event::{AttendeeCounts, EventSavedView, EventStatusView, EventView, FeedView, StatusView};
+pub use group::GroupView;
+pub use person::{AttendeeView, UserView};
+pub use preview::{PreviewRecordView, PreviewView};
+pub use run::{EndedView, LogLineView, RunView, StartedView, SyncView};
+pub use source::{BudgetWindowView, SourceErrorView, SourceFeedView, SourceView};
+pub use token::{NewTokenView, TokenView};

@@ -1,0 +1,125 @@
+//! Sources: how they are read and how they fare. Never a credential, never a path or a query of theirs.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::run::RunErrorView;
+use crate::config::{AuthSpec, PaginationSpec, SourceSpec, WindowSpec};
+use crate::model::{FeedState, Run, RunError};
+
+/// A registration system, as the configuration file declares it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Source)]
+pub struct SourceView {
+    pub name: String,
+    /// Host and port of its base URL.
+    host: String,
+    /// `none`, `api_key`, `basic` or `bearer`.
+    auth: &'static str,
+    /// `none`, `page`, `offset`, `cursor`, `next_url` or `link_header`.
+    pagination: &'static str,
+    /// Higher wins where sources disagree about a person.
+    priority: i32,
+    /// Its allowance; empty when unlimited.
+    budget: Vec<BudgetWindowView>,
+    feeds: Vec<SourceFeedView>,
+    /// Why the newest failed run failed, where that was the last run of its feed.
+    last_error: Option<SourceErrorView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = BudgetWindow)]
+pub struct BudgetWindowView {
+    /// At most so many requests …
+    requests: u32,
+    /// … in any `second` or `minute`.
+    per: &'static str,
+    /// What is left now.
+    remaining: u32,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SourceFeed)]
+pub struct SourceFeedView {
+    event: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_success: Option<Timestamp>,
+    consecutive_failures: u32,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SourceError)]
+pub struct SourceErrorView {
+    event: String,
+    run: u64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    at: Option<Timestamp>,
+    #[serde(flatten)]
+    error: RunErrorView,
+}
+
+impl SourceView {
+    pub fn of(
+        spec: &SourceSpec,
+        budget: Vec<BudgetWindowView>,
+        feeds: Vec<SourceFeedView>,
+        last_error: Option<SourceErrorView>,
+    ) -> Self {
+        let base = &spec.request.base_url;
+        let host = base.host_str().unwrap_or_default();
+        let port = base.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Self {
+            name: spec.name.to_string(),
+            host: format!("{host}{port}"),
+            auth: auth_kind(&spec.auth),
+            pagination: pagination_kind(&spec.pagination),
+            priority: spec.priority,
+            budget,
+            feeds,
+            last_error,
+        }
+    }
+}
+
+const fn auth_kind(auth: &AuthSpec) -> &'static str {
+    match auth {
+        AuthSpec::None => "none",
+        AuthSpec::ApiKey { .. } => "api_key",
+        AuthSpec::Basic { .. } => "basic",
+        AuthSpec::Bearer { .. } => "bearer",
+    }
+}
+
+const fn pagination_kind(pagination: &PaginationSpec) -> &'static str {
+    match pagination {
+        PaginationSpec::None => "none",
+        PaginationSpec::Page { .. } => "page",
+        PaginationSpec::Offset { .. } => "offset",
+        PaginationSpec::Cursor { .. } => "cursor",
+        PaginationSpec::NextUrl { .. } => "next_url",
+        PaginationSpec::LinkHeader { .. } => "link_header",
+    }
+}
+
+impl From<(WindowSpec, u32)> for BudgetWindowView {
+    fn from((window, remaining): (WindowSpec, u32)) -> Self {
+        Self { requests: window.requests, per: window.per.as_str(), remaining }
+    }
+}
+
+impl SourceFeedView {
+    pub fn of(event: &str, state: &FeedState) -> Self {
+        Self {
+            event: event.to_owned(),
+            last_success: state.last_success,
+            consecutive_failures: state.consecutive_failures,
+        }
+    }
+}
+
+impl SourceErrorView {
+    pub fn of(run: &Run, error: &RunError) -> Self {
+        Self { event: run.feed.event.to_string(), run: run.id.0, at: run.ended_at, error: error.into() }
+    }
+}
