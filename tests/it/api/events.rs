@@ -1,0 +1,92 @@
+//! Events: those of the file are read-only, those made over the API come and go.
+
+use serde_json::{Value, json};
+
+use super::fixture::Fixture;
+
+#[tokio::test]
+async fn an_event_tells_its_people_and_its_feeds() {
+    let fixture = Fixture::synced(200).await;
+    let event = fixture.get("/v1/events/summit").await.json();
+    let (active, inactive) = fixture.app.store.attendee_counts(&"summit".to_owned().try_into().unwrap());
+    assert!(active > 100);
+    let expected = json!({
+        "name": "summit", "title": "Demo Summit", "starts_at": null, "provisioned": true,
+        "attendees": {"active": active, "inactive": inactive},
+        "feeds": [{
+            "source": "demo", "params": {"event": "summit"},
+            "last_success": "2026-03-01T08:00:00Z", "last_attempt": "2026-03-01T08:00:00Z",
+            "consecutive_failures": 0, "last_run": 1, "running": null,
+        }],
+    });
+    assert_eq!(event, expected);
+    let names: Vec<_> = fixture.list("/v1/events", 1).await.iter().map(|event| event["name"].clone()).collect();
+    assert_eq!(names, ["dark", "summit"]);
+}
+
+#[tokio::test]
+async fn events_of_the_file_are_read_only() {
+    let fixture = Fixture::new(1).await;
+    let put = fixture.put("/v1/events/summit", &json!({"title": "Mine"})).await;
+    let delete = fixture.delete("/v1/events/summit").await;
+    for answer in [put, delete] {
+        answer.problem(409);
+        assert!(answer.json()["detail"].as_str().unwrap().contains("rollcall.toml"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_made_changed_synced_and_kept_while_it_has_people() {
+    let fixture = Fixture::new(60).await;
+    let path = "/v1/events/gala";
+    let body = json!({
+        "title": "Gala", "starts_at": "2026-06-01T20:00:00+02:00",
+        "feeds": [{"source": "demo", "params": {"event": "summit", "extra": "x"}}],
+    });
+    let made = fixture.put(path, &body).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let made = made.json();
+    assert_eq!((&made["starts_at"], &made["provisioned"]), (&json!("2026-06-01T18:00:00Z"), &json!(false)));
+    assert_eq!(made["warnings"].as_array().unwrap().len(), 1, "{made}");
+    let metrics = fixture.get("/metrics").await.text;
+    assert!(metrics.contains(r#"rollcall_sync_in_progress{event="gala",source="demo"} 0"#), "{metrics}");
+
+    let changed = fixture.put(path, &json!({"title": "The Gala", "feeds": body["feeds"]})).await;
+    assert_eq!((changed.status, &changed.json()["starts_at"]), (200, &Value::Null), "{}", changed.text);
+
+    let synced = fixture.post(&format!("{path}/sync?wait=60s"), None).await;
+    assert_eq!((synced.status, &synced.json()["runs"][0]["outcome"]), (200, &json!("done")), "{}", synced.text);
+    fixture.delete(path).await.problem(409);
+
+    assert_eq!(fixture.put("/v1/events/empty", &json!({"title": "Empty"})).await.status, 201);
+    fixture.post("/v1/events/empty/sync", None).await.problem(409);
+    assert_eq!(fixture.delete("/v1/events/empty").await.status, 204);
+    fixture.get("/v1/events/empty").await.problem(404);
+    fixture.delete("/v1/events/empty").await.problem(404);
+}
+
+#[tokio::test]
+async fn settings_that_are_not_valid_are_listed_fault_by_fault() {
+    let fixture = Fixture::new(1).await;
+    let path = "/v1/events/gala";
+    for (body, fields) in [
+        (json!({"feeds": []}), &["title"][..]),
+        (json!({"title": ""}), &["title"]),
+        (json!({"title": "a", "colour": "red"}), &["colour"]),
+        (json!({"title": "a", "starts_at": "tomorrow"}), &["starts_at"]),
+        (json!({"title": "a", "feeds": [{"source": "Demo"}]}), &["feeds[0].source"]),
+        (json!({"title": "a", "feeds": [{"source": "dmo"}]}), &["feeds[0].source"]),
+        (json!({"title": "a", "feeds": [{"source": "demo"}]}), &["feeds[0].params"]),
+        (json!({"title": "a", "feeds": [{"source": "demo", "params": {"event": 1}}]}), &["feeds[0].params.event"]),
+        (json!({"title": "a", "feeds": [{"source": "demo", "params": {"event": ".."}}]}), &["feeds[0].params.event"]),
+        (
+            json!({"title": "", "feeds": [{"source": "nope"}, {"source": "demo"}]}),
+            &["title", "feeds[0].source", "feeds[1].params"],
+        ),
+    ] {
+        let answer = fixture.put(path, &body).await;
+        assert_eq!(answer.problem(422), fields, "{body}: {}", answer.text);
+        assert!(!answer.json()["errors"][0]["detail"].as_str().unwrap().is_empty());
+    }
+    fixture.get(path).await.problem(404);
+}

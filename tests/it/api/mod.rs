@@ -1,0 +1,10 @@
+//! The API: the real router, and the real server where the wire matters, on a store filled by a real sync.
+
+mod access;
+mod bodies;
+mod described;
+mod events;
+mod fixture;
+mod people;
+mod runs;
+mod wire;

@@ -1,0 +1,8 @@
+//! Black-box tests: a real store in a temporary folder, real HTTP on loopback. Only the clock is a fake.
+
+mod api;
+mod cli;
+mod fixtures;
+mod golden;
+mod properties;
+mod support;

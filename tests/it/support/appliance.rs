@@ -1,0 +1,105 @@
+//! A whole Rollcall in this process: real store, real sources, a clock that stands.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use rollcall::app::{App, AppError};
+use rollcall::clock::Clock;
+use rollcall::config::{Config, Environment};
+use rollcall::journal::{JournalReader, journal_path};
+use rollcall::model::{Entry, EventName, Run, SourceName, Trigger};
+use rollcall::store::StoreError;
+use rollcall::sync::Request;
+use tempfile::TempDir;
+
+/// The token that the list server asks for. It must never show up in an answer, a log or a file.
+pub const SOURCE_TOKEN: &str = "canary-5ecret-token";
+
+pub struct Appliance {
+    pub app: App,
+    pub clock: Clock,
+    folder: TempDir,
+}
+
+impl Appliance {
+    /// Opens one on a config text; `[store]` is added.
+    pub async fn open(config: &str) -> Self {
+        Self::open_at(tempfile::tempdir().unwrap(), config).await
+    }
+
+    /// Opens one on a folder that may hold a store already.
+    pub async fn open_at(folder: TempDir, config: &str) -> Self {
+        let clock = Clock::fixed("2026-03-01T08:00:00Z".parse::<Timestamp>().unwrap());
+        Self::open_with(folder, config, clock).await
+    }
+
+    async fn open_with(folder: TempDir, config: &str, clock: Clock) -> Self {
+        let config = parse(folder.path(), config);
+        let at = clock.clone();
+        let app = tokio::task::spawn_blocking(move || open_when_free(&config, &at)).await.unwrap();
+        Self { app, clock, folder }
+    }
+
+    /// Closes the store and opens it again, with the same or another config.
+    pub async fn reopen(self, config: &str) -> Self {
+        let Self { app, clock, folder } = self;
+        drop(app);
+        Self::open_with(folder, config, clock).await
+    }
+
+    /// The entries of a run's journal; none where the run has no journal.
+    pub fn entries(&self, run: &Run) -> Vec<Entry> {
+        match JournalReader::open(&journal_path(&self.app.store.runs_folder(), run.id)) {
+            Ok(journal) => journal.map(|entry| entry.unwrap()).collect(),
+            Err(error) if error.is_missing() => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Closes the store and gives its folder back; the data directory in it is `data`.
+    pub async fn close(self) -> TempDir {
+        let Self { app, folder, .. } = self;
+        let lock = folder.path().join("data/lock");
+        drop(app);
+        // A run that has just ended may hold the store for a moment longer.
+        let free = || std::fs::File::open(&lock).unwrap().try_lock().is_ok();
+        while !free() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        folder
+    }
+
+    /// Runs one feed to its end; the clock moves on by a minute.
+    pub async fn sync(&self, event: &str, source: &str, dry_run: bool, full: bool) -> Run {
+        self.clock.advance(SignedDuration::from_mins(1));
+        let (event, source) = (EventName::parse(event).unwrap(), SourceName::parse(source).unwrap());
+        let feed = self.app.runner.feeds(&event, Some(&source)).unwrap().remove(0);
+        let request = Request { trigger: Trigger::Api, dry_run, full };
+        let started = self.app.runner.start(feed, request).await.unwrap();
+        self.app.runner.wait(started.run).await.unwrap().unwrap()
+    }
+}
+
+/// A run that has just ended may hold the store for a moment longer.
+fn open_when_free(config: &Config, clock: &Clock) -> App {
+    let patience = Instant::now() + Duration::from_secs(5);
+    loop {
+        match App::open(config.clone(), clock.clone()) {
+            Ok(app) => return app,
+            Err(AppError::Store(StoreError::Locked { .. })) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn parse(folder: &Path, config: &str) -> Config {
+    let text = format!("{config}\n[store]\npath = \"data\"\n");
+    let environment = Environment::from_iter([("SOURCE_TOKEN", SOURCE_TOKEN)]);
+    match Config::parse(&text, &folder.join("rollcall.toml"), &environment) {
+        Ok((config, _)) => config,
+        Err(error) => panic!("{error}"),
+    }
+}
