@@ -89,7 +89,7 @@ pub enum Method {
     Post,
 }
 
-/// How one page is asked for. Templates may use `{param.x}`.
+/// How one page is asked for. Templates may use `{param.x}`, and `{cursor}` with a paginator of the kind `cursor`.
 #[derive(Debug, Clone)]
 pub struct RequestSpec {
     pub method: Method,
@@ -173,6 +173,8 @@ pub enum CursorPlace {
     Query(String),
     /// A key at the top of the JSON or form body.
     Body(String),
+    /// Wherever the request's templates say `{cursor}`.
+    Templates,
 }
 
 /// What else the body says about the list.

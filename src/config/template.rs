@@ -1,4 +1,4 @@
-//! Texts with `{placeholders}`: `{param.x}` and, where the setting says so, `{external_id}`.
+//! Texts with `{placeholders}`: `{param.x}` and, where the setting says so, `{cursor}` or `{external_id}`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +27,9 @@ pub enum TemplateError {
     #[error("no value for '{{{0}}}'")]
     NoValue(String),
 }
+
+/// The placeholder of the token that asks for the next page.
+pub const CURSOR: &str = "cursor";
 
 /// Values for placeholders.
 pub type Vars = BTreeMap<String, String>;
@@ -67,6 +70,10 @@ impl Template {
             Part::Placeholder(name) => Some(name.as_str()),
             Part::Text(_) => None,
         })
+    }
+
+    pub fn uses(&self, placeholder: &str) -> bool {
+        self.placeholders().any(|name| name == placeholder)
     }
 
     /// Fills in every placeholder, each value passed through `escape`.

@@ -70,7 +70,7 @@ impl<'s> Fetcher<'s> {
     }
 
     pub(super) async fn page(&mut self, ask: &Ask) -> Result<Fetched, Fault> {
-        let request = self.blueprint.request(ask);
+        let request = self.blueprint.request(ask)?;
         self.tries = 1;
         loop {
             let failure = match self.attempt(request.clone()).await {

@@ -179,6 +179,7 @@ impl<'s> Paginator<'s> {
         Ok(Some(match place {
             CursorPlace::Query(param) => Ask::Query(vec![(param.clone(), cursor.clone())]),
             CursorPlace::Body(key) => Ask::Body { key: key.clone(), value: cursor.clone() },
+            CursorPlace::Templates => Ask::Cursor(cursor.clone()),
         }))
     }
 
@@ -226,6 +227,7 @@ impl<'s> Paginator<'s> {
             PaginationSpec::Offset { param, .. } => ignored("offset parameter", param),
             PaginationSpec::Cursor { param: CursorPlace::Query(param), .. } => ignored("cursor parameter", param),
             PaginationSpec::Cursor { param: CursorPlace::Body(key), .. } => ignored("cursor key", key),
+            PaginationSpec::Cursor { param: CursorPlace::Templates, .. } => ignored("placeholder", "{cursor}"),
             _ => "the source's links to the next page seem to go in a circle".to_owned(),
         }
     }

@@ -1,4 +1,5 @@
-//! What is sent for a page: the config's templates, filled in once a read, plus what the paginator asks for.
+//! What is sent for a page: the config's templates, filled in once a read (once a page where they say `{cursor}`), plus
+//! what the paginator asks for.
 //!
 //! Invariant: pure; a value from an event's params cannot leave its place in the path, the query, a header or the
 //! body, and the URL stays on the base URL's origin.
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::fault::Fault;
-use crate::config::{BodySpec, JsonTemplate, Method, RequestSpec, Template, Vars};
+use crate::config::{BodySpec, CURSOR, JsonTemplate, Method, RequestSpec, Template, Vars};
 
 /// How a page is asked for, as the paginator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +22,21 @@ pub(super) enum Ask {
     Query(Vec<(String, String)>),
     /// The configured request with this key at the top of its body.
     Body { key: String, value: String },
+    /// The configured request with `{cursor}` filled in.
+    Cursor(String),
     /// A URL that the source gave, as it is.
     Url(Url),
 }
 
 /// A read's request, all but the paging.
 pub(super) struct Blueprint {
+    spec: RequestSpec,
+    vars: Vars,
+    first: Filled,
+}
+
+/// The request with its templates filled in.
+struct Filled {
     method: HttpMethod,
     url: Url,
     query: Vec<(String, String)>,
@@ -53,24 +63,40 @@ impl Blueprint {
     /// Fills in the templates. `params` are the feed's, by their bare names.
     pub(super) fn new(spec: &RequestSpec, params: &BTreeMap<String, String>) -> Result<Self, Fault> {
         let vars: Vars = params.iter().map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
+        let first = Filled::new(spec, &vars)?;
+        Ok(Self { spec: spec.clone(), vars, first })
+    }
+
+    /// # Errors
+    /// A cursor cannot stand where the templates want it.
+    pub(super) fn request(&self, ask: &Ask) -> Result<Request, Fault> {
+        let Ask::Cursor(cursor) = ask else { return Ok(self.first.request(ask)) };
+        let mut vars = self.vars.clone();
+        vars.insert(CURSOR.to_owned(), cursor.clone());
+        Ok(Filled::new(&self.spec, &vars)?.request(ask))
+    }
+}
+
+impl Filled {
+    fn new(spec: &RequestSpec, vars: &Vars) -> Result<Self, Fault> {
         let body = match &spec.body {
             BodySpec::None => Body::None,
-            BodySpec::Json(template) => Body::Json(json(template, &vars)?),
-            BodySpec::Form(fields) => Body::Form(pairs("form", fields, &vars)?),
+            BodySpec::Json(template) => Body::Json(json(template, vars)?.unwrap_or_default()),
+            BodySpec::Form(fields) => Body::Form(pairs("form", fields, vars)?),
         };
         Ok(Self {
             method: match spec.method {
                 Method::Get => HttpMethod::GET,
                 Method::Post => HttpMethod::POST,
             },
-            url: url(spec, &vars)?,
-            query: pairs("query", &spec.query, &vars)?,
-            headers: headers(&spec.headers, &vars)?,
+            url: url(spec, vars)?,
+            query: pairs("query", &spec.query, vars)?,
+            headers: headers(&spec.headers, vars)?,
             body,
         })
     }
 
-    pub(super) fn request(&self, ask: &Ask) -> Request {
+    fn request(&self, ask: &Ask) -> Request {
         let mut headers = self.headers.clone();
         let body = self.body(ask).map(|(kind, bytes)| {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
@@ -83,7 +109,7 @@ impl Blueprint {
         let paging: &[(String, String)] = match ask {
             Ask::Url(url) => return url.clone(),
             Ask::Query(pairs) => pairs,
-            Ask::Body { .. } => &[],
+            Ask::Body { .. } | Ask::Cursor(_) => &[],
         };
         let mut url = self.url.clone();
         let replaced = |name: &String| paging.iter().any(|(key, _)| key == name);
@@ -98,7 +124,7 @@ impl Blueprint {
     fn body(&self, ask: &Ask) -> Option<(&'static str, Bytes)> {
         let paging = match ask {
             Ask::Body { key, value } => Some((key, value)),
-            Ask::Query(_) | Ask::Url(_) => None,
+            Ask::Query(_) | Ask::Cursor(_) | Ask::Url(_) => None,
         };
         match &self.body {
             Body::None => None,
@@ -120,7 +146,10 @@ impl Blueprint {
 }
 
 fn url(spec: &RequestSpec, vars: &Vars) -> Result<Url, Fault> {
-    let path = render("path", &spec.path, vars, encode_segment)?;
+    // The first page has no cursor: its place in the path is empty.
+    let mut vars = vars.clone();
+    vars.entry(CURSOR.to_owned()).or_default();
+    let path = render("path", &spec.path, &vars, encode_segment)?;
     // A param of `..` would climb out of its place however it is encoded (the URL standard decodes `%2e`).
     let dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
     if path.split(['/', '\\', '?', '#']).any(dots) {
@@ -147,11 +176,16 @@ fn encode_segment(value: &str) -> String {
     encoded
 }
 
+/// Does the text want a cursor that there is not yet? The first page is asked for without what says `{cursor}`.
+fn is_for_later(template: &Template, vars: &Vars) -> bool {
+    template.uses(CURSOR) && !vars.contains_key(CURSOR)
+}
+
 fn pairs(place: &str, templates: &[(String, Template)], vars: &Vars) -> Result<Vec<(String, String)>, Fault> {
     let pair = |(name, template): &(String, Template)| {
         Ok((name.clone(), render(&format!("{place}.{name}"), template, vars, str::to_owned)?))
     };
-    templates.iter().map(pair).collect()
+    templates.iter().filter(|(_, template)| !is_for_later(template, vars)).map(pair).collect()
 }
 
 fn headers(templates: &[(String, Template)], vars: &Vars) -> Result<HeaderMap, Fault> {
@@ -167,18 +201,23 @@ fn headers(templates: &[(String, Template)], vars: &Vars) -> Result<HeaderMap, F
     Ok(headers)
 }
 
-fn json(template: &JsonTemplate, vars: &Vars) -> Result<Value, Fault> {
-    Ok(match template {
+/// `None` for a text that wants a cursor which there is not yet: it is left out.
+fn json(template: &JsonTemplate, vars: &Vars) -> Result<Option<Value>, Fault> {
+    Ok(Some(match template {
         JsonTemplate::Literal(value) => value.clone(),
+        JsonTemplate::Text(text) if is_for_later(text, vars) => return Ok(None),
         JsonTemplate::Text(text) => Value::String(render("json", text, vars, str::to_owned)?),
         JsonTemplate::Array(items) => {
-            Value::Array(items.iter().map(|item| json(item, vars)).collect::<Result<_, _>>()?)
+            let items = items.iter().filter_map(|item| json(item, vars).transpose());
+            Value::Array(items.collect::<Result<_, _>>()?)
         }
         JsonTemplate::Object(fields) => {
-            let field = |(key, value): &(String, JsonTemplate)| Ok((key.clone(), json(value, vars)?));
-            Value::Object(fields.iter().map(field).collect::<Result<Map<_, _>, Fault>>()?)
+            let field = |(key, value): &(String, JsonTemplate)| {
+                json(value, vars).transpose().map(|value| Ok((key.clone(), value?)))
+            };
+            Value::Object(fields.iter().filter_map(field).collect::<Result<Map<_, _>, Fault>>()?)
         }
-    })
+    }))
 }
 
 fn render(place: &str, template: &Template, vars: &Vars, escape: impl Fn(&str) -> String) -> Result<String, Fault> {
@@ -219,17 +258,17 @@ mod tests {
     #[test]
     fn fills_in_path_query_and_headers() {
         let blueprint = Blueprint::new(&spec("events/{param.event}/people"), &params("a b/c&d")).unwrap();
-        let request = blueprint.request(&query(&[("page", "2"), ("size", "50")]));
+        let request = blueprint.request(&query(&[("page", "2"), ("size", "50")])).unwrap();
         assert_eq!(
             request.url.as_str(),
             "https://api.example/v1/events/a%20b%2Fc%26d/people?event=a+b%2Fc%26d&page=2&size=50"
         );
         assert_eq!(request.headers["x-event"], "a b/c&d");
         assert_eq!((request.method, request.body), (HttpMethod::GET, None));
-        let first = blueprint.request(&query(&[]));
+        let first = blueprint.request(&query(&[])).unwrap();
         assert!(first.url.as_str().ends_with("&page=start"), "{}", first.url);
         let given = Url::parse("https://api.example/v1/x?cursor=%20+%2f").unwrap();
-        assert_eq!(blueprint.request(&Ask::Url(given.clone())).url, given);
+        assert_eq!(blueprint.request(&Ask::Url(given.clone())).unwrap().url, given);
     }
 
     #[test]
@@ -255,7 +294,7 @@ mod tests {
         ] {
             let mut spec = spec("{param.event}");
             spec.query.clear();
-            let url = Blueprint::new(&spec, &params(value)).unwrap().request(&query(&[])).url;
+            let url = Blueprint::new(&spec, &params(value)).unwrap().request(&query(&[])).unwrap().url;
             assert_eq!((url.path(), url.query()), (path, None));
         }
     }
@@ -283,7 +322,7 @@ mod tests {
         ]));
         let blueprint = Blueprint::new(&spec, &params("x\"y")).unwrap();
         let body = |blueprint: &Blueprint, ask: &Ask| {
-            let request = blueprint.request(ask);
+            let request = blueprint.request(ask).unwrap();
             let kind = request.headers[CONTENT_TYPE].to_str().unwrap().to_owned();
             (kind, String::from_utf8(request.body.unwrap().to_vec()).unwrap())
         };
@@ -296,5 +335,31 @@ mod tests {
         let form = |text: &str| ("application/x-www-form-urlencoded".to_owned(), text.to_owned());
         assert_eq!(body(&blueprint, &query(&[])), form("event=a+b&after="));
         assert_eq!(body(&blueprint, &cursor), form("event=a+b&after=c%221%26"));
+    }
+
+    #[test]
+    fn a_cursor_goes_wherever_the_templates_say() {
+        let mut spec = spec("people/{cursor}");
+        spec.method = Method::Post;
+        spec.query = fields(&[("after", "{cursor}"), ("fixed", "1")]);
+        spec.headers = fields(&[("X-After", "after {cursor}")]);
+        let after = JsonTemplate::Object(vec![("after".into(), JsonTemplate::Text(template("{cursor}")))]);
+        spec.body = BodySpec::Json(JsonTemplate::Object(vec![("paging".into(), after)]));
+        let blueprint = Blueprint::new(&spec, &params("x")).unwrap();
+
+        let first = blueprint.request(&query(&[])).unwrap();
+        assert_eq!(first.url.as_str(), "https://api.example/v1/people/?fixed=1");
+        assert!(!first.headers.contains_key("x-after"));
+        assert_eq!(first.body.unwrap(), r#"{"paging":{}}"#);
+
+        let next = blueprint.request(&Ask::Cursor("a/b c".into())).unwrap();
+        assert_eq!(next.url.as_str(), "https://api.example/v1/people/a%2Fb%20c?after=a%2Fb+c&fixed=1");
+        assert_eq!(next.headers["x-after"], "after a/b c");
+        assert_eq!(next.body.unwrap(), r#"{"paging":{"after":"a/b c"}}"#);
+
+        for cursor in ["..", "a\r\nb"] {
+            let fault = blueprint.request(&Ask::Cursor(cursor.into())).err();
+            assert!(matches!(fault, Some(Fault::Config { .. })), "{cursor:?}: {fault:?}");
+        }
     }
 }

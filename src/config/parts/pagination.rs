@@ -26,12 +26,23 @@ const KINDS: [(&str, Kind); 6] = [
     ("link_header", Kind::LinkHeader),
 ];
 
-pub(super) fn read_pagination(mut section: Section<'_>, claims: &mut Claims) -> Option<PaginationSpec> {
-    let pagination = match section.choice("kind", &KINDS, Kind::None)? {
+/// Reads how the next page is found. `cursor`: does the request say `{cursor}` (`None` where it is faulty)?
+pub(super) fn read_pagination(
+    mut section: Section<'_>,
+    claims: &mut Claims,
+    cursor: Option<bool>,
+) -> Option<PaginationSpec> {
+    let kind = section.choice("kind", &KINDS, Kind::None)?;
+    if cursor == Some(true) && !matches!(kind, Kind::Cursor) {
+        let mend = r#"write kind = "cursor" and from = "…", or take {cursor} out of the request"#;
+        section.findings().fault(section.place(), "the request says {cursor}, which only a cursor fills in", mend);
+        return None;
+    }
+    let pagination = match kind {
         Kind::None => Some(PaginationSpec::None),
         Kind::Page => read_page(&mut section, claims),
         Kind::Offset => read_offset(&mut section, claims),
-        Kind::Cursor => read_cursor(&mut section, claims),
+        Kind::Cursor => read_cursor(&mut section, claims, cursor),
         Kind::NextUrl => read_next_url(&mut section),
         Kind::LinkHeader => read_stop(&mut section).map(|stop| PaginationSpec::LinkHeader { stop }),
     };
@@ -60,17 +71,21 @@ fn read_offset(section: &mut Section<'_>, claims: &mut Claims) -> Option<Paginat
     Some(PaginationSpec::Offset { param: param?, first: first?, size: size??, stop: stop? })
 }
 
-fn read_cursor(section: &mut Section<'_>, claims: &mut Claims) -> Option<PaginationSpec> {
+fn read_cursor(section: &mut Section<'_>, claims: &mut Claims, cursor: Option<bool>) -> Option<PaginationSpec> {
     let query = section.optional("query");
     let body = section.optional("body");
-    let param = match (&query, &body) {
-        (Some(item), None) => {
+    let param = match (&query, &body, cursor) {
+        (Some(item), None, None | Some(false)) => {
             read_name(item).filter(|name| claims.claim_query(item, name).is_some()).map(CursorPlace::Query)
         }
-        (None, Some(item)) => read_body_key(item, claims).map(CursorPlace::Body),
+        (None, Some(item), None | Some(false)) => read_body_key(item, claims).map(CursorPlace::Body),
+        (None, None, Some(true)) => Some(CursorPlace::Templates),
+        // The request's own faults come first.
+        (None, None, None) => None,
         _ => {
-            let mend = r#"write query = "cursor" or body = "cursor""#;
-            section.findings().fault(section.place(), "a cursor goes into exactly one of query and body", mend);
+            let problem = "a cursor goes into exactly one of query, body and the request's templates";
+            let mend = r#"write query = "cursor" or body = "cursor", or {cursor} in the request"#;
+            section.findings().fault(section.place(), problem, mend);
             None
         }
     };

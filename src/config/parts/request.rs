@@ -124,7 +124,7 @@ fn read_path(item: &Item<'_>, base_url: Option<&Url>) -> Option<Template> {
         item.fault("must not hold control characters", "write it on one line, without tabs");
         return None;
     }
-    let path = template(item, text, Placeholders::Params)?;
+    let path = template(item, text, Placeholders::ParamsAndCursor)?;
     let vars: Vars = path.placeholders().map(|name| (name.to_owned(), "x".to_owned())).collect();
     let rendered = path.render(&vars, str::to_owned).ok()?;
     let stays = |base: &Url| {
@@ -150,7 +150,7 @@ fn read_query(section: Section<'_>, claims: &mut Claims) -> Option<Vec<(String, 
 
 fn read_values(name: &str, item: &Item<'_>) -> Option<Vec<(String, Template)>> {
     let values = item.list_or_one();
-    let values = values.iter().map(|value| template(value, &value.spelled()?, Placeholders::Params));
+    let values = values.iter().map(|value| template(value, &value.spelled()?, Placeholders::ParamsAndCursor));
     // Collected before `?`, so that every faulty value is reported.
     let values: Vec<_> = values.collect();
     values.into_iter().map(|value| Some((name.to_owned(), value?))).collect()
@@ -184,7 +184,7 @@ fn read_header(name: &str, item: &Item<'_>, claims: &mut Claims) -> Option<Templ
         item.fault("holds characters that no header can carry", "use visible ASCII characters and blanks");
         return None;
     }
-    template(item, text, Placeholders::Params)
+    template(item, text, Placeholders::ParamsAndCursor)
 }
 
 fn read_body(section: &mut Section<'_>, method: Option<Method>, claims: &mut Claims) -> Option<BodySpec> {
@@ -237,7 +237,7 @@ fn read_json_body(item: &Item<'_>, claims: &mut Claims) -> Option<BodySpec> {
 /// The recursion is bounded by the TOML parser's own bound on nesting.
 fn read_json(item: &Item<'_>) -> Option<JsonTemplate> {
     match item.open() {
-        Children::Text(text) => template(item, &text, Placeholders::Params).map(JsonTemplate::Text),
+        Children::Text(text) => template(item, &text, Placeholders::ParamsAndCursor).map(JsonTemplate::Text),
         Children::Bool(bool) => Some(JsonTemplate::Literal(bool.into())),
         Children::Integer(Some(number)) | Children::Float(Some(number)) => {
             Some(JsonTemplate::Literal(serde_json::Value::Number(number)))

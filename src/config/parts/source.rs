@@ -13,22 +13,22 @@ use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
 use crate::config::{
-    BodySpec, DeleteScope, JsonTemplate, Per, RequestSpec, SourceLimits, SourceSpec, Template, Vars, WindowSpec,
+    BodySpec, CURSOR, DeleteScope, JsonTemplate, Per, RequestSpec, SourceLimits, SourceSpec, Template, Vars, WindowSpec,
 };
 use crate::limits;
 use crate::model::SourceName;
 
 /// The params that a source's templates use, without their `param.`: what each of its feeds must give.
 pub fn source_placeholders(source: &SourceSpec) -> BTreeSet<String> {
-    let mut templates: Vec<&Template> = vec![&source.request.path];
+    let mut templates = request_templates(&source.request);
     templates.extend(&source.edit_url);
-    templates.extend(request_templates(&source.request));
     let placeholders = templates.into_iter().flat_map(Template::placeholders);
     placeholders.filter_map(|name| name.strip_prefix("param.")).map(ToOwned::to_owned).collect()
 }
 
 fn request_templates(request: &RequestSpec) -> Vec<&Template> {
-    let mut templates: Vec<_> = request.query.iter().chain(&request.headers).map(|(_, value)| value).collect();
+    let mut templates = vec![&request.path];
+    templates.extend(request.query.iter().chain(&request.headers).map(|(_, value)| value));
     match &request.body {
         BodySpec::None => {}
         BodySpec::Form(form) => templates.extend(form.iter().map(|(_, value)| value)),
@@ -66,7 +66,9 @@ pub(in crate::config) fn read_source(
     let mut claims = Claims::default();
     let request = read_request(section.section("request"), base_url, &mut claims);
     let auth = read_auth(section.section("auth"), secrets, &mut claims);
-    let pagination = read_pagination(section.section("pagination"), &mut claims);
+    let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
+    let cursor = request.as_ref().map(uses_cursor);
+    let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
     let mapping = read_mapping(&mut section);
     let budget = read_budget(section.list("budget"));
     let limits = read_limits(section.section("limits"));

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::config::Template;
 use crate::config::read::{Item, Section, shown};
+use crate::config::template::CURSOR;
 use crate::mapping::Expression;
 
 /// Longest name of a param.
@@ -29,7 +30,7 @@ const RESERVED_HEADERS: [&str; 13] = [
 /// Which placeholders a template may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placeholders {
-    Params,
+    ParamsAndCursor,
     ParamsAndExternalId,
 }
 
@@ -66,7 +67,7 @@ pub(super) fn template(item: &Item<'_>, text: &str, allowed: Placeholders) -> Op
     let unknown: Vec<_> = parsed.placeholders().filter(|name| !is_allowed(name, allowed)).collect();
     for name in &unknown {
         let mend = match allowed {
-            Placeholders::Params => "write {param.name}, and give the param in each feed",
+            Placeholders::ParamsAndCursor => "write {param.name}, and give the param in each feed",
             Placeholders::ParamsAndExternalId => "write {external_id} or {param.name}",
         };
         item.fault(format!("no placeholder {} here", shown(&format!("{{{name}}}"))), mend);
@@ -77,7 +78,10 @@ pub(super) fn template(item: &Item<'_>, text: &str, allowed: Placeholders) -> Op
 fn is_allowed(placeholder: &str, allowed: Placeholders) -> bool {
     match placeholder.strip_prefix("param.") {
         Some(name) => is_param_name(name),
-        None => placeholder == "external_id" && allowed == Placeholders::ParamsAndExternalId,
+        None => match allowed {
+            Placeholders::ParamsAndCursor => placeholder == CURSOR,
+            Placeholders::ParamsAndExternalId => placeholder == "external_id",
+        },
     }
 }
 

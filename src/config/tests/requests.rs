@@ -259,10 +259,19 @@ fn pagination() {
         matches!(link, PaginationSpec::LinkHeader { stop: StopSpec { has_more: Some(_), total: None } }),
         "{link:?}"
     );
-    let one_place = "source.crm.pagination: a cursor goes into exactly one of query and body; \
-                     write query = \"cursor\" or body = \"cursor\"";
+    let template = "source.crm.request: query = { after = \"{cursor}\" }";
+    let cursor = source(&[&kind("cursor"), template, "source.crm.pagination: from = \".next\""]).pagination;
+    assert!(matches!(cursor, PaginationSpec::Cursor { param: CursorPlace::Templates, .. }), "{cursor:?}");
+    let one_place = "source.crm.pagination: a cursor goes into exactly one of query, body and the request's templates; \
+                     write query = \"cursor\" or body = \"cursor\", or {cursor} in the request";
     let from = "source.crm.pagination: from = \".next\"";
     check_faults(&[
+        (&[&kind("cursor"), from, template, "source.crm.pagination: query = \"c\""], &[one_place]),
+        (
+            &[&kind("link_header"), template],
+            &["source.crm.pagination: the request says {cursor}, which only a cursor fills in; \
+               write kind = \"cursor\" and from = \"…\", or take {cursor} out of the request"],
+        ),
         (
             &[&kind("page"), "source.crm.pagination: size_param = \"n\""],
             &[

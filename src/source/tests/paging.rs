@@ -142,6 +142,21 @@ async fn total_ends_and_reconciles() {
 }
 
 #[tokio::test]
+async fn a_cursor_goes_where_the_templates_say() {
+    let answer = |seen: &Seen| match seen.target.as_str() {
+        "/list/" => items(0, 2, r#","next":"a/b""#),
+        "/list/a%2Fb" => items(2, 3, ""),
+        other => panic!("{other}"),
+    };
+    let server = Server::start(move |seen, _| Reply::json(answer(seen))).await;
+    let paging = PaginationSpec::Cursor { param: CursorPlace::Templates, from: jq(".next"), stop: StopSpec::default() };
+    let mut spec = spec(&server.url("/"), paging);
+    spec.request.path = Template::parse("list/{cursor}").unwrap();
+    spec.request.query.clear();
+    assert_eq!(read(spec).await.expect_end().records(), vec![vec![0, 1], vec![2]]);
+}
+
+#[tokio::test]
 async fn cursors_from_the_body_to_query_or_body() {
     let answer = |seen: &Seen, _| match seen.query("after") {
         None => items(0, 2, r#","next":"a b&c""#),
