@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::http::Scope;
 
 /// Keeps an event's attendees in step with the registration system they come from.
 ///
@@ -143,8 +146,8 @@ pub enum TokenVerb {
         #[arg(long)]
         name: String,
         /// What it may do.
-        #[arg(long, value_enum, value_delimiter = ',', required = true)]
-        scope: Vec<Scope>,
+        #[arg(long, value_parser = scopes(), value_delimiter = ',', required = true)]
+        scope: Vec<String>,
     },
     /// Every token's name, id and scopes.
     List,
@@ -152,25 +155,9 @@ pub enum TokenVerb {
     Revoke { id: String },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scope {
-    Read,
-    Sync,
-    Admin,
-    App,
-    Metrics,
-}
-
-impl Scope {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Sync => "sync",
-            Self::Admin => "admin",
-            Self::App => "app",
-            Self::Metrics => "metrics",
-        }
-    }
+/// The scopes' names, as the API knows them.
+fn scopes() -> PossibleValuesParser {
+    Scope::ALL.map(Scope::as_str).into()
 }
 
 #[cfg(test)]

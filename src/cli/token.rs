@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::args::{Scope, TokenVerb};
+use super::args::TokenVerb;
 use super::client::Client;
 use super::error::CliError;
 use super::print::{self, cell};
@@ -13,8 +13,7 @@ use crate::config::percent_encode;
 pub async fn token(client: &Client, verb: TokenVerb, as_json: bool) -> Result<ExitCode, CliError> {
     let answer = match &verb {
         TokenVerb::Create { name, scope } => {
-            let scopes: Vec<_> = scope.iter().copied().map(Scope::as_str).collect();
-            client.post("/v1/tokens", Some(&json!({ "name": name, "scopes": scopes }))).await?
+            client.post("/v1/tokens", Some(&json!({ "name": name, "scopes": scope }))).await?
         }
         TokenVerb::List => client.get("/v1/tokens").await?,
         TokenVerb::Revoke { id } => client.delete(&format!("/v1/tokens/{}", percent_encode(id))).await?,

@@ -99,7 +99,7 @@ struct Server {
 impl Server {
     /// Sends a signal and waits for the end: exit code and log.
     async fn end(mut self, signal: &str) -> (Option<i32>, String) {
-        Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        send(signal, &self.child);
         tokio::task::spawn_blocking(move || {
             let mut log = String::new();
             self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
@@ -108,6 +108,12 @@ impl Server {
         .await
         .unwrap()
     }
+}
+
+/// The shell's own `kill`, for a program of that name is not everywhere.
+fn send(signal: &str, child: &Child) {
+    let line = format!("kill {signal} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
 }
 
 async fn wait_for(done: impl Fn() -> bool) {
@@ -270,7 +276,7 @@ fn the_lines_that_the_demo_prints_work_as_printed() {
     assert!(shell(attendee)["email"].is_string(), "{attendee}");
     assert!(!shell(members)["items"].as_array().unwrap().is_empty(), "{members}");
     assert_eq!(shell(changes)["items"][0]["action"], "create", "{changes}");
-    Command::new("kill").arg(demo.id().to_string()).status().unwrap();
+    send("-TERM", &demo);
     assert_eq!(demo.wait().unwrap().code(), Some(0));
 }
 
