@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod demo;
 mod error;
+mod load;
 mod preview;
 mod print;
 mod runs;

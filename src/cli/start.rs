@@ -8,8 +8,8 @@ use clap::Parser;
 use super::args::{Cli, RunsVerb, Verb};
 use super::client::Client;
 use super::error::CliError;
+use super::load::load;
 use super::{check, demo, preview, runs, serve, status, sync, token};
-use crate::config::{Config, Environment};
 use crate::observe::init_log;
 
 /// Runs the program.
@@ -60,15 +60,6 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Verb::Token { verb } => token::token(&client(&path).await?, verb, json).await,
     }
-}
-
-/// Reads the configuration for a verb that needs it; warnings go to standard error.
-pub fn load(path: &Path) -> Result<Config, CliError> {
-    let (config, warnings) = Config::load(path, &Environment::process()).map_err(CliError::usage)?;
-    for warning in warnings {
-        eprintln!("rollcall: warning: {warning}");
-    }
-    Ok(config)
 }
 
 async fn client(path: &Path) -> Result<Client, CliError> {

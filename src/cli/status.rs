@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::client::{Client, server_client};
 use super::error::CliError;
+use super::load::load;
 use super::print::{self, cell};
-use super::start::load;
 use crate::app::Beacon;
 
 pub async fn status(client: &Client, json: bool) -> Result<ExitCode, CliError> {

@@ -1,7 +1,18 @@
 //! One record into one registration.
 
-use super::person::Arriving;
-use crate::model::{Email, EventField, FeedId, Field, RecordState, Registration, RegistrationState, Value};
+use crate::model::{
+    Digest, Email, EventField, FeedId, Field, MappedRecord, RecordState, Registration, RegistrationState, Value,
+};
+
+/// A record that makes or changes a registration of the person.
+#[derive(Debug, Clone)]
+pub struct Arriving {
+    pub record: MappedRecord,
+    pub raw: Digest,
+    pub mapped: Digest,
+    /// The registration it was, where that was another person's.
+    pub moved: Option<Registration>,
+}
 
 /// The registration after a record, given what it was before.
 ///

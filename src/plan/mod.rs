@@ -18,7 +18,8 @@ mod route;
 
 pub use detail::{Detail, details};
 pub use duplicates::Version;
+pub use merge::Arriving;
 pub use moves::{Arrival, Mover, Verdict, resolve};
-pub use person::{Arriving, Inputs, Policy, plan_person};
+pub use person::{Inputs, Policy, plan_person};
 pub use rank::Rank;
 pub use route::{Candidate, Facts, Known, Role, Route, Target, Task, losers, route};

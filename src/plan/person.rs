@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::merge::Arriving;
 use super::profile::{self, Stamp, ordered};
 use super::rank::Rank;
 use super::{attendance, erase, merge};
 use crate::model::{
-    Action, Digest, Email, EventField, ExternalId, FeedId, Field, MappedRecord, Person, PersonChange, Registration,
-    RunId, UserId, UserNo,
+    Action, Digest, Email, EventField, ExternalId, FeedId, Field, Person, PersonChange, Registration, RunId, UserId,
+    UserNo,
 };
 
 /// What a run decides by.
@@ -25,16 +26,6 @@ pub struct Policy<'a> {
     pub mapped_fields: &'a [Field],
     pub mapped_event_fields: &'a [EventField],
     pub rank: &'a dyn Fn(&FeedId) -> Rank,
-}
-
-/// A record that makes or changes a registration of the person.
-#[derive(Debug, Clone)]
-pub struct Arriving {
-    pub record: MappedRecord,
-    pub raw: Digest,
-    pub mapped: Digest,
-    /// The registration it was, where that was another person's.
-    pub moved: Option<Registration>,
 }
 
 /// All that concerns one person in a run.

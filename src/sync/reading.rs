@@ -5,8 +5,8 @@ use roaring::RoaringBitmap;
 
 use super::failure::Failure;
 use super::feed::Feed;
+use super::log::RunLog;
 use super::progress::Lines;
-use super::run::RunLog;
 use crate::codec::{Item, SpooledRecord};
 use crate::decode::RawRecord;
 use crate::journal::{Place, SpoolWriter};

@@ -7,36 +7,16 @@ use parking_lot::Mutex;
 use super::committing::{Ending, commit};
 use super::failure::Failure;
 use super::feed::Feed;
+use super::log::RunLog;
 use super::planning::{Plan, Planning};
 use super::progress::{Lines, Phase};
 use super::reading::Reading;
 use crate::clock::Clock;
 use crate::codec::JournalHeader;
 use crate::journal::{JournalReader, JournalWriter, SpoolWriter, journal_path, spool_path};
-use crate::limits::RUN_LOG_LINES_MAX;
-use crate::model::{Counts, ErrorReason, FeedState, Level, LogLine, Run, RunError, RunOutcome, Traffic};
+use crate::model::{Counts, ErrorReason, FeedState, Level, Run, RunError, RunOutcome, Traffic};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store};
-
-/// What a run says of itself while it goes on.
-pub struct RunLog {
-    clock: Clock,
-    pub lines: Vec<LogLine>,
-    pub traffic: Traffic,
-}
-
-impl RunLog {
-    fn new(clock: Clock) -> Self {
-        Self { clock, lines: Vec::new(), traffic: Traffic::default() }
-    }
-
-    /// The first lines are kept, and the last place for the end.
-    pub fn add(&mut self, level: Level, text: String) {
-        if self.lines.len() < RUN_LOG_LINES_MAX {
-            self.lines.push(LogLine { at: self.clock.now(), level, text });
-        }
-    }
-}
 
 /// A run about to be executed.
 pub struct Execution {

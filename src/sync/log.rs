@@ -1,0 +1,25 @@
+//! What a run says of itself, for its line in history.
+
+use crate::clock::Clock;
+use crate::limits::RUN_LOG_LINES_MAX;
+use crate::model::{Level, LogLine, Traffic};
+
+/// What a run says of itself while it goes on.
+pub struct RunLog {
+    clock: Clock,
+    pub lines: Vec<LogLine>,
+    pub traffic: Traffic,
+}
+
+impl RunLog {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, lines: Vec::new(), traffic: Traffic::default() }
+    }
+
+    /// The first lines are kept, and the last place for the end.
+    pub fn add(&mut self, level: Level, text: String) {
+        if self.lines.len() < RUN_LOG_LINES_MAX {
+            self.lines.push(LogLine { at: self.clock.now(), level, text });
+        }
+    }
+}
