@@ -89,6 +89,11 @@ fn seconds(at: Option<Timestamp>) -> f64 {
     at.map_or(0.0, |at| at.as_duration().as_secs_f64())
 }
 
+/// As a number that the JSON log writes as one; 128 bits would come out as text.
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Counters and gauges are floats in Prometheus; 2^53 is far beyond what is counted here.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 const fn float(count: u64) -> f64 {
@@ -218,7 +223,7 @@ impl Observer {
 
     /// A request to a source was answered or failed; `took` excludes the wait for the budget.
     pub fn source_request(&self, source: &SourceName, code: ResponseCode, took: Duration) {
-        tracing::debug!(%source, code = code.label(), ms = took.as_millis(), "source request");
+        tracing::debug!(%source, code = code.label(), ms = millis(took), "source request");
         self.record(|| {
             counter!(c::SOURCE_REQUESTS, "source" => source.to_string(), "code" => code.label()).increment(1);
             histogram!(c::SOURCE_REQUEST_DURATION, "source" => source.to_string()).record(took.as_secs_f64());
@@ -234,7 +239,7 @@ impl Observer {
 
     /// A request to this API was answered. `route` is the template, never the path.
     pub fn http_request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
-        tracing::debug!(route, method, status, ms = took.as_millis(), "request");
+        tracing::debug!(route, method, status, ms = millis(took), "request");
         self.record(|| {
             let labels = [("route", route.to_owned()), ("method", method.to_owned())];
             histogram!(c::HTTP_REQUEST_DURATION, &labels).record(took.as_secs_f64());
@@ -287,7 +292,7 @@ fn actions(counts: &Counts) -> [(&'static str, u64); 7] {
 fn log_end(run: &Run) {
     let outcome = run.outcome.map_or("unknown", RunOutcome::as_str);
     let counts = &run.counts;
-    let took_ms = run.ended_at.map_or(0, |ended| ended.duration_since(run.started_at).as_millis());
+    let took_ms = run.ended_at.map_or(0, |ended| ended.as_millisecond() - run.started_at.as_millisecond());
     macro_rules! line {
         ($level:ident, $($more:tt)*) => {
             tracing::$level!(
