@@ -11,8 +11,10 @@ pub enum Failure {
     Journal(JournalError),
     /// Somebody asked for it.
     Cancelled,
-    /// The process is ending.
+    /// The process is ending, or has ended.
     Stopped,
+    /// A fault of ours, kept from taking the server down.
+    Panicked,
 }
 
 impl Failure {
@@ -34,6 +36,11 @@ impl Failure {
                 reason: ErrorReason::Interrupted,
                 message: "the process was stopped during the run".into(),
                 hint: "start the sync again".into(),
+            }),
+            Self::Panicked => Some(RunError {
+                reason: ErrorReason::Internal,
+                message: "the run ended by a fault in rollcall".into(),
+                hint: "report it with the server's log; the next sync starts again".into(),
             }),
         }
     }

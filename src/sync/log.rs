@@ -16,7 +16,7 @@ impl RunLog {
         Self { clock, lines: Vec::new(), traffic: Traffic::default() }
     }
 
-    /// The first lines are kept, and the last place for the end.
+    /// The first lines are kept; how the run ended is added when it ends.
     pub fn add(&mut self, level: Level, text: String) {
         if self.lines.len() < RUN_LOG_LINES_MAX {
             self.lines.push(LogLine { at: self.clock.now(), level, text });

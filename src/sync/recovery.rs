@@ -9,42 +9,36 @@ use tokio::sync::watch;
 use super::committing::commit;
 use super::failure::Failure;
 use super::progress::{Lines, Progress, Stop};
-use super::run::succeed;
+use super::run::{end_failed, succeed};
 use crate::clock::Clock;
 use crate::journal::{JournalReader, journal_path};
-use crate::model::{Run, RunOutcome};
-use crate::store::{ChangeSet, Store, StoreError};
+use crate::model::Run;
+use crate::observe::Observer;
+use crate::store::{Store, StoreError};
 
 /// How many of the newest runs may be open: one for each feed at most, so this is ample.
 const OPEN_RUNS_MAX: usize = 10_000;
 
-/// Ends every run that is open in history. Returns how many there were.
-pub fn recover(store: &Store, clock: &Clock) -> Result<usize, StoreError> {
+/// Ends every run that is open in history.
+pub fn recover(store: &Store, clock: &Clock, observer: &Observer) -> Result<(), StoreError> {
     let folder = store.runs_folder();
     sweep(&folder);
     let mut open = store.runs(None, OPEN_RUNS_MAX, |run| run.ended_at.is_none())?;
     open.reverse();
-    let count = open.len();
-    for run in open {
-        end(store, clock, &folder, run)?;
+    for mut run in open {
+        match resume(store, clock, &folder, &mut run) {
+            Ok(()) => observer.run_ended(&run),
+            Err(failure) => end_failed(store, observer, clock.now(), &mut run, &failure),
+        }
     }
-    Ok(count)
-}
-
-fn end(store: &Store, clock: &Clock, folder: &Path, mut run: Run) -> Result<(), StoreError> {
-    let resumed = run.applied > 0 && resume(store, clock, folder, &mut run).is_ok();
-    if resumed {
-        return Ok(());
-    }
-    run.error = Failure::Stopped.to_run_error();
-    run.outcome = Some(RunOutcome::Failed);
-    run.ended_at = Some(clock.now());
-    store.commit(ChangeSet { runs: vec![run], ..ChangeSet::default() })?;
     Ok(())
 }
 
 /// Goes on with a commit that had begun. One that had not changed nobody: its sync starts again.
 fn resume(store: &Store, clock: &Clock, folder: &Path, run: &mut Run) -> Result<(), Failure> {
+    if run.applied == 0 {
+        return Err(Failure::Stopped);
+    }
     let journal = JournalReader::open(&journal_path(folder, run.id))?;
     let before = store.feed_state(&run.feed);
     let (_keep, stop) = watch::channel(Stop::No);

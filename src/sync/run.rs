@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::committing::{Ending, commit};
@@ -14,7 +15,7 @@ use super::reading::Reading;
 use crate::clock::Clock;
 use crate::codec::JournalHeader;
 use crate::journal::{JournalReader, JournalWriter, SpoolWriter, journal_path, spool_path};
-use crate::model::{Counts, ErrorReason, FeedState, Level, Run, RunError, RunOutcome, Traffic};
+use crate::model::{Counts, FeedState, Level, LogLine, Run, RunOutcome, Traffic};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store};
 
@@ -34,11 +35,17 @@ impl Execution {
     /// Runs to the end, on a thread that may block, and returns the run as history has it.
     pub fn execute(mut self) -> Run {
         let mut log = RunLog::new(self.clock.clone());
-        if let Err(failure) = self.phases(&mut log) {
-            self.fail(&failure, log);
+        match self.phases(&mut log) {
+            Ok(()) => self.observer.run_ended(&self.run),
+            Err(failure) => {
+                if self.run.traffic == Traffic::default() {
+                    self.run.traffic = log.traffic;
+                }
+                self.run.log.append(&mut log.lines);
+                end_failed(&self.store, &self.observer, self.clock.now(), &mut self.run, &failure);
+            }
         }
         self.lines.tell(|p| p.phase = Phase::Ended);
-        self.observer.run_ended(&self.run);
         self.run
     }
 
@@ -84,32 +91,30 @@ impl Execution {
         self.store.commit(ChangeSet { runs: vec![self.run.clone()], ..ChangeSet::default() })?;
         Ok(())
     }
+}
 
-    /// Enters the failure into history. Nobody was changed, or everything up to `applied` was.
-    fn fail(&mut self, failure: &Failure, mut log: RunLog) {
-        let now = self.clock.now();
-        self.run.error = failure.to_run_error();
-        self.run.outcome = Some(failure.outcome());
-        self.run.ended_at = Some(now);
-        if self.run.traffic == Traffic::default() {
-            self.run.traffic = log.traffic;
-        }
-        if let Some(error) = &self.run.error {
-            log.add(Level::Error, format!("{}: {}", error.reason.as_str(), error.message));
-        }
-        self.run.log.append(&mut log.lines);
-        let mut state = self.store.feed_state(&self.feed.id);
-        state.last_run = Some(self.run.id);
-        state.last_attempt = Some(now);
-        if self.run.outcome == Some(RunOutcome::Failed) {
-            state.consecutive_failures = state.consecutive_failures.saturating_add(1);
-        }
-        let feed = (!self.run.dry_run).then(|| (self.feed.id.clone(), state));
-        let set = ChangeSet { runs: vec![self.run.clone()], feed, ..ChangeSet::default() };
-        if let Err(error) = self.store.commit(set) {
-            self.observer.store_failed("enter a failed run into history", &error.to_string());
-        }
+/// Ends a run that failed: its line in history, its feed's state, the log, the metrics. Nobody was changed, or
+/// everything up to `applied` was.
+pub fn end_failed(store: &Store, observer: &Observer, now: Timestamp, run: &mut Run, failure: &Failure) {
+    run.error = failure.to_run_error();
+    run.outcome = Some(failure.outcome());
+    run.ended_at = Some(now);
+    if let Some(error) = &run.error {
+        let text = format!("{}: {}", error.reason.as_str(), error.message);
+        run.log.push(LogLine { at: now, level: Level::Error, text });
     }
+    let mut state = store.feed_state(&run.feed);
+    state.last_run = Some(run.id);
+    state.last_attempt = Some(now);
+    if run.outcome == Some(RunOutcome::Failed) {
+        state.consecutive_failures = state.consecutive_failures.saturating_add(1);
+    }
+    let feed = (!run.dry_run).then(|| (run.feed.clone(), state));
+    let set = ChangeSet { runs: vec![run.clone()], feed, ..ChangeSet::default() };
+    if let Err(error) = store.commit(set) {
+        observer.store_failed("enter a failed run into history", &error.to_string());
+    }
+    observer.run_ended(run);
 }
 
 /// The end of a run that was committed whole, and its feed's state after it.
@@ -150,14 +155,4 @@ fn summary(counts: &Counts) -> String {
         "{records} records: {create} created, {update} updated, {remove} removed, {delete} deleted, \
          {unchanged} unchanged, {skip} skipped, {reject} rejected"
     )
-}
-
-/// A run whose thread panicked: a fault of ours, kept from taking the server down.
-pub fn panicked(run: Run, now: jiff::Timestamp) -> Run {
-    let error = RunError {
-        reason: ErrorReason::Internal,
-        message: "the run ended by a fault in rollcall".into(),
-        hint: "report it with the server's log; the next sync starts again".into(),
-    };
-    Run { outcome: Some(RunOutcome::Failed), ended_at: Some(now), error: Some(error), ..run }
 }

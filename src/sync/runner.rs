@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
+use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
 use super::progress::{Lines, Progress, Stop};
 use super::recovery;
-use super::run::Execution;
+use super::run::{Execution, end_failed};
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
 use crate::limits::STOP_TIMEOUT;
@@ -85,7 +86,7 @@ impl Runner {
         clock: Clock,
         observer: Observer,
     ) -> Result<Self, StoreError> {
-        recovery::recover(&store, &clock)?;
+        recovery::recover(&store, &clock, &observer)?;
         recovery::drop_old_journals(&store.runs_folder(), journal_days, clock.now());
         let (active, turn) = (Mutex::default(), Arc::default());
         let inner = Inner { store, sources, provisioned, journal_days, clock, observer, active, turn };
@@ -181,33 +182,32 @@ impl Runner {
     async fn supervise(self, execution: Execution, ended: watch::Sender<Option<Run>>) {
         let feed = execution.feed.id.clone();
         let asked = execution.run.clone();
-        let result = tokio::task::spawn_blocking(move || execution.execute()).await;
-        let run = result.unwrap_or_else(|panic| {
-            self.inner.observer.run_panicked(&asked, &panic.to_string());
-            super::run::panicked(asked, self.inner.clock.now())
-        });
-        if run.error.as_ref().is_some_and(|error| error.reason == crate::model::ErrorReason::Internal) {
-            let set = ChangeSet { runs: vec![run.clone()], ..ChangeSet::default() };
-            if let Err(error) = self.inner.store.commit_async(set).await {
-                self.inner.observer.store_failed("enter a failed run into history", &error.to_string());
+        let run = match tokio::task::spawn_blocking(move || execution.execute()).await {
+            Ok(run) => Some(run),
+            Err(panic) => {
+                self.inner.observer.run_panicked(&asked, &panic.to_string());
+                self.end_panicked(asked).await
             }
-        }
+        };
         self.inner.active.lock().await.remove(&feed);
         recovery::drop_old_journals(&self.inner.store.runs_folder(), self.inner.journal_days, self.inner.clock.now());
-        // Nobody need be waiting.
-        let _ = ended.send(Some(run));
+        // Nobody need be waiting. Whoever waits for a run that left no word looks it up in history.
+        let _ = ended.send(run);
+    }
+
+    async fn end_panicked(&self, mut run: Run) -> Option<Run> {
+        let inner = Arc::clone(&self.inner);
+        let end = move || {
+            end_failed(&inner.store, &inner.observer, inner.clock.now(), &mut run, &Failure::Panicked);
+            run
+        };
+        tokio::task::spawn_blocking(end).await.ok()
     }
 
     /// The run of a feed that goes on, with its progress.
     pub async fn going(&self, run: RunId) -> Option<Progress> {
         let active = self.inner.active.lock().await;
         active.values().find(|going| going.run == run).map(|going| *going.progress.borrow())
-    }
-
-    /// Follows a run's progress; `None` when it does not go on.
-    pub async fn follow(&self, run: RunId) -> Option<watch::Receiver<Progress>> {
-        let active = self.inner.active.lock().await;
-        active.values().find(|going| going.run == run).map(|going| going.progress.clone())
     }
 
     /// The run of a feed that goes on.

@@ -193,6 +193,27 @@ async fn a_signal_ends_a_read_and_changes_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_killed_read_is_told_at_the_next_start() {
+    let place = Place::new().await;
+    place.run(&["sync", "e"]).await;
+    place.server.stall("s");
+    let killed = place.serve().await;
+    let mut sync = place.command(&["sync", "e"]);
+    let mut sync = sync.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(|| place.server.stalled() > 0).await;
+    killed.end("-KILL").await;
+    sync.wait().unwrap();
+    std::fs::remove_file(place.folder.path().join("data/server.json")).unwrap();
+    let next = place.serve().await;
+    let run = place.json(&["runs", "show", "2", "--log"]).await;
+    assert_eq!(run["error"]["reason"], "interrupted", "{run}");
+    assert!(run["log"].to_string().contains("interrupted: the process was stopped"), "{run}");
+    assert_eq!(place.json(&["status"]).await["users"], 2);
+    let (_, log) = next.end("-TERM").await;
+    assert!(log.contains("\"outcome\":\"failed\"") && log.contains("\"reason\":\"interrupted\""), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failures_have_a_sentence_and_an_exit_code() {
     let place = Place::new().await;
     for (arguments, code, words) in [
