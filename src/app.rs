@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::faults::Faults;
 use crate::mapping::Mapping;
 use crate::model::{FeedId, SourceName};
 use crate::observe::Observer;
@@ -43,8 +44,13 @@ pub enum AppError {
 impl App {
     /// Opens the store, ends what a killed process left open, builds the sources. Blocks.
     pub fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
+        Self::open_with(config, clock, Faults::none())
+    }
+
+    /// The same, with a disk that may fail.
+    pub fn open_with(config: Config, clock: Clock, faults: Faults) -> Result<Self, AppError> {
         let observer = Observer::default();
-        let store = Store::open(&config.store.path)?;
+        let store = Store::open_with(&config.store.path, faults)?;
         let sources = sources(&config, &observer)?;
         let runner = Runner::new(
             store.clone(),

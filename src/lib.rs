@@ -22,6 +22,7 @@ pub mod codec;
 pub mod config;
 pub mod decode;
 pub mod demo;
+pub mod faults;
 pub mod http;
 pub mod journal;
 pub mod limits;

@@ -68,6 +68,10 @@ pub const BLOCK_USERS: u32 = 16;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// sled's page cache, in bytes.
 pub const STORE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Room kept on the disk for the store to be opened when everything else is full, in bytes.
+pub const STORE_BALLAST_BYTES: u64 = 16 * 1024 * 1024;
+/// Nothing is written when less than this would stay free beside the ballast, in bytes.
+pub const STORE_RESERVE_BYTES: u64 = 8 * 1024 * 1024;
 /// Change sets waiting for the writer.
 pub const WRITER_QUEUE: usize = 4;
 /// Lines kept in a run's log.

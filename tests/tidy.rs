@@ -14,15 +14,17 @@ use syntax::{File, Kind, UsedPath, item_length, without_attributes_and_visibilit
 // ── the map ─────────────────────────────────────────────────────────────────────────────────────────────
 
 const CORE: &[&str] = &["model", "decode", "mapping", "plan", "codec"];
-const BELOW_EDGES: &[&str] = &["model", "decode", "mapping", "plan", "codec", "config", "observe", "limits", "clock"];
+const BELOW_EDGES: &[&str] =
+    &["model", "decode", "mapping", "plan", "codec", "config", "observe", "limits", "clock", "faults"];
 const BELOW_SYNC: &[&str] = &[
-    "model", "decode", "mapping", "plan", "codec", "config", "source", "store", "journal", "observe", "limits", "clock",
+    "model", "decode", "mapping", "plan", "codec", "config", "source", "store", "journal", "observe", "limits",
+    "clock", "faults",
 ];
 
 /// What each module of the crate may import, beside itself. A module that is not here may not exist.
 fn may_import(module: &str) -> Option<Vec<&'static str>> {
     let list: &[&str] = match module {
-        "lib" | "limits" | "clock" | "model" => &[],
+        "lib" | "limits" | "clock" | "faults" | "model" => &[],
         "codec" | "decode" | "plan" => &["model", "limits"],
         "mapping" => &["model", "decode", "limits"],
         "config" | "source" | "store" | "journal" | "observe" => BELOW_EDGES,

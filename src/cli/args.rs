@@ -58,6 +58,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: TokenVerb,
     },
+    /// Make a damaged store new: keep what can be read, fetch the rest from the sources.
+    Rebuild(RebuildArgs),
     /// Ask a server whether it is ready: exit code 0 or 1.
     Healthcheck {
         /// The server's address; by default that of the server on the configured data directory.
@@ -112,6 +114,13 @@ pub struct SyncArgs {
     /// Map every record anew, also the unchanged ones.
     #[arg(long)]
     pub full: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// Leave what was lost to the next syncs.
+    #[arg(long)]
+    pub no_sync: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -44,7 +44,7 @@ impl Client {
             }
         }
         let opened = tokio::task::spawn_blocking(move || App::open(config, Clock::System)).await;
-        Ok(Self::of(opened.map_err(CliError::failed)?.map_err(CliError::failed)?))
+        Ok(Self::of(opened.map_err(CliError::failed)?.map_err(|error| CliError::of_app(&error))?))
     }
 
     /// Asks an appliance in this process.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::app::AppError;
+use crate::store::StoreError;
+
 /// The verb was understood and failed.
 pub const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
@@ -21,6 +24,20 @@ impl CliError {
 
     pub fn usage(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), code: USAGE }
+    }
+
+    /// With what to do about it.
+    pub fn of_store(error: &StoreError) -> Self {
+        let way_out = error.way_out().map(|way_out| format!("; {way_out}")).unwrap_or_default();
+        Self::failed(format!("{error}{way_out}"))
+    }
+
+    /// An appliance that does not open.
+    pub fn of_app(error: &AppError) -> Self {
+        match error {
+            AppError::Store(error) => Self::of_store(error),
+            other => Self::failed(other),
+        }
     }
 
     /// Nobody reads the output any more: not a fault, and nothing to say.

@@ -9,6 +9,7 @@ mod error;
 mod load;
 mod preview;
 mod print;
+mod rebuild;
 mod runs;
 mod serve;
 mod start;

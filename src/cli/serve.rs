@@ -30,7 +30,7 @@ pub async fn serve(config: Config) -> Result<ExitCode, CliError> {
 
 pub async fn open(config: Config) -> Result<App, CliError> {
     let opened = tokio::task::spawn_blocking(move || App::open(config, Clock::System)).await;
-    opened.map_err(CliError::failed)?.map_err(CliError::failed)
+    opened.map_err(CliError::failed)?.map_err(|error| CliError::of_app(&error))
 }
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {

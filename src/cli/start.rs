@@ -9,7 +9,7 @@ use super::args::{Cli, RunsVerb, Verb};
 use super::client::Client;
 use super::error::CliError;
 use super::load::load;
-use super::{check, demo, preview, runs, serve, status, sync, token};
+use super::{check, demo, preview, rebuild, runs, serve, status, sync, token};
 use crate::observe::init_log;
 
 /// Runs the program.
@@ -57,6 +57,11 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Runs { verb } => {
             let verb = verb.unwrap_or(RunsVerb::List { event: None, limit: 20 });
             runs::runs(&client(&path).await?, verb, json).await
+        }
+        Verb::Rebuild(args) => {
+            let config = load(&path)?;
+            init_log(config.log.format.into(), "off").map_err(CliError::usage)?;
+            rebuild::rebuild(config, &args, json).await
         }
         Verb::Token { verb } => token::token(&client(&path).await?, verb, json).await,
     }

@@ -26,6 +26,7 @@ pub enum Kind {
     JournalEntry = 10,
     JournalTrailer = 11,
     SpoolItem = 12,
+    Integrity = 13,
 }
 
 impl Kind {

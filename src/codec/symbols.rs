@@ -55,12 +55,17 @@ impl Symbols {
         number
     }
 
+    /// Gives a number to nothing: the name it stood for is lost, and whoever uses it cannot be read.
+    pub fn leave_out(&mut self, kind: SymbolKind) {
+        self.tables[kind as usize].names.push("".into());
+    }
+
     pub(super) fn name(&self, kind: SymbolKind, number: u32) -> Result<Arc<str>, CodecError> {
         self.get(kind, number).ok_or(CodecError::UnknownSymbol { kind: Kind::Symbol, number })
     }
 
     pub fn get(&self, kind: SymbolKind, number: u32) -> Option<Arc<str>> {
-        self.tables[kind as usize].names.get(number as usize).cloned()
+        self.tables[kind as usize].names.get(number as usize).filter(|name| !name.is_empty()).cloned()
     }
 
     pub fn len(&self, kind: SymbolKind) -> usize {
@@ -100,6 +105,9 @@ mod tests {
         let new: Vec<_> = symbols.since(seen).map(|(kind, number, name)| (kind, number, name.to_string())).collect();
         assert_eq!(new, [(SymbolKind::Group, 1, "press".to_owned())]);
         assert_eq!(&*symbols.name(SymbolKind::Group, 1).unwrap(), "press");
+        assert!(symbols.name(SymbolKind::Group, 2).is_err());
+        symbols.leave_out(SymbolKind::Group);
+        assert_eq!(symbols.intern(SymbolKind::Group, "staff"), 3);
         assert!(symbols.name(SymbolKind::Group, 2).is_err());
     }
 }

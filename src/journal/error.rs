@@ -16,7 +16,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(super) fn io(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Self {
         move |source| Self::Io { operation, path: path.to_owned(), source }
     }
 

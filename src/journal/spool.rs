@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::JournalError;
 use super::frames::write_frame;
 use crate::codec::{Item, ItemDecoder, ItemEncoder, SpooledRecord};
+use crate::faults::{Faults, Step};
 use crate::model::RecordNote;
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -36,26 +37,34 @@ pub struct SpoolReader {
     removal: Removal,
 }
 
-struct Removal(PathBuf);
+struct Removal {
+    path: PathBuf,
+    faults: Faults,
+}
 
 impl Drop for Removal {
     fn drop(&mut self) {
+        let failed = JournalError::io("remove", &self.path);
         // A spool that stays behind is overwritten or swept at the next start.
-        let _ = fs::remove_file(&self.0);
+        let _ = self.faults.step(Step::SpoolRemove, &failed, || fs::remove_file(&self.path).map_err(&failed));
     }
 }
 
 impl SpoolWriter {
-    pub fn create(path: &Path) -> Result<Self, JournalError> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path);
-        let file = BufWriter::with_capacity(BUFFER_BYTES, file.map_err(JournalError::io("create", path))?);
-        Ok(Self { file, encoder: ItemEncoder::default(), offset: 0, removal: Removal(path.to_owned()) })
+    pub fn create(path: &Path, faults: &Faults) -> Result<Self, JournalError> {
+        let failed = JournalError::io("create", path);
+        let file = faults.step(Step::SpoolCreate, &failed, || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path).map_err(&failed)
+        })?;
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        let removal = Removal { path: path.to_owned(), faults: faults.clone() };
+        Ok(Self { file, encoder: ItemEncoder::default(), offset: 0, removal })
     }
 
     pub fn write(&mut self, item: &Item) -> Result<Place, JournalError> {
         let frame = self.encoder.encode(item);
-        let bytes = write_frame(&mut self.file, &frame).map_err(JournalError::io("write", &self.removal.0))?;
+        let bytes = write_frame(&mut self.file, &frame).map_err(JournalError::io("write", &self.removal.path))?;
         // A frame was just checked to fit.
         let place = Place { offset: self.offset + 4, bytes: u32::try_from(bytes - 4).unwrap_or(u32::MAX) };
         self.offset += bytes;
@@ -64,8 +73,11 @@ impl SpoolWriter {
 
     pub fn into_reader(self) -> Result<SpoolReader, JournalError> {
         let Self { file, encoder, removal, .. } = self;
-        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error);
-        let file = file.map_err(JournalError::io("write", &removal.0))?;
+        let file = {
+            let failed = JournalError::io("write", &removal.path);
+            let flush = || file.into_inner().map_err(|error| failed(error.into_error()));
+            removal.faults.step(Step::SpoolFlush, &failed, flush)?
+        };
         Ok(SpoolReader { file, decoder: encoder.into_decoder(), frame: Vec::new(), removal })
     }
 }
@@ -88,14 +100,14 @@ impl SpoolReader {
     }
 
     fn broken(&self, what: &'static str) -> JournalError {
-        JournalError::Broken { path: self.removal.0.clone(), what }
+        JournalError::Broken { path: self.removal.path.clone(), what }
     }
 
     fn read(&mut self, place: Place) -> Result<Item, JournalError> {
         self.frame.resize(place.bytes as usize, 0);
-        self.file.read_exact_at(&mut self.frame, place.offset).map_err(JournalError::io("read", &self.removal.0))?;
+        self.file.read_exact_at(&mut self.frame, place.offset).map_err(JournalError::io("read", &self.removal.path))?;
         self.decoder.decode(&self.frame).map_err(|source| JournalError::Codec {
-            path: self.removal.0.clone(),
+            path: self.removal.path.clone(),
             frame: place.offset,
             source,
         })

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{JournalError, JournalReader, JournalWriter, SpoolWriter};
 use crate::codec::{Item, JournalHeader};
+use crate::faults::Faults;
 use crate::model::{
     Entry, EventName, ExternalId, FeedId, GroupName, Position, RecordNote, RejectReason, RunId, SkipReason, SourceName,
     Verdict,
@@ -27,7 +28,7 @@ fn entries() -> Vec<Entry> {
 }
 
 fn write(path: &Path) {
-    let mut journal = JournalWriter::create(path, &header()).unwrap();
+    let mut journal = JournalWriter::create(path, &header(), &Faults::none()).unwrap();
     for entry in entries() {
         journal.write(&entry).unwrap();
     }
@@ -93,7 +94,7 @@ fn a_missing_entry_is_noticed_though_each_frame_is_whole() {
 fn an_unfinished_journal_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("7.journal");
-    let mut journal = JournalWriter::create(&path, &header()).unwrap();
+    let mut journal = JournalWriter::create(&path, &header(), &Faults::none()).unwrap();
     journal.write(&entries()[0]).unwrap();
     drop(journal);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -104,7 +105,7 @@ fn an_unfinished_journal_leaves_nothing_behind() {
 fn a_spool_reads_items_in_any_order_and_then_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("7.spool");
-    let mut spool = SpoolWriter::create(&path).unwrap();
+    let mut spool = SpoolWriter::create(&path, &Faults::none()).unwrap();
     let items = [SkipReason::Filtered, SkipReason::Duplicate].map(|reason| Item::Note(note(0, Verdict::Skip(reason))));
     let places = items.each_ref().map(|item| spool.write(item).unwrap());
     let mut spool = spool.into_reader().unwrap();

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::JournalError;
 use super::frames::write_frame;
 use crate::codec::{EntryEncoder, JournalHeader, JournalTrailer};
+use crate::faults::{Faults, Step};
 use crate::model::Entry;
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -24,16 +25,32 @@ pub struct JournalWriter {
     checksum: Xxh3,
     entries: u64,
     finished: bool,
+    faults: Faults,
 }
 
 impl JournalWriter {
-    pub fn create(path: &Path, header: &JournalHeader) -> Result<Self, JournalError> {
+    pub fn create(path: &Path, header: &JournalHeader, faults: &Faults) -> Result<Self, JournalError> {
         let part = path.with_extension("journal.part");
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&part);
-        let file = BufWriter::with_capacity(BUFFER_BYTES, file.map_err(JournalError::io("create", &part))?);
-        let (path, encoder, checksum) = (path.to_owned(), EntryEncoder::default(), Xxh3::new());
-        let mut writer = Self { path, part, file, encoder, checksum, entries: 0, finished: false };
+        let file = faults.step(Step::JournalCreate, JournalError::io("create", &part), || {
+            let mut options = OpenOptions::new();
+            options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&part)
+                .map_err(JournalError::io("create", &part))
+        })?;
+        let mut writer = Self {
+            path: path.to_owned(),
+            part,
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+            encoder: EntryEncoder::default(),
+            checksum: Xxh3::new(),
+            entries: 0,
+            finished: false,
+            faults: faults.clone(),
+        };
         writer.put(&header.encode())?;
         Ok(writer)
     }
@@ -54,13 +71,21 @@ impl JournalWriter {
     /// Writes the trailer, brings everything to disk and gives the file its name. Returns the number of entries.
     pub fn finish(mut self) -> Result<u64, JournalError> {
         let trailer = JournalTrailer { entries: self.entries, checksum: self.checksum.digest() };
-        write_frame(&mut self.file, &trailer.encode()).map_err(JournalError::io("write", &self.part))?;
-        self.file.flush().map_err(JournalError::io("write", &self.part))?;
-        self.file.get_ref().sync_all().map_err(JournalError::io("sync", &self.part))?;
-        fs::rename(&self.part, &self.path).map_err(JournalError::io("rename", &self.part))?;
-        self.finished = true;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(JournalError::io("sync", folder))?;
+        let Self { path, part, file, faults, finished, .. } = &mut self;
+        faults.step(Step::JournalFlush, JournalError::io("write", part), || {
+            write_frame(file, &trailer.encode()).and_then(|_| file.flush()).map_err(JournalError::io("write", part))
+        })?;
+        faults.step(Step::JournalSync, JournalError::io("sync", part), || {
+            file.get_ref().sync_all().map_err(JournalError::io("sync", part))
+        })?;
+        faults.step(Step::JournalRename, JournalError::io("rename", part), || {
+            fs::rename(&*part, &*path).map_err(JournalError::io("rename", part))
+        })?;
+        *finished = true;
+        if let Some(folder) = path.parent() {
+            let sync =
+                || File::open(folder).and_then(|folder| folder.sync_all()).map_err(JournalError::io("sync", folder));
+            faults.step(Step::JournalFolderSync, JournalError::io("sync", folder), sync)?;
         }
         Ok(self.entries)
     }

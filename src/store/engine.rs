@@ -1,14 +1,20 @@
 //! sled behind a narrow interface: get, scan by prefix, atomic batch, sync. Another ordered key-value
 //! engine could take its place here.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sled::IVec;
 
-use super::StoreError;
+use super::integrity::{Anchor, Record, Sum};
+use super::{StoreError, keys};
+use crate::faults::{Faults, Step};
 use crate::limits::STORE_CACHE_BYTES;
+use crate::model::CommunityKey;
 
 /// The one tree.
 pub struct Engine {
@@ -16,39 +22,90 @@ pub struct Engine {
     path: PathBuf,
     /// Our own handles on sled's files; see [`Self::sync`].
     files: Mutex<Vec<(PathBuf, File)>>,
+    anchor: Anchor,
+    /// As of the last batch applied.
+    record: Mutex<Record>,
+    faults: Faults,
 }
 
-/// Puts and removals that happen together or not at all.
+/// Puts (`Some`) and removals that happen together or not at all, by key; the last word on a key counts.
 #[derive(Default)]
 pub struct Batch {
-    inner: sled::Batch,
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
 }
 
 impl Batch {
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.bytes += key.len() + value.len();
-        self.inner.insert(key, value);
+        self.changes.insert(key, Some(value));
     }
 
     pub fn remove(&mut self, key: Vec<u8>) {
         self.bytes += key.len();
-        self.inner.remove(key);
+        self.changes.insert(key, None);
+    }
+
+    /// About how many bytes it writes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
+/// Where an engine's folder and its anchor lie.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub folder: PathBuf,
+    pub anchor: PathBuf,
+}
+
+/// Threads of an engine just closed may hold its lock for a moment longer.
+const CLOSING: Duration = Duration::from_secs(5);
+
 impl Engine {
-    /// Opens or creates the tree in a folder of its own. The caller holds the data directory's lock.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        remove_half_snapshots(path)?;
-        let db = sled::Config::new()
-            .path(path)
-            .cache_capacity(STORE_CACHE_BYTES)
-            // The writer flushes after every batch; a timer would only add writes nobody waits for.
-            .flush_every_ms(None)
-            .open()
-            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        Ok(Self { db, path: path.to_owned(), files: Mutex::default() })
+    /// Opens or creates the tree in a folder of its own, and refuses one that is older than its anchor or belongs to
+    /// another community. The caller holds the data directory's lock.
+    pub fn open(place: &Place, key: &CommunityKey, faults: &Faults) -> Result<Self, StoreError> {
+        let (engine, anchored) = Self::open_unchecked(place, key, faults)?;
+        let found = engine.get(keys::INTEGRITY)?;
+        let found = found.map(|sealed| Record::decode(&sealed)).transpose();
+        let found = found.map_err(|source| StoreError::Codec { what: "the store's own record".into(), source })?;
+        check_age(found.as_ref(), anchored.as_ref())?;
+        let mut record = *engine.record.lock();
+        match found {
+            Some(found) if found.key != record.key => return Err(StoreError::WrongKey),
+            Some(found) => record = found,
+            // Made before stores had a record: what is there is taken as whole.
+            None => record.sum = engine.sum()?,
+        }
+        *engine.record.lock() = record;
+        Ok(engine)
+    }
+
+    /// Opens the tree as it is, to read what can be read; also returns what the anchor says.
+    pub fn open_unchecked(
+        place: &Place,
+        key: &CommunityKey,
+        faults: &Faults,
+    ) -> Result<(Self, Option<Record>), StoreError> {
+        let db = open_sled(&place.folder)?;
+        let (anchor, anchored) = Anchor::open(&place.anchor)?;
+        let (files, record) = (Mutex::default(), Mutex::new(Record::new(key)));
+        Ok((Self { db, path: place.folder.clone(), files, anchor, record, faults: faults.clone() }, anchored))
+    }
+
+    fn sum(&self) -> Result<Sum, StoreError> {
+        let mut sum = Sum::default();
+        for row in self.scan(b"") {
+            let (key, value) = row?;
+            sum.add(&key, &value);
+        }
+        Ok(sum)
+    }
+
+    /// Is this the sum of what was last written?
+    pub fn check(&self, sum: Sum) -> Result<(), StoreError> {
+        if self.record.lock().sum == sum { Ok(()) } else { Err(StoreError::Incomplete) }
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
@@ -63,8 +120,26 @@ impl Engine {
 
     /// Applies a batch. It is durable only after [`Self::sync`].
     pub fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut record = *self.record.lock();
+        record.batches += 1;
+        let mut inner = sled::Batch::default();
+        for (key, value) in batch.changes {
+            if let Some(old) = self.get(&key)? {
+                record.sum.take(&key, &old);
+            }
+            match value {
+                Some(value) => {
+                    record.sum.add(&key, &value);
+                    inner.insert(key, value);
+                }
+                None => inner.remove(key),
+            }
+        }
+        inner.insert(keys::INTEGRITY, record.encode());
         let failed = |source| StoreError::Engine { operation: "write the store", source };
-        self.db.apply_batch(batch.inner).map_err(failed)
+        self.faults.step(Step::Batch, |source| failed(source.into()), || self.db.apply_batch(inner).map_err(failed))?;
+        *self.record.lock() = record;
+        Ok(())
     }
 
     /// Makes every applied batch survive a power cut.
@@ -72,11 +147,18 @@ impl Engine {
     /// sled's own flush ends in `sync_file_range` on Linux, which writes pages back but neither the disk's cache
     /// nor the file's length; so we `fdatasync` its files through handles of our own.
     pub fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|source| StoreError::Engine { operation: "flush the store", source })?;
+        let failed = |source| StoreError::Engine { operation: "flush the store", source };
+        self.faults.step(Step::Flush, |source| failed(source.into()), || self.db.flush().map(drop).map_err(failed))?;
+        let io = |operation| move |source| io_error(operation, &self.path, source);
+        self.faults.step(Step::Sync, io("sync"), || self.sync_files())?;
+        self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))
+    }
+
+    fn sync_files(&self) -> Result<(), StoreError> {
         let mut files = self.files.lock();
         self.take_up_new_files(&mut files)?;
         for (path, file) in files.iter() {
-            file.sync_data().map_err(|source| io("sync", path, source))?;
+            file.sync_data().map_err(|source| io_error("sync", path, source))?;
         }
         Ok(())
     }
@@ -86,15 +168,15 @@ impl Engine {
         let blobs = self.path.join("blobs");
         let mut paths = vec![self.path.join("db"), self.path.join("conf")];
         if blobs.is_dir() {
-            for entry in std::fs::read_dir(&blobs).map_err(|source| io("list", &blobs, source))? {
-                paths.push(entry.map_err(|source| io("list", &blobs, source))?.path());
+            for entry in std::fs::read_dir(&blobs).map_err(|source| io_error("list", &blobs, source))? {
+                paths.push(entry.map_err(|source| io_error("list", &blobs, source))?.path());
             }
         }
         files.retain(|(path, _)| path.exists());
         let known = files.len();
         for path in paths {
             if path.is_file() && !files.iter().any(|(open, _)| *open == path) {
-                let file = File::open(&path).map_err(|source| io("open", &path, source))?;
+                let file = File::open(&path).map_err(|source| io_error("open", &path, source))?;
                 files.push((path, file));
             }
         }
@@ -108,9 +190,53 @@ impl Engine {
         }
         Ok(())
     }
+}
 
-    pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
-        self.db.size_on_disk().map_err(|source| StoreError::Engine { operation: "measure the store", source })
+#[cfg(test)]
+impl Engine {
+    /// Changes values behind the record's back, as a damaged disk would.
+    pub fn apply_raw(&self, batch: Batch) {
+        for (key, value) in batch.changes {
+            match value {
+                Some(value) => drop(self.db.insert(key, value).unwrap()),
+                None => drop(self.db.remove(key).unwrap()),
+            }
+        }
+        self.db.flush().unwrap();
+    }
+
+    pub fn put_raw(&self, key: &[u8], value: Vec<u8>) {
+        let mut batch = Batch::default();
+        batch.put(key.to_vec(), value);
+        self.apply_raw(batch);
+    }
+}
+
+/// An engine that knows of fewer batches than were acknowledged has lost some.
+fn check_age(found: Option<&Record>, anchored: Option<&Record>) -> Result<(), StoreError> {
+    let batches = |record: Option<&Record>| record.map_or(0, |record| record.batches);
+    let (found, anchored) = (batches(found), batches(anchored));
+    if found < anchored { Err(StoreError::WentBack { found, anchored }) } else { Ok(()) }
+}
+
+fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
+    remove_half_snapshots(path)?;
+    let patience = Instant::now() + CLOSING;
+    loop {
+        let config = sled::Config::new()
+            .path(path)
+            .cache_capacity(STORE_CACHE_BYTES)
+            // The writer flushes after every batch; a timer would only add writes nobody waits for.
+            .flush_every_ms(None);
+        // On some damaged logs sled panics.
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(Ok(db)) => return Ok(db),
+            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("lock") && Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(Err(source)) => return Err(StoreError::Open { path: path.to_owned(), source }),
+            Err(_) => return Err(StoreError::Unopenable { path: path.to_owned() }),
+        }
     }
 }
 
@@ -118,22 +244,22 @@ impl Engine {
 fn remove_half_snapshots(path: &Path) -> Result<(), StoreError> {
     let entries = match std::fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|source| io("list", path, source))?,
+        entries => entries.map_err(|source| io_error("list", path, source))?,
     };
     for entry in entries {
-        let file = entry.map_err(|source| io("list", path, source))?.path();
+        let file = entry.map_err(|source| io_error("list", path, source))?.path();
         if file.extension().is_some_and(|extension| extension == "generating") {
-            std::fs::remove_file(&file).map_err(|source| io("remove", &file, source))?;
+            std::fs::remove_file(&file).map_err(|source| io_error("remove", &file, source))?;
         }
     }
     Ok(())
 }
 
-fn io(operation: &'static str, path: &Path, source: std::io::Error) -> StoreError {
+pub fn io_error(operation: &'static str, path: &Path, source: std::io::Error) -> StoreError {
     StoreError::Io { operation, path: path.to_owned(), source }
 }
 
 /// Makes new or renamed files of a folder survive a power cut.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io("sync", path, source))
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io_error("sync", path, source))
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::engine::sync_folder;
+use super::engine::{Place, io_error, sync_folder};
 use crate::model::CommunityKey;
 
 /// The layout of the data directory; a higher one is refused.
@@ -48,12 +48,13 @@ impl Folder {
                 return Err(StoreError::Io { operation: "lock", path: lock_path, source });
             }
         }
-        lock.set_len(0).map_err(io("write", &lock_path))?;
-        writeln!(lock, "{}", std::process::id()).map_err(io("write", &lock_path))?;
+        // Who holds the lock is only for the message; on a full disk it stays unsaid.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         let runs = path.join("runs");
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&runs).map_err(io("create", &runs))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
         folder.check_schema()?;
+        folder.finish_swap()?;
         Ok(folder)
     }
 
@@ -93,18 +94,50 @@ impl Folder {
         Ok(text)
     }
 
-    /// Writes a file of this size and removes it. It is not brought to disk: the file system refuses what it has
-    /// no room for when it is written.
-    pub fn check_room(&self, bytes: usize) -> Result<(), StoreError> {
-        let path = self.path.join("room.part");
-        let written = fs::write(&path, vec![0; bytes]);
-        // Gone already, or overwritten by the next try.
-        let _ = fs::remove_file(&path);
-        written.map_err(|source| StoreError::Io { operation: "write", path, source })
+    pub fn engine(&self) -> Place {
+        Place { folder: self.path.join("db"), anchor: self.path.join("anchor") }
     }
 
-    pub fn engine(&self) -> PathBuf {
-        self.path.join("db")
+    /// Where a rebuild makes the new engine.
+    pub fn engine_in_making(&self) -> Place {
+        Place { folder: self.path.join("db.part"), anchor: self.path.join("anchor.part") }
+    }
+
+    /// Puts the engine in the making, which must be whole and closed, into the old one's place. Returns where the old
+    /// one is kept. A kill in between leaves either the old one or what [`Self::finish_swap`] ends.
+    pub fn swap_engines(&self) -> Result<PathBuf, StoreError> {
+        let (old, made) = (self.engine(), self.engine_in_making());
+        let free = (1..).map(|n| self.path.join(format!("db.damaged-{n}"))).find(|path| !path.exists());
+        let kept = free.unwrap_or_else(|| self.path.join("db.damaged"));
+        remove(&old.anchor)?;
+        rename(&made.folder, &self.made())?;
+        rename(&made.anchor, &old.anchor)?;
+        sync_folder(&self.path)?;
+        if old.folder.exists() {
+            rename(&old.folder, &kept)?;
+        }
+        self.finish_swap()?;
+        Ok(kept)
+    }
+
+    /// A new engine that is whole and waits for its place.
+    fn made(&self) -> PathBuf {
+        self.path.join("db.new")
+    }
+
+    fn finish_swap(&self) -> Result<(), StoreError> {
+        let folder = self.engine().folder;
+        if folder.exists() || !self.made().exists() {
+            return Ok(());
+        }
+        rename(&self.made(), &folder)?;
+        sync_folder(&self.path)
+    }
+
+    /// The size of the engine's files, in bytes.
+    pub fn engine_bytes(&self) -> Result<u64, StoreError> {
+        let folder = self.engine().folder;
+        [folder.join("blobs"), folder].iter().map(|folder| files_bytes(folder)).sum()
     }
 
     /// Spools and journals, one per run.
@@ -115,6 +148,33 @@ impl Folder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(|source| io_error("rename", from, source))
+}
+
+/// Removes a file or a folder with all in it, if it is there.
+pub fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|source| io_error("remove", path, source)),
+    }
+}
+
+fn files_bytes(folder: &Path) -> Result<u64, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        entries => entries.map_err(|source| io_error("list", folder, source))?,
+    };
+    let mut bytes = 0;
+    for entry in entries {
+        let entry = entry.map_err(|source| io_error("list", folder, source))?;
+        // A file that is gone by now takes no room.
+        bytes += entry.metadata().ok().filter(std::fs::Metadata::is_file).map_or(0, |file| file.len());
+    }
+    Ok(bytes)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -4,6 +4,8 @@ use crate::codec::SymbolKind;
 use crate::limits::BLOCK_USERS;
 use crate::model::{EventName, FeedId, GroupKey, RunId, UserNo};
 
+/// What the engine itself keeps; see [`super::integrity`].
+pub const INTEGRITY: &[u8] = b"!";
 pub const META: &[u8] = b"m";
 pub const BLOCKS: &[u8] = b"b";
 pub const SYMBOLS: &[u8] = b"s";

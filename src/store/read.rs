@@ -7,13 +7,16 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use roaring::RoaringBitmap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::Engine;
+use super::engine::io_error;
 use super::files::Folder;
 use super::index::Index;
+use super::live::{Live, Opening};
+use super::room::Room;
 use super::state::State;
 use super::writer::{Ack, ChangeSet, Command, Writer};
 use super::{StoreError, keys};
 use crate::codec::{Block, StoredToken, Symbols, decode_person, decode_run};
+use crate::faults::Faults;
 use crate::limits::{BATCH_BYTES_MAX, WRITER_QUEUE};
 use crate::model::{
     CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey, Person, Run, RunId,
@@ -28,7 +31,8 @@ pub struct Store {
 
 struct Shared {
     state: Arc<RwLock<State>>,
-    engine: Arc<Engine>,
+    live: Arc<Live>,
+    room: Room,
     key: CommunityKey,
     folder: Folder,
     commands: Option<mpsc::Sender<Command>>,
@@ -83,18 +87,35 @@ impl View<'_> {
 impl Store {
     /// Opens or makes the store in a data directory, under its lock.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Faults::none())
+    }
+
+    /// The same, with a disk that may fail.
+    pub fn open_with(path: &Path, faults: Faults) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
         let key = folder.community_key()?;
-        let engine = Arc::new(Engine::open(&folder.engine())?);
-        let state = Arc::new(RwLock::new(State::load(&engine, &key)?));
+        let room = Room::of(path);
+        let opening = Opening { place: folder.engine(), key: key.clone(), room: room.clone(), faults };
+        let (live, state) = Live::open(opening)?;
+        let (live, state) = (Arc::new(live), Arc::new(RwLock::new(state)));
         let (commands, queue) = mpsc::channel(WRITER_QUEUE);
-        let writer = Writer::new(Arc::clone(&engine), Arc::clone(&state));
+        let writer = Writer::new(Arc::clone(&live), room.clone(), Arc::clone(&state));
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
-            .map_err(|source| StoreError::Io { operation: "start the writer for", path: path.to_owned(), source })?;
+            .map_err(|source| io_error("start the writer for", path, source))?;
         let (commands, writer) = (Some(commands), Some(writer));
-        Ok(Self { shared: Arc::new(Shared { state, engine, key, folder, commands, writer }) })
+        Ok(Self { shared: Arc::new(Shared { state, live, room, key, folder, commands, writer }) })
+    }
+
+    /// Who is told of the steps on the disk.
+    pub fn faults(&self) -> &Faults {
+        self.shared.live.faults()
+    }
+
+    /// How often the store was opened anew since it was opened. Numbers taken from the index hold within one epoch.
+    pub fn epoch(&self) -> u64 {
+        self.view().state.epoch
     }
 
     pub fn view(&self) -> View<'_> {
@@ -115,19 +136,26 @@ impl Store {
         self.shared.folder.runs()
     }
 
-    /// Could a batch be written now? Tries it with a file of that size beside the engine's.
+    /// Could a batch be written now? Tries it with a file of that size beside the engine's, and has a closed engine
+    /// opened again.
     pub fn check_writable(&self) -> Result<(), StoreError> {
-        match &self.shared.commands {
-            Some(commands) if !commands.is_closed() => self.shared.folder.check_room(BATCH_BYTES_MAX),
-            _ => Err(StoreError::Stopped),
+        if self.shared.commands.as_ref().is_none_or(mpsc::Sender::is_closed) {
+            return Err(StoreError::Stopped);
         }
+        self.shared.room.probe(BATCH_BYTES_MAX)?;
+        if self.shared.live.wants_reopening() {
+            self.commit(ChangeSet::default())?;
+        }
+        self.shared.live.with(|_| Ok(()))
     }
 
+    /// The size of the engine's files.
     pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
-        self.shared.engine.bytes_on_disk()
+        self.shared.folder.engine_bytes()
     }
 
-    /// Commits from a thread that may block. When this returns, the changes survive a power cut.
+    /// Commits from a thread that may block. When this returns, the changes survive a power cut. An error means that
+    /// they are not there, or, where the disk kept failing, that nobody can promise that they stay.
     pub fn commit(&self, set: ChangeSet) -> Result<Ack, StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
@@ -146,7 +174,8 @@ impl Store {
     pub fn person(&self, user: UserNo) -> Result<Option<Person>, StoreError> {
         let number = keys::block_of(user);
         let failed = |source| StoreError::Codec { what: format!("block {number}"), source };
-        let Some(sealed) = self.shared.engine.get(&keys::block(number))? else { return Ok(None) };
+        let sealed = self.shared.live.with(|engine| engine.get(&keys::block(number)))?;
+        let Some(sealed) = sealed else { return Ok(None) };
         let Some(slot) = Block::slot_of(&sealed, keys::slot_of(user)).map_err(failed)? else { return Ok(None) };
         decode_person(self.view().symbols(), slot).map(Some).map_err(failed)
     }
@@ -242,7 +271,7 @@ impl Store {
     }
 
     pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        let sealed = self.shared.engine.get(&keys::run(id))?;
+        let sealed = self.shared.live.with(|engine| engine.get(&keys::run(id)))?;
         sealed.map(|sealed| decode(id, &sealed)).transpose()
     }
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::StoreError;
 use super::engine::Engine;
 use super::index::Index;
+use super::integrity::Sum;
 use super::keys;
 use crate::codec::{
-    Block, CodecError, Kind, Meta, StoredToken, Symbols, decode_event, decode_feed_state, decode_group, decode_meta,
-    decode_person, decode_token, open,
+    Block, CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
+    decode_meta, decode_person, decode_token, open,
 };
 use crate::limits::BLOCK_USERS;
 use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, UserNo};
@@ -22,6 +23,8 @@ pub struct State {
     /// Events made over the API.
     pub events: BTreeMap<EventName, Event>,
     pub tokens: Vec<StoredToken>,
+    /// How often the store was opened anew; the index's numbers mean something within one epoch only.
+    pub epoch: u64,
 }
 
 fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError {
@@ -30,75 +33,91 @@ fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError 
 }
 
 impl State {
-    /// Reads everything that is held in memory. One scan of all blocks rebuilds the indexes.
-    pub fn load(engine: &Engine, key: &CommunityKey) -> Result<Self, StoreError> {
-        let meta = match engine.get(keys::META)? {
-            Some(sealed) => decode_meta(&sealed).map_err(unreadable("the store's counters"))?,
-            None => Meta { generation: 0, next_user: 0, next_run: 1 },
-        };
-        let mut state = Self {
-            meta,
-            symbols: load_symbols(engine)?,
+    /// Of a store in which nothing was ever written.
+    pub fn new(key: &CommunityKey) -> Self {
+        Self {
+            meta: Meta { generation: 0, next_user: 0, next_run: 1 },
+            symbols: Symbols::default(),
             index: Index::new(key),
             groups: BTreeMap::new(),
             feeds: HashMap::new(),
             events: BTreeMap::new(),
             tokens: Vec::new(),
-        };
-        state.load_small_tables(engine)?;
-        state.load_people(engine)?;
+            epoch: 0,
+        }
+    }
+
+    /// Reads everything that is held in memory, and the rest for its sum. One scan rebuilds the indexes; at its end
+    /// the store is known to be whole.
+    pub fn load(engine: &Engine, key: &CommunityKey) -> Result<Self, StoreError> {
+        let mut state = Self::new(key);
+        let mut sum = Sum::default();
+        // Symbols before the people who use them.
+        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS, keys::BLOCKS] {
+            for row in engine.scan(tag) {
+                let (key, sealed) = row?;
+                sum.add(&key, &sealed);
+                state.take(tag, &key, &sealed)?;
+            }
+        }
+        for row in engine.scan(keys::RUNS) {
+            let (key, sealed) = row?;
+            sum.add(&key, &sealed);
+        }
+        engine.check(sum)?;
         Ok(state)
     }
 
-    fn load_small_tables(&mut self, engine: &Engine) -> Result<(), StoreError> {
-        for row in engine.scan(keys::GROUPS) {
-            let group = decode_group(&row?.1).map_err(unreadable("a group"))?;
-            self.groups.insert(group.key.clone(), group);
-        }
-        for row in engine.scan(keys::FEEDS) {
-            let (key, sealed) = row?;
-            let state = decode_feed_state(&sealed).map_err(unreadable("the state of a feed"))?;
-            self.feeds.extend(keys::feed_id(&key).map(|feed| (feed, state)));
-        }
-        for row in engine.scan(keys::EVENTS) {
-            let event = decode_event(&row?.1).map_err(unreadable("an event"))?;
-            self.events.insert(event.name.clone(), event);
-        }
-        for row in engine.scan(keys::TOKENS) {
-            self.tokens.push(decode_token(&row?.1).map_err(unreadable("a token"))?);
+    /// Takes up one value.
+    fn take(&mut self, tag: &[u8], key: &[u8], sealed: &[u8]) -> Result<(), StoreError> {
+        match tag {
+            keys::SYMBOLS => self.take_symbol(key, sealed)?,
+            keys::META => self.meta = decode_meta(sealed).map_err(unreadable("the store's counters"))?,
+            keys::GROUPS => {
+                let group = decode_group(sealed).map_err(unreadable("a group"))?;
+                self.groups.insert(group.key.clone(), group);
+            }
+            keys::FEEDS => {
+                let state = decode_feed_state(sealed).map_err(unreadable("the state of a feed"))?;
+                self.feeds.extend(keys::feed_id(key).map(|feed| (feed, state)));
+            }
+            keys::EVENTS => {
+                let event = decode_event(sealed).map_err(unreadable("an event"))?;
+                self.events.insert(event.name.clone(), event);
+            }
+            keys::TOKENS => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
+            _ => self.take_block(key, sealed)?,
         }
         Ok(())
     }
 
-    fn load_people(&mut self, engine: &Engine) -> Result<(), StoreError> {
-        for row in engine.scan(keys::BLOCKS) {
-            let (key, sealed) = row?;
-            let number =
-                keys::block_number(&key).ok_or_else(|| unreadable("a block's key")(CodecError::Short(Kind::Block)))?;
-            let failed = || unreadable(format!("block {number}"));
-            for (slot, bytes) in Block::slots_of(&sealed).map_err(failed())? {
-                let person = decode_person(&self.symbols, bytes).map_err(failed())?;
-                let slot = u32::try_from(slot).unwrap_or(0);
-                self.index.apply(&self.symbols, UserNo(number * BLOCK_USERS + slot), None, Some(&person));
-            }
+    fn take_block(&mut self, key: &[u8], sealed: &[u8]) -> Result<(), StoreError> {
+        let number =
+            keys::block_number(key).ok_or_else(|| unreadable("a block's key")(CodecError::Short(Kind::Block)))?;
+        let failed = || unreadable(format!("block {number}"));
+        for (slot, bytes) in Block::slots_of(sealed).map_err(failed())? {
+            let person = decode_person(&self.symbols, bytes).map_err(failed())?;
+            let slot = u32::try_from(slot).unwrap_or(0);
+            self.index.apply(&self.symbols, UserNo(number * BLOCK_USERS + slot), None, Some(&person));
+        }
+        Ok(())
+    }
+
+    fn take_symbol(&mut self, key: &[u8], sealed: &[u8]) -> Result<(), StoreError> {
+        let (kind, number, name) = read_symbol(key, sealed).map_err(unreadable("a symbol"))?;
+        // Keys come in order, so each name gets its own number again.
+        if self.symbols.intern(kind, name) != number {
+            let what = "a number is missing before it".into();
+            return Err(unreadable("a symbol")(CodecError::Malformed { kind: Kind::Symbol, what }));
         }
         Ok(())
     }
 }
 
-fn load_symbols(engine: &Engine) -> Result<Symbols, StoreError> {
-    let mut symbols = Symbols::default();
-    for row in engine.scan(keys::SYMBOLS) {
-        let (key, sealed) = row?;
-        let damaged = || unreadable("a symbol");
-        let malformed = |what: &str| CodecError::Malformed { kind: Kind::Symbol, what: what.to_owned() };
-        let name = open(Kind::Symbol, &sealed).map_err(damaged())?;
-        let name = std::str::from_utf8(name).map_err(|_| damaged()(malformed("not UTF-8")))?;
-        let (kind, number) = keys::symbol_number(&key).ok_or_else(|| damaged()(malformed("its key")))?;
-        // Keys come in order, so each name gets its own number again.
-        if symbols.intern(kind, name) != number {
-            return Err(damaged()(malformed("a number is missing before it")));
-        }
-    }
-    Ok(symbols)
+/// A symbol's kind, number and name.
+pub fn read_symbol<'a>(key: &[u8], sealed: &'a [u8]) -> Result<(SymbolKind, u32, &'a str), CodecError> {
+    let malformed = |what: &str| CodecError::Malformed { kind: Kind::Symbol, what: what.to_owned() };
+    let name = std::str::from_utf8(open(Kind::Symbol, sealed)?).map_err(|_| malformed("not UTF-8"))?;
+    let (kind, number) = keys::symbol_number(key).ok_or_else(|| malformed("its key"))?;
+    Ok((kind, number, name))
 }

@@ -2,12 +2,15 @@
 //! synced before it is acknowledged; the indexes follow the disk, never lead it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{Batch, Engine};
+use super::live::Live;
+use super::room::Room;
 use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
@@ -52,7 +55,8 @@ pub struct Command {
 }
 
 pub struct Writer {
-    engine: Arc<Engine>,
+    live: Arc<Live>,
+    room: Room,
     state: Arc<RwLock<State>>,
     meta: Meta,
     symbols: Symbols,
@@ -80,13 +84,13 @@ struct Prepared {
 }
 
 impl Writer {
-    pub fn new(engine: Arc<Engine>, state: Arc<RwLock<State>>) -> Self {
+    pub fn new(live: Arc<Live>, room: Room, state: Arc<RwLock<State>>) -> Self {
         let (meta, symbols) = {
             let state = state.read();
             (state.meta, state.symbols.clone())
         };
         let stored_symbols = symbols.counts();
-        Self { engine, state, meta, symbols, stored_symbols }
+        Self { live, room, state, meta, symbols, stored_symbols }
     }
 
     /// Serves until every sender is gone.
@@ -98,14 +102,50 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, mut set: ChangeSet) -> Result<Ack, StoreError> {
+    /// Applies one set. When this returns, it survives a power cut.
+    pub fn commit(&mut self, mut set: ChangeSet) -> Result<Ack, StoreError> {
+        if self.live.wants_reopening() {
+            self.reopen()?;
+        }
         let mut prepared = self.prepare(&mut set)?;
+        self.room.check(prepared.batch.bytes())?;
         self.publish_symbols();
-        self.engine.apply(std::mem::take(&mut prepared.batch))?;
-        self.engine.sync()?;
         let new_run = prepared.new_run;
-        self.publish(set, prepared);
+        match self.write(std::mem::take(&mut prepared.batch)) {
+            Ok(()) => self.publish(set, prepared),
+            Err(error) => self.take_stock(error, prepared.meta.generation)?,
+        }
         Ok(Ack { new_run })
+    }
+
+    /// Brings a batch to disk.
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let write = || {
+            self.live.with(|engine| {
+                engine.apply(batch)?;
+                engine.sync()
+            })
+        };
+        // A fault in sled must not take the one writer away.
+        catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::Panicked))
+    }
+
+    /// After a write that failed: reads from the disk whether the batch is there all the same.
+    fn take_stock(&mut self, error: StoreError, generation: u64) -> Result<(), StoreError> {
+        let found = self.reopen().is_ok() && self.meta.generation == generation;
+        // It was read from the files; that they are on the disk itself is still to be shown.
+        if found && self.live.with(Engine::sync).is_ok() { Ok(()) } else { Err(error) }
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let state = self.live.reopen()?;
+        self.meta = state.meta;
+        self.symbols = state.symbols.clone();
+        self.stored_symbols = self.symbols.counts();
+        let mut shown = self.state.write();
+        let epoch = shown.epoch + 1;
+        *shown = State { epoch, ..state };
+        Ok(())
     }
 
     fn prepare(&mut self, set: &mut ChangeSet) -> Result<Prepared, StoreError> {
@@ -120,6 +160,7 @@ impl Writer {
             run.id
         });
         for run in &set.runs {
+            meta.next_run = meta.next_run.max(run.id.0 + 1);
             batch.put(keys::run(run.id), encode_run(run));
         }
         if let Some((feed, state)) = &set.feed {
@@ -158,7 +199,7 @@ impl Writer {
             let number = keys::block_of(user);
             let block = match blocks.entry(number) {
                 std::collections::btree_map::Entry::Occupied(block) => block.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(read_block(&self.engine, number)?),
+                std::collections::btree_map::Entry::Vacant(place) => place.insert(read_block(&self.live, number)?),
             };
             let current = block
                 .person(keys::slot_of(user))
@@ -224,7 +265,7 @@ impl Writer {
         self.meta = prepared.meta;
         let mut state = self.state.write();
         self.stored_symbols = self.symbols.counts();
-        let State { index, symbols, groups, feeds, events, tokens, meta } = &mut *state;
+        let State { index, symbols, groups, feeds, events, tokens, meta, epoch: _ } = &mut *state;
         *meta = prepared.meta;
         for Checked { user, before, after } in &prepared.people {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
@@ -259,7 +300,8 @@ fn encode_checked(symbols: &mut Symbols, person: &Person) -> Result<Vec<u8>, Sto
     Ok(encoded)
 }
 
-fn read_block(engine: &Engine, number: u32) -> Result<Block, StoreError> {
-    let Some(sealed) = engine.get(&keys::block(number))? else { return Ok(Block::default()) };
+fn read_block(live: &Live, number: u32) -> Result<Block, StoreError> {
+    let sealed = live.with(|engine| engine.get(&keys::block(number)))?;
+    let Some(sealed) = sealed else { return Ok(Block::default()) };
     Block::open(&sealed).map_err(|source| StoreError::Codec { what: format!("block {number}"), source })
 }

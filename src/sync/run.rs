@@ -51,7 +51,7 @@ impl Execution {
 
     fn phases(&mut self, log: &mut RunLog) -> Result<(), Failure> {
         let folder = self.store.runs_folder();
-        let spool = SpoolWriter::create(&spool_path(&folder, self.run.id))?;
+        let spool = SpoolWriter::create(&spool_path(&folder, self.run.id), self.store.faults())?;
         let reading = Reading::new(&self.store, &self.feed, self.run.full, spool);
         let found = reading.read(&mut self.lines, log)?;
         self.run.traffic = found.traffic;
@@ -65,7 +65,7 @@ impl Execution {
         let (run, feed) = (self.run.id, self.feed.id.clone());
         let header = JournalHeader { run, feed, dry_run: self.run.dry_run, planned_at: now };
         let path = journal_path(&folder, run);
-        let journal = JournalWriter::create(&path, &header)?;
+        let journal = JournalWriter::create(&path, &header, self.store.faults())?;
         let plan = Plan { run, now, complete_read: Some(state.complete_reads + 1) };
         let planning = Planning::new(&self.store, &self.feed, &plan, found, journal)?;
         let (counts, planned) = planning.write(&self.lines)?;

@@ -1,3 +1,6 @@
+mod damage;
+mod failing;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,8 +9,9 @@ use tempfile::TempDir;
 
 use super::{ChangeSet, STORE_SCHEMA, Store, StoreError};
 use crate::model::{
-    Action, Attendance, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Person, PersonChange,
-    ProfileField, Registration, RegistrationState, SourceName, UserId, UserNo, Value,
+    Action, Attendance, Counts, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Person,
+    PersonChange, ProfileField, Registration, RegistrationState, Run, RunId, SourceName, Traffic, Trigger, UserId,
+    UserNo, Value,
 };
 
 fn feed() -> FeedId {
@@ -50,6 +54,27 @@ fn change(user: Option<UserNo>, before: Option<Person>, after: Option<Person>) -
     let id = before.as_ref().or(after.as_ref()).unwrap().id;
     let change = PersonChange { action: Action::Update, user, id, before, after };
     ChangeSet { people: vec![change], ..ChangeSet::default() }
+}
+
+/// A run that begins.
+fn run() -> Run {
+    Run {
+        id: RunId(0),
+        feed: feed(),
+        trigger: Trigger::Api,
+        dry_run: false,
+        full: false,
+        started_at: Timestamp::UNIX_EPOCH,
+        ended_at: None,
+        outcome: None,
+        error: None,
+        complete: false,
+        counts: Counts::default(),
+        traffic: Traffic::default(),
+        applied: 0,
+        planned: None,
+        log: Vec::new(),
+    }
 }
 
 fn open(folder: &TempDir) -> Store {

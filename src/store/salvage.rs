@@ -1,0 +1,257 @@
+//! A damaged store made new: what can be read is written into a fresh engine, which takes the old one's place; the old
+//! one is kept beside it. What is lost is named; the sources bring most of it back.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde::Serialize;
+use sled::IVec;
+
+use super::engine::Engine;
+use super::files::{Folder, remove};
+use super::live::{Live, Opening};
+use super::room::Room;
+use super::state::read_symbol;
+use super::writer::{ChangeSet, EventWrite, Writer};
+use super::{Store, StoreError, TokenWrite, keys};
+use crate::codec::{
+    Block, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta, decode_person, decode_run,
+    decode_token,
+};
+use crate::faults::Faults;
+use crate::limits::BLOCK_USERS;
+use crate::model::{Action, CommunityKey, EmailKey, GroupName, Person, PersonChange, RunId, UserId};
+
+/// What a rebuild kept, and what it could not read. Nothing in it is personal.
+#[derive(Debug, Default, Serialize)]
+pub struct Salvage {
+    pub users: u64,
+    pub groups: u64,
+    /// Events made over the API.
+    pub events: u64,
+    pub tokens: u64,
+    pub runs: u64,
+    /// One sentence for each thing lost.
+    pub lost: Vec<String>,
+    /// Where the damaged engine lies.
+    pub damaged: PathBuf,
+}
+
+/// Numbered values are looked for this far beyond the last one found.
+const NUMBERS_BEYOND: u32 = 1_000;
+/// People, or runs, written in one batch.
+const VALUES_PER_BATCH: usize = 256;
+
+impl Store {
+    /// Makes the store in a data directory anew from what can be read of it. Fails where another process has it open
+    /// and where the data directory itself cannot be used.
+    pub fn rebuild(path: &Path) -> Result<Salvage, StoreError> {
+        let folder = Folder::open(path)?;
+        let key = folder.community_key()?;
+        let place = folder.engine_in_making();
+        remove(&place.folder)?;
+        remove(&place.anchor)?;
+        let mut salvage = Salvage::default();
+        let mut new = new_writer(&folder, &key)?;
+        match Engine::open_unchecked(&folder.engine(), &key, &Faults::none()) {
+            Ok((old, _)) => Reader { old: &old, new: &mut new, salvage: &mut salvage }.copy()?,
+            Err(error) => salvage.lost.push(format!("everything: {error}")),
+        }
+        drop(new);
+        salvage.damaged = folder.swap_engines()?;
+        Ok(salvage)
+    }
+}
+
+/// A writer into the engine in the making, whose runs are numbered beyond every journal there is.
+fn new_writer(folder: &Folder, key: &CommunityKey) -> Result<Writer, StoreError> {
+    let (place, room) = (folder.engine_in_making(), Room::of(folder.path()));
+    let opening = Opening { place, key: key.clone(), room: room.clone(), faults: Faults::none() };
+    let (live, mut state) = Live::open(opening)?;
+    let journals = std::fs::read_dir(folder.runs()).into_iter().flatten().flatten();
+    let numbers = journals.filter_map(|file| file.path().file_stem()?.to_str()?.parse::<u64>().ok());
+    state.meta.next_run = numbers.max().map_or(1, |last| last.saturating_add(1));
+    Ok(Writer::new(Arc::new(live), room, Arc::new(RwLock::new(state))))
+}
+
+struct Reader<'a> {
+    old: &'a Engine,
+    new: &'a mut Writer,
+    salvage: &'a mut Salvage,
+}
+
+impl Reader<'_> {
+    fn copy(&mut self) -> Result<(), StoreError> {
+        let meta = self.get(keys::META, || "the store's counters".into());
+        let meta = meta.and_then(|sealed| self.decoded("the store's counters", decode_meta(&sealed)));
+        let (users, runs) = meta.map_or((0, 0), |meta| (meta.next_user, meta.next_run));
+        let symbols = self.symbols();
+        self.copy_named()?;
+        self.copy_people(&symbols, users.div_ceil(BLOCK_USERS))?;
+        self.copy_runs(runs)
+    }
+
+    fn lost(&mut self, what: String, why: &dyn std::fmt::Display) {
+        self.salvage.lost.push(format!("{what}: {why}"));
+    }
+
+    /// Every name that can be read, under its number.
+    fn symbols(&mut self) -> Symbols {
+        let mut symbols = Symbols::default();
+        for kind in SymbolKind::ALL {
+            let mut missing = 0;
+            for number in 0.. {
+                let key = keys::symbol(kind, number);
+                let sealed = self.get(&key, || format!("symbol {number} of kind {kind:?}"));
+                let Some(sealed) = sealed else {
+                    missing += 1;
+                    if missing > NUMBERS_BEYOND {
+                        break;
+                    }
+                    continue;
+                };
+                (0..std::mem::take(&mut missing)).for_each(|_| symbols.leave_out(kind));
+                match read_symbol(&key, &sealed) {
+                    Ok((_, _, name)) => drop(symbols.intern(kind, name)),
+                    Err(error) => {
+                        symbols.leave_out(kind);
+                        self.lost(format!("symbol {number} of kind {kind:?}"), &error);
+                    }
+                }
+            }
+        }
+        symbols
+    }
+
+    fn get(&mut self, key: &[u8], what: impl Fn() -> String) -> Option<IVec> {
+        self.old.get(key).unwrap_or_else(|error| {
+            self.lost(what(), &error);
+            None
+        })
+    }
+
+    /// The rows under a tag, from both ends towards a place that cannot be read.
+    fn rows(&mut self, tag: &[u8], what: &str) -> Vec<(IVec, IVec)> {
+        let mut rows: Vec<(IVec, IVec)> = Vec::new();
+        let mut broken = None;
+        for row in self.old.scan(tag) {
+            match row {
+                Ok(row) => rows.push(row),
+                Err(error) => {
+                    broken = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = broken {
+            self.lost(format!("some {what}"), &error);
+            let from_the_end = self.old.scan(tag).rev().map_while(Result::ok);
+            let known = rows.len();
+            rows.extend(from_the_end.take_while(|row| known == 0 || row.0 > rows[known - 1].0).collect::<Vec<_>>());
+        }
+        rows
+    }
+
+    /// Groups, feeds, events and tokens: few, and found by their names.
+    fn copy_named(&mut self) -> Result<(), StoreError> {
+        for (_, sealed) in self.rows(keys::GROUPS, "groups") {
+            let Some(group) = self.decoded("a group", decode_group(&sealed)) else { continue };
+            let groups = vec![GroupName { key: group.key, name: group.name }];
+            self.new.commit(ChangeSet { groups, ..ChangeSet::default() })?;
+            self.salvage.groups += 1;
+        }
+        for (key, sealed) in self.rows(keys::FEEDS, "feeds' states") {
+            let Some(state) = self.decoded("the state of a feed", decode_feed_state(&sealed)) else { continue };
+            let feed = keys::feed_id(&key).map(|feed| (feed, state));
+            self.new.commit(ChangeSet { feed, ..ChangeSet::default() })?;
+        }
+        for (_, sealed) in self.rows(keys::EVENTS, "events") {
+            let Some(event) = self.decoded("an event", decode_event(&sealed)) else { continue };
+            self.new.commit(ChangeSet { event: Some(EventWrite::Put(event)), ..ChangeSet::default() })?;
+            self.salvage.events += 1;
+        }
+        for (_, sealed) in self.rows(keys::TOKENS, "tokens") {
+            let Some(token) = self.decoded("a token", decode_token(&sealed)) else { continue };
+            self.new.commit(ChangeSet { token: Some(TokenWrite::Put(token)), ..ChangeSet::default() })?;
+            self.salvage.tokens += 1;
+        }
+        Ok(())
+    }
+
+    fn decoded<T, E: std::fmt::Display>(&mut self, what: &str, decoded: Result<T, E>) -> Option<T> {
+        decoded.map_err(|error| self.lost(what.to_owned(), &error)).ok()
+    }
+
+    fn copy_people(&mut self, symbols: &Symbols, counted: u32) -> Result<(), StoreError> {
+        let mut known = HashSet::new();
+        let mut set = ChangeSet::default();
+        let (mut number, mut last) = (0, 0);
+        while number < counted || number - last <= NUMBERS_BEYOND {
+            if let Some(sealed) = self.get(&keys::block(number), || format!("block {number}, up to 16 users")) {
+                last = number;
+                for person in self.people(symbols, number, &sealed) {
+                    self.take_person(person, &mut known, &mut set);
+                }
+            }
+            if set.people.len() >= VALUES_PER_BATCH {
+                self.new.commit(std::mem::take(&mut set))?;
+            }
+            number += 1;
+        }
+        self.new.commit(set).map(drop)
+    }
+
+    fn people(&mut self, symbols: &Symbols, number: u32, sealed: &[u8]) -> Vec<Person> {
+        let mut people = Vec::new();
+        match Block::slots_of(sealed) {
+            Ok(slots) => {
+                for (slot, bytes) in slots {
+                    let what = format!("a user (block {number}, place {slot})");
+                    people.extend(self.decoded(&what, decode_person(symbols, bytes)));
+                }
+            }
+            Err(error) => self.lost(format!("block {number}, up to 16 users"), &error),
+        }
+        people
+    }
+
+    /// Puts a person under a new number. Where lost writes left two of one id or email, the first stays.
+    fn take_person(&mut self, person: Person, known: &mut HashSet<Identity>, set: &mut ChangeSet) {
+        let (id, email) = (person.id, person.email.key());
+        if known.contains(&Identity::Id(id)) || known.contains(&Identity::Email(email.clone())) {
+            self.lost(format!("user {id}"), &"another one has the same id or email");
+            return;
+        }
+        known.extend([Identity::Id(id), Identity::Email(email)]);
+        let action = Action::Create;
+        set.people.push(PersonChange { action, user: None, id, before: None, after: Some(person) });
+        self.salvage.users += 1;
+    }
+
+    fn copy_runs(&mut self, counted: u64) -> Result<(), StoreError> {
+        let mut set = ChangeSet::default();
+        let (mut number, mut last) = (1, 0);
+        while number < counted || number - last <= u64::from(NUMBERS_BEYOND) {
+            if let Some(sealed) = self.get(&keys::run(RunId(number)), || format!("run {number}")) {
+                last = number;
+                set.runs.extend(self.decoded(&format!("run {number}"), decode_run(&sealed)));
+            }
+            if set.runs.len() >= VALUES_PER_BATCH {
+                self.salvage.runs += set.runs.len() as u64;
+                self.new.commit(std::mem::take(&mut set))?;
+            }
+            number += 1;
+        }
+        self.salvage.runs += set.runs.len() as u64;
+        self.new.commit(set).map(drop)
+    }
+}
+
+/// What no two people may share.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    Id(UserId),
+    Email(EmailKey),
+}
