@@ -5,4 +5,5 @@ mod cli;
 mod fixtures;
 mod golden;
 mod properties;
+mod steps;
 mod support;

@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall::app::{App, AppError};
 use rollcall::clock::Clock;
 use rollcall::config::{Config, Environment};
+use rollcall::faults::Faults;
 use rollcall::journal::{JournalReader, journal_path};
 use rollcall::model::{Entry, EventName, Run, SourceName, Trigger};
 use rollcall::store::StoreError;
-use rollcall::sync::Request;
+use rollcall::sync::{Request, StartError};
 use tempfile::TempDir;
 
 /// The token that the list server asks for. It must never show up in an answer, a log or a file.
@@ -30,14 +31,19 @@ impl Appliance {
 
     /// Opens one on a folder that may hold a store already.
     pub async fn open_at(folder: TempDir, config: &str) -> Self {
-        let clock = Clock::fixed("2026-03-01T08:00:00Z".parse::<Timestamp>().unwrap());
-        Self::open_with(folder, config, clock).await
+        Self::open_failing(folder, config, Faults::none()).await
     }
 
-    async fn open_with(folder: TempDir, config: &str, clock: Clock) -> Self {
+    /// Opens one on a folder that may hold a store already, on a disk that may fail.
+    pub async fn open_failing(folder: TempDir, config: &str, faults: Faults) -> Self {
+        let clock = Clock::fixed("2026-03-01T08:00:00Z".parse::<Timestamp>().unwrap());
+        Self::open_with(folder, config, clock, faults).await
+    }
+
+    async fn open_with(folder: TempDir, config: &str, clock: Clock, faults: Faults) -> Self {
         let config = parse(folder.path(), config);
         let at = clock.clone();
-        let app = tokio::task::spawn_blocking(move || open_when_free(&config, &at)).await.unwrap();
+        let app = tokio::task::spawn_blocking(move || open_when_free(&config, &at, &faults)).await.unwrap();
         Self { app, clock, folder }
     }
 
@@ -45,7 +51,7 @@ impl Appliance {
     pub async fn reopen(self, config: &str) -> Self {
         let Self { app, clock, folder } = self;
         drop(app);
-        Self::open_with(folder, config, clock).await
+        Self::open_with(folder, config, clock, Faults::none()).await
     }
 
     /// The entries of a run's journal; none where the run has no journal.
@@ -72,20 +78,25 @@ impl Appliance {
 
     /// Runs one feed to its end; the clock moves on by a minute.
     pub async fn sync(&self, event: &str, source: &str, dry_run: bool, full: bool) -> Run {
+        self.try_sync(event, source, dry_run, full).await.unwrap()
+    }
+
+    /// The same, where the run may not even begin.
+    pub async fn try_sync(&self, event: &str, source: &str, dry_run: bool, full: bool) -> Result<Run, StartError> {
         self.clock.advance(SignedDuration::from_mins(1));
         let (event, source) = (EventName::parse(event).unwrap(), SourceName::parse(source).unwrap());
         let feed = self.app.runner.feeds(&event, Some(&source)).unwrap().remove(0);
         let request = Request { trigger: Trigger::Api, dry_run, full };
-        let started = self.app.runner.start(feed, request).await.unwrap();
-        self.app.runner.wait(started.run).await.unwrap().unwrap()
+        let started = self.app.runner.start(feed, request).await?;
+        Ok(self.app.runner.wait(started.run).await?.unwrap())
     }
 }
 
 /// A run that has just ended may hold the store for a moment longer.
-fn open_when_free(config: &Config, clock: &Clock) -> App {
+fn open_when_free(config: &Config, clock: &Clock, faults: &Faults) -> App {
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
-        match App::open(config.clone(), clock.clone()) {
+        match App::open_with(config.clone(), clock.clone(), faults.clone()) {
             Ok(app) => return app,
             Err(AppError::Store(StoreError::Locked { .. })) if Instant::now() < patience => {
                 std::thread::sleep(Duration::from_millis(2));
