@@ -16,7 +16,7 @@ use crate::model::{FeedId, SourceName};
 use crate::observe::Observer;
 use crate::source::{Source, SourceError};
 use crate::store::{Store, StoreError};
-use crate::sync::{Runner, SourceEntry};
+use crate::sync::{Runner, SourceEntry, Stopping};
 
 /// Everything that runs, wired.
 #[derive(Clone)]
@@ -41,8 +41,13 @@ pub enum AppError {
 }
 
 impl App {
-    /// Opens the store, ends what a killed process left open, builds the sources. Blocks.
+    /// Opens the store, ends what the last process left open, builds the sources. Blocks.
     pub fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
+        Self::open_until(config, clock, Stopping::default())
+    }
+
+    /// The same, but once `stopping` is said, what was left open stays so, and no run begins.
+    pub fn open_until(config: Config, clock: Clock, stopping: Stopping) -> Result<Self, AppError> {
         let observer = Observer::default();
         let store = Store::open(&config.store.path)?;
         let sources = sources(&config, &observer)?;
@@ -53,6 +58,7 @@ impl App {
             config.store.journal_days,
             clock.clone(),
             observer.clone(),
+            stopping,
         )?;
         let app = Self { config: Arc::new(config), store, runner, observer, clock, local_token: random_token()? };
         app.register();
