@@ -17,7 +17,7 @@ use crate::model::{FeedId, SourceName};
 use crate::observe::Observer;
 use crate::source::{Source, SourceError};
 use crate::store::{Store, StoreError};
-use crate::sync::{Runner, SourceEntry};
+use crate::sync::{Runner, SourceEntry, Stopping};
 
 /// Everything that runs, wired.
 #[derive(Clone)]
@@ -42,13 +42,13 @@ pub enum AppError {
 }
 
 impl App {
-    /// Opens the store, ends what a killed process left open, builds the sources. Blocks.
+    /// Opens the store, ends what the last process left open, builds the sources. Blocks.
     pub fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
-        Self::open_with(config, clock, Faults::none())
+        Self::open_with(config, clock, Stopping::default(), Faults::none())
     }
 
-    /// The same, with a disk that may fail.
-    pub fn open_with(config: Config, clock: Clock, faults: Faults) -> Result<Self, AppError> {
+    /// The same, but once `stopping` is said, what was left open stays so and no run begins; and the disk may fail.
+    pub fn open_with(config: Config, clock: Clock, stopping: Stopping, faults: Faults) -> Result<Self, AppError> {
         let observer = Observer::default();
         let store = Store::open_with(&config.store.path, faults)?;
         let sources = sources(&config, &observer)?;
@@ -59,6 +59,7 @@ impl App {
             config.store.journal_days,
             clock.clone(),
             observer.clone(),
+            stopping,
         )?;
         let app = Self { config: Arc::new(config), store, runner, observer, clock, local_token: random_token()? };
         app.register();

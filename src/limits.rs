@@ -105,8 +105,15 @@ pub const API_TOKEN_NAME_BYTES_MAX: usize = 64;
 pub const PREVIEW_RECORDS_MAX: usize = 100;
 /// Longest `?wait=`.
 pub const API_WAIT_MAX: Duration = Duration::from_secs(300);
-/// How long a stop waits for the current run to end or reach a safe point.
+/// How long a stop may take.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of that, how long it waits for runs to end or reach a safe point …
+pub const STOP_RUNS_TIMEOUT: Duration = Duration::from_secs(22);
+/// … and then for clients to take their answers.
+pub const STOP_CLIENTS_TIMEOUT: Duration = Duration::from_secs(5);
+/// A feed whose sync was cut short by the end of the process this often in a row is not synced again by itself:
+/// perhaps the sync is what ends the process.
+pub const CUT_SHORT_MAX: usize = 3;
 
 /// Largest configuration file, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -33,7 +33,8 @@ fn may_import(module: &str) -> Option<Vec<&'static str>> {
         "app" => return Some([BELOW_SYNC, &["sync"]].concat()),
         "http" => &["sync", "app", "store", "journal", "config", "model", "plan", "observe", "limits", "clock"],
         "cli" => &[
-            "sync", "app", "store", "journal", "config", "model", "plan", "observe", "limits", "clock", "demo", "http",
+            "sync", "app", "store", "journal", "config", "model", "plan", "observe", "limits", "clock", "faults",
+            "demo", "http",
         ],
         "main" => &["cli"],
         _ => return None,

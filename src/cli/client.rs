@@ -13,10 +13,11 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::error::CliError;
+use super::serve;
 use crate::app::{App, Beacon};
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
+use crate::sync::Stopping;
 
 /// Longest silence of a server on this machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,18 +34,24 @@ enum Way {
 
 impl Client {
     /// Finds the server that runs on the configured data directory; opens the store itself when there is none.
-    pub async fn connect(config: Config) -> Result<Self, CliError> {
-        if let Some(beacon) = Beacon::read(&config.store.path) {
-            let base = format!("http://{}", beacon.address);
-            let http = server_client()?;
-            let alive =
-                http.get(format!("{base}/healthz")).send().await.is_ok_and(|answer| answer.status().is_success());
-            if alive {
-                return Ok(Self { way: Way::Server { http, base }, token: beacon.token() });
-            }
+    pub async fn connect(config: Config, stopping: &Stopping) -> Result<Self, CliError> {
+        if let Some(beacon) = Beacon::read(&config.store.path)
+            && let Some(server) = Self::of_server(&beacon).await?
+        {
+            return Ok(server);
         }
-        let opened = tokio::task::spawn_blocking(move || App::open(config, Clock::System)).await;
-        Ok(Self::of(opened.map_err(CliError::failed)?.map_err(|error| CliError::of_app(&error))?))
+        Ok(Self::of(serve::open(config, stopping).await?))
+    }
+
+    /// `None` where the file was left behind: nobody answers there, or somebody to whom our token says nothing, for
+    /// another server, of whatever kind, may have the address by now.
+    async fn of_server(beacon: &Beacon) -> Result<Option<Self>, CliError> {
+        let base = format!("http://{}", beacon.address);
+        let http = server_client()?;
+        let token = beacon.token();
+        let hello = http.get(format!("{base}/v1/runs?limit=1")).bearer_auth(token.expose_secret());
+        let knows_us = hello.send().await.is_ok_and(|answer| answer.status().is_success());
+        Ok(knows_us.then_some(Self { way: Way::Server { http, base }, token }))
     }
 
     /// Asks an appliance in this process.
@@ -53,10 +60,11 @@ impl Client {
         Self { way: Way::Here(Box::new(app)), token }
     }
 
-    /// Ends what runs in this process; a server goes on.
-    pub async fn close(&self) {
-        if let Way::Here(app) = &self.way {
-            app.runner.shutdown().await;
+    /// Ends what runs in this process; a server goes on. False when something did not end in time.
+    pub async fn close(&self) -> bool {
+        match &self.way {
+            Way::Here(app) => app.runner.shutdown().await,
+            Way::Server { .. } => true,
         }
     }
 

@@ -15,13 +15,15 @@ use super::error::CliError;
 use super::{print, runs, serve};
 use crate::config::{Config, Environment};
 use crate::demo::{EVENT, Fake, FakeOptions, TOKEN, TOKEN_VARIABLE, config_toml};
+use crate::sync::Stopping;
 
 /// Changes shown of the plan: enough to see what a change looks like.
 const SHOWN: u32 = 1;
 
 /// Serves the fake registration system, syncs from it, prints what came of it and keeps running.
 pub async fn demo(args: &DemoArgs) -> Result<ExitCode, CliError> {
-    let stop = serve::signals()?;
+    let stopping = Stopping::default();
+    let stop = serve::signals(&stopping)?;
     let folder = tempfile::Builder::new().prefix("rollcall-demo-").tempdir().map_err(CliError::failed)?;
     let source = start_source(args.count).await?;
     let listener = match TcpListener::bind(args.listen).await {
@@ -29,7 +31,7 @@ pub async fn demo(args: &DemoArgs) -> Result<ExitCode, CliError> {
         Err(_) => serve::bind(SocketAddr::new(args.listen.ip(), 0)).await?,
     };
     let address = listener.local_addr().map_err(CliError::failed)?;
-    let app = serve::open(config(folder.path(), source)?).await?;
+    let app = serve::open(config(folder.path(), source)?, &stopping).await?;
     let client = Client::of(app.clone());
     print::line(&format!("A fake registration system with {} records stands at http://{source}/", args.count))?;
     plan(&client).await?;
@@ -93,7 +95,7 @@ async fn lines_to_try(client: &Client, address: SocketAddr, run: &Value) -> Resu
 
 /// Serves only the fake registration system, for tests and benches in another process.
 pub async fn source(args: &DemoSourceArgs) -> Result<ExitCode, CliError> {
-    let stop = serve::signals()?;
+    let stop = serve::signals(&Stopping::default())?;
     let listener = serve::bind(args.listen).await?;
     let address = listener.local_addr().map_err(CliError::failed)?;
     let options = FakeOptions {

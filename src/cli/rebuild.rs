@@ -7,9 +7,10 @@ use serde_json::json;
 use super::args::{RebuildArgs, SyncArgs};
 use super::client::Client;
 use super::error::{CliError, FAILED};
-use super::{print, sync};
+use super::{print, serve, sync};
 use crate::config::Config;
 use crate::store::{Salvage, Store, StoreError};
+use crate::sync::Stopping;
 
 pub async fn rebuild(config: Config, args: &RebuildArgs, as_json: bool) -> Result<ExitCode, CliError> {
     let path = config.store.path.clone();
@@ -31,7 +32,17 @@ pub async fn rebuild(config: Config, args: &RebuildArgs, as_json: bool) -> Resul
     if args.no_sync {
         return Ok(ExitCode::SUCCESS);
     }
-    sync_all(&Client::connect(config).await?, as_json).await
+    let stopping = Stopping::default();
+    let stop = serve::signals(&stopping)?;
+    let client = Client::connect(config, &stopping).await?;
+    tokio::select! {
+        biased;
+        why = stop => {
+            client.close().await;
+            Err(CliError::failed(format!("{why}: the store is rebuilt, the rest comes with the next syncs")))
+        }
+        code = sync_all(&client, as_json) => code,
+    }
 }
 
 /// `None` where the store can be opened as it is.
@@ -65,7 +76,7 @@ async fn sync_all(client: &Client, as_json: bool) -> Result<ExitCode, CliError> 
             continue;
         }
         let args = SyncArgs { event: name.to_owned(), source: None, dry_run: false, full: true };
-        if sync::sync(client, &args, as_json).await? != ExitCode::SUCCESS {
+        if sync::sync(client, std::future::pending(), &args, as_json).await? != ExitCode::SUCCESS {
             code = ExitCode::from(FAILED);
         }
     }

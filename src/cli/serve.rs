@@ -7,29 +7,40 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use super::error::CliError;
 use crate::app::{App, LitBeacon};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::faults::Faults;
 use crate::http;
+use crate::limits::STOP_CLIENTS_TIMEOUT;
 use crate::observe::init_log;
+use crate::sync::Stopping;
 
 /// Histograms are folded this often; see [`crate::observe::Observer::upkeep`].
 const UPKEEP: Duration = Duration::from_secs(5);
 
 pub async fn serve(config: Config) -> Result<ExitCode, CliError> {
     init_log(config.log.format.into(), &config.log.level).map_err(CliError::usage)?;
+    // Listened to from the beginning: opening a store may take long when it goes on with an interrupted commit.
+    let stopping = Stopping::default();
+    let stop = signals(&stopping)?;
     let listen = config.server.listen;
     // Bound first: two servers on one address is the commoner mistake, and opening a store takes longer.
     let listener = bind(listen).await?;
-    let app = open(config).await?;
-    run(app, listener, signals()?).await
+    let app = open(config, &stopping).await?;
+    let again = app.runner.clone();
+    tokio::spawn(async move { again.start_again_what_was_cut_short().await });
+    run(app, listener, stop).await
 }
 
-pub async fn open(config: Config) -> Result<App, CliError> {
-    let opened = tokio::task::spawn_blocking(move || App::open(config, Clock::System)).await;
+pub async fn open(config: Config, stopping: &Stopping) -> Result<App, CliError> {
+    let stopping = stopping.clone();
+    let open = move || App::open_with(config, Clock::System, stopping, Faults::none());
+    let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(CliError::failed)?.map_err(|error| CliError::of_app(&error))
 }
 
@@ -57,9 +68,11 @@ pub async fn run(
     let why = stop.await;
     app.observer.stopping(why);
     let ended = app.runner.shutdown().await;
-    // Nobody listening means that the server has ended by itself.
+    // Only now, so that whoever waits for a run is told how it ended. Nobody listening means that the server has ended
+    // by itself.
     let _ = stopping.send(true);
-    let served = server.await;
+    // A client that does not take its answer in time goes without.
+    let served = timeout(STOP_CLIENTS_TIMEOUT, server).await.unwrap_or(Ok(()));
     upkeep.abort();
     drop(beacon);
     served.map_err(|error| CliError::failed(format!("the server ended by a fault: {error}")))?;
@@ -74,22 +87,27 @@ async fn upkeep(app: App) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT and tells which. A second one ends the process at once.
-pub fn signals() -> Result<impl Future<Output = &'static str>, CliError> {
+/// At SIGTERM or SIGINT says that the process is to end, and tells which it was. A second one ends the process at once,
+/// whatever goes on.
+pub fn signals(stopping: &Stopping) -> Result<impl Future<Output = &'static str> + use<>, CliError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::failed)?;
-    Ok(async move {
+    let (told, came) = oneshot::channel();
+    let stopping = stopping.clone();
+    tokio::spawn(async move {
         let why = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            std::process::exit(i32::from(super::error::FAILED));
-        });
-        why
-    })
+        stopping.say();
+        // Who does not ask why has no need to know.
+        let _ = told.send(why);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(i32::from(super::error::FAILED));
+    });
+    // The task ends before it told only with the runtime.
+    Ok(async move { came.await.unwrap_or("the end of the program") })
 }

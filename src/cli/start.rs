@@ -11,6 +11,7 @@ use super::error::CliError;
 use super::load::load;
 use super::{check, demo, preview, rebuild, runs, serve, status, sync, token};
 use crate::observe::init_log;
+use crate::sync::Stopping;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -52,7 +53,16 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Preview { event, source } => {
             preview::preview(&client(&path).await?, &event, source.as_deref(), json).await
         }
-        Verb::Sync(args) => sync::sync(&client(&path).await?, &args, json).await,
+        Verb::Sync(args) => {
+            let stopping = Stopping::default();
+            // Before the store is opened: that may have to go on with an interrupted commit first.
+            let stop = serve::signals(&stopping)?;
+            let client = client_until(&path, &stopping).await?;
+            if stopping.is_said() {
+                return Err(CliError::failed(format!("{}: stopped before the sync began", stop.await)));
+            }
+            sync::sync(&client, stop, &args, json).await
+        }
         Verb::Status => status::status(&client(&path).await?, json).await,
         Verb::Runs { verb } => {
             let verb = verb.unwrap_or(RunsVerb::List { event: None, limit: 20 });
@@ -68,8 +78,12 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
 }
 
 async fn client(path: &Path) -> Result<Client, CliError> {
+    client_until(path, &Stopping::default()).await
+}
+
+async fn client_until(path: &Path, stopping: &Stopping) -> Result<Client, CliError> {
     let config = load(path)?;
     // What goes wrong is this verb's own answer; the log would say it twice.
     init_log(config.log.format.into(), "off").map_err(CliError::usage)?;
-    Client::connect(config).await
+    Client::connect(config, stopping).await
 }

@@ -1,5 +1,6 @@
 //! `rollcall sync`: starts the runs of an event, shows how far they are, ends when they have ended.
 
+use std::future::Future;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,15 +11,19 @@ use serde_json::{Value, json};
 use super::args::SyncArgs;
 use super::client::Client;
 use super::error::{CliError, FAILED};
-use super::{print, runs, serve};
+use super::{print, runs};
 use crate::config::percent_encode;
 
 /// How often a run is looked at: quickly at first, for most are short.
 const LOOK_FIRST: Duration = Duration::from_millis(10);
 const LOOK_MOST: Duration = Duration::from_millis(250);
 
-pub async fn sync(client: &Client, args: &SyncArgs, as_json: bool) -> Result<ExitCode, CliError> {
-    let stop = serve::signals()?;
+pub async fn sync(
+    client: &Client,
+    stop: impl Future<Output = &'static str>,
+    args: &SyncArgs,
+    as_json: bool,
+) -> Result<ExitCode, CliError> {
     let mut query = format!("dry_run={}&full={}", args.dry_run, args.full);
     if let Some(source) = &args.source {
         query.push_str(&format!("&source={}", percent_encode(source)));
@@ -27,8 +32,9 @@ pub async fn sync(client: &Client, args: &SyncArgs, as_json: bool) -> Result<Exi
     let ids: Vec<u64> =
         started["runs"].as_array().into_iter().flatten().filter_map(|run| run["run"].as_u64()).collect();
     let ended = tokio::select! {
+        biased;
+        why = stop => return interrupted(client, why, &ids).await,
         ended = follow_all(client, &ids, as_json) => ended?,
-        _ = stop => return interrupted(client).await,
     };
     client.close().await;
     if as_json {
@@ -45,10 +51,30 @@ pub async fn sync(client: &Client, args: &SyncArgs, as_json: bool) -> Result<Exi
     Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-async fn interrupted(client: &Client) -> Result<ExitCode, CliError> {
-    client.close().await;
-    let what = if client.is_server() { "the run goes on in the server" } else { "the run was stopped" };
-    Err(CliError::failed(format!("interrupted; {what}")))
+/// Says what became of the runs, and what happens next.
+async fn interrupted(client: &Client, why: &str, ids: &[u64]) -> Result<ExitCode, CliError> {
+    if client.is_server() {
+        return Err(CliError::failed(format!("{why}: no longer waiting; the sync goes on in the server")));
+    }
+    let in_time = client.close().await;
+    let mut said = why.to_owned();
+    for id in ids {
+        let run = client.get(&format!("/v1/runs/{id}")).await?;
+        said.push_str(&format!("\n  run {id} {}", what_became_of(&run, in_time)));
+    }
+    Err(CliError::failed(said))
+}
+
+fn what_became_of(run: &Value, in_time: bool) -> String {
+    let number = |key: &str| run[key].as_u64().unwrap_or(0);
+    match (run["outcome"].as_str(), number("applied"), number("planned")) {
+        (None, ..) if !in_time => "did not end in time; the next start of rollcall ends it".into(),
+        (None, applied, planned) => format!(
+            "has committed {applied} of {planned} changes; the next start of rollcall, with whatever verb, commits the rest"
+        ),
+        (Some("failed"), 0, _) => "was stopped before it changed anybody; start the sync again".into(),
+        (Some(outcome), ..) => format!("had ended: {outcome}"),
+    }
 }
 
 async fn follow_all(client: &Client, ids: &[u64], quiet: bool) -> Result<Vec<Value>, CliError> {

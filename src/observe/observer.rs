@@ -209,6 +209,18 @@ impl Observer {
         });
     }
 
+    /// The process ends amid a commit; the run goes on at the next start.
+    pub fn run_paused(&self, run: &Run) {
+        tracing::info!(run = run.id.0, event = %run.feed.event, source = %run.feed.source, applied = run.applied,
+            planned = run.planned, "sync paused; it goes on at the next start");
+    }
+
+    /// The feed of a run that was cut short by the end of the process is synced again.
+    pub fn run_starts_again(&self, run: &Run) {
+        tracing::info!(run = run.id.0, event = %run.feed.event, source = %run.feed.source,
+            "the run was cut short; its sync starts again");
+    }
+
     /// A run's thread panicked; the server goes on.
     pub fn run_panicked(&self, run: &Run, message: &str) {
         tracing::error!(run = run.id.0, event = %run.feed.event, source = %run.feed.source, message, "a run panicked");

@@ -14,14 +14,24 @@ pub struct Ending {
     pub state: FeedState,
 }
 
-/// Commits the journal's entries from `run.applied` on, then `ending` with the run as `finish` leaves it.
+/// How far a commit came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// The run has ended.
+    Whole,
+    /// The process is ending. The run stays open in history and goes on from its journal at the next start.
+    Paused,
+}
+
+/// Commits the journal's entries from `run.applied` on, then `ending` with the run as `finish` leaves it. After an
+/// error, `run` is as it was last written.
 pub fn commit(
     store: &Store,
     journal: JournalReader,
     run: &mut Run,
     lines: &Lines,
     finish: impl FnOnce(&mut Run) -> Ending,
-) -> Result<(), Failure> {
+) -> Result<Committed, Failure> {
     let mut set = ChangeSet::default();
     let mut bytes = 0;
     let mut read = 0;
@@ -40,19 +50,27 @@ pub fn commit(
             Entry::Record(_) => {}
         }
         if bytes >= BATCH_BYTES_MAX {
-            run.applied = read;
-            set.runs.push(run.clone());
-            store.commit(std::mem::take(&mut set))?;
+            put(store, std::mem::take(&mut set), run, Run { applied: read, ..run.clone() })?;
             bytes = 0;
             lines.tell(|p| p.applied = read);
+            if lines.stopping.is_said() {
+                return Ok(Committed::Paused);
+            }
         }
     }
-    run.applied = read;
-    let Ending { feed, state } = finish(run);
-    set.runs.push(run.clone());
+    let mut ended = Run { applied: read, ..run.clone() };
+    let Ending { feed, state } = finish(&mut ended);
     set.feed = Some((feed, state));
-    store.commit(set)?;
+    put(store, set, run, ended)?;
     lines.tell(|p| p.applied = read);
+    Ok(Committed::Whole)
+}
+
+/// Writes a batch with the run as it is after it. Only then the run is so.
+fn put(store: &Store, mut set: ChangeSet, run: &mut Run, after: Run) -> Result<(), Failure> {
+    set.runs.push(after.clone());
+    store.commit(set)?;
+    *run = after;
     Ok(())
 }
 

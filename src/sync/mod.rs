@@ -13,10 +13,13 @@ mod preview;
 mod progress;
 mod reading;
 mod recovery;
+mod restart;
 mod run;
 mod runner;
+mod stopping;
 
 pub use feed::{Feed, SourceEntry};
 pub use preview::{Preview, PreviewRecord};
 pub use progress::{Phase, Progress};
 pub use runner::{Request, Runner, StartError, Started};
+pub use stopping::Stopping;

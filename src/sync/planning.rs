@@ -42,6 +42,7 @@ pub struct Planning<'a> {
     absent: RoaringBitmap,
     /// Users whose deletion is planned; their emails are free.
     gone: HashSet<UserNo>,
+    /// Groups that the list names and that are not there yet, nor written to the journal.
     new_groups: BTreeMap<GroupKey, GroupName>,
     mapped_fields: Vec<Field>,
     mapped_event_fields: Vec<EventField>,
@@ -65,7 +66,7 @@ impl<'a> Planning<'a> {
         found: Found,
         journal: JournalWriter,
     ) -> Result<Self, Failure> {
-        let Found { spool, candidates, notes, seen, unchanged, counts, complete, .. } = found;
+        let Found { spool, candidates, notes, new_groups, seen, unchanged, counts, complete, .. } = found;
         let complete_read = plan.complete_read.filter(|_| complete);
         let mut planning = Self {
             store,
@@ -79,7 +80,7 @@ impl<'a> Planning<'a> {
             counts,
             absent: RoaringBitmap::new(),
             gone: HashSet::new(),
-            new_groups: BTreeMap::new(),
+            new_groups,
             mapped_fields: feed.mapped_fields(),
             mapped_event_fields: feed.mapped_event_fields(),
         };
@@ -159,9 +160,6 @@ impl<'a> Planning<'a> {
                 lines.check()?;
                 lines.tell(|p| p.planned = people);
             }
-        }
-        for group in std::mem::take(&mut self.new_groups).into_values() {
-            self.journal.write(&Entry::Group(group))?;
         }
         let entries = self.journal.finish()?;
         lines.tell(|p| p.planned = entries);
@@ -378,7 +376,7 @@ impl<'a> Planning<'a> {
             rank: &rank,
         };
         let change = plan_person(&inputs, &policy);
-        self.collect_groups(&arriving);
+        self.make_groups(&arriving)?;
         self.count(change.as_ref(), arriving.len() as u64);
         if let Some(change) = change {
             self.journal.write(&Entry::Person(Box::new(change)))?;
@@ -425,17 +423,19 @@ impl<'a> Planning<'a> {
         Ok(self.spool.record(self.records[at].place)?)
     }
 
-    fn collect_groups(&mut self, arriving: &[Arriving]) {
-        let view = self.store.view();
+    /// Groups come before their first member: a commit that goes no further leaves nobody in a group that is not
+    /// there.
+    fn make_groups(&mut self, arriving: &[Arriving]) -> Result<(), Failure> {
         // A cancelled record puts nobody into a group, so it makes none.
         let granting = arriving.iter().filter(|a| is_active(a.record.state));
-        for group in granting.flat_map(|a| &a.record.groups).filter(|group| !view.has_group(&group.key)) {
-            let known = self.new_groups.entry(group.key.clone()).or_insert_with(|| group.clone());
-            // Of several spellings the first in order, so that the order of the list does not matter.
-            if group.name < known.name {
-                known.name = group.name.clone();
+        for group in granting.flat_map(|a| &a.record.groups) {
+            let new = self.new_groups.remove(&group.key);
+            // Another feed may have made it since it was read.
+            if let Some(group) = new.filter(|group| !self.store.view().has_group(&group.key)) {
+                self.journal.write(&Entry::Group(group))?;
             }
         }
+        Ok(())
     }
 
     fn count(&mut self, change: Option<&PersonChange>, records: u64) {

@@ -4,6 +4,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::failure::Failure;
+use super::stopping::Stopping;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,21 +32,14 @@ impl Progress {
     pub const START: Self = Self { phase: Phase::Reading, pages: 0, records: 0, planned: 0, applied: 0, waiting_ms: 0 };
 }
 
-/// Asked to end early?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    No,
-    /// This run is cancelled.
-    Cancel,
-    /// The process is ending.
-    Shutdown,
-}
-
-/// A run's two lines to the rest: progress out, the wish to stop in.
+/// A run's lines to the rest: progress out, the wishes to stop in.
 #[derive(Clone)]
 pub struct Lines {
     pub progress: watch::Sender<Progress>,
-    pub stop: watch::Receiver<Stop>,
+    /// Somebody cancelled this run.
+    pub cancelled: watch::Receiver<bool>,
+    /// The process is ending.
+    pub stopping: Stopping,
 }
 
 impl Lines {
@@ -53,24 +47,21 @@ impl Lines {
         self.progress.send_modify(change);
     }
 
-    /// Is the run wanted still?
+    /// Is the run wanted still? One that was cancelled stays so when the process ends as well: it must not be
+    /// taken for one that was cut short.
     pub fn check(&self) -> Result<(), Failure> {
-        match *self.stop.borrow() {
-            Stop::No => Ok(()),
-            Stop::Cancel => Err(Failure::Cancelled),
-            Stop::Shutdown => Err(Failure::Stopped),
+        if *self.cancelled.borrow() {
+            return Err(Failure::Cancelled);
         }
+        if self.stopping.is_said() { Err(Failure::Stopped) } else { Ok(()) }
     }
 
     /// Waits for the wish to stop; never ends without one.
     pub async fn stopped(&mut self) -> Failure {
-        loop {
-            if let Err(failure) = self.check() {
-                return failure;
-            }
-            if self.stop.changed().await.is_err() {
-                return Failure::Stopped;
-            }
+        tokio::select! {
+            biased;
+            Ok(_) = self.cancelled.wait_for(|cancelled| *cancelled) => Failure::Cancelled,
+            () = self.stopping.heard() => Failure::Stopped,
         }
     }
 }

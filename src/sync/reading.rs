@@ -1,6 +1,8 @@
 //! The first phase: the source is read to its end and what differs from the last time is spooled.
 //! Invariant: changes nobody. The store is only asked.
 
+use std::collections::BTreeMap;
+
 use roaring::RoaringBitmap;
 
 use super::failure::Failure;
@@ -11,7 +13,8 @@ use crate::codec::{Item, SpooledRecord};
 use crate::decode::RawRecord;
 use crate::journal::{Place, SpoolWriter};
 use crate::model::{
-    Counts, Digest, ExternalId, Level, MappedRecord, Outcome, Position, RecordNote, Rejection, Traffic, Verdict,
+    Counts, Digest, ExternalId, GroupKey, GroupName, Level, MappedRecord, Outcome, Position, RecordNote, RecordState,
+    Rejection, Traffic, Verdict,
 };
 use crate::plan::{Candidate, Version};
 use crate::source::{Page, ReadEvent, WaitReason};
@@ -22,6 +25,9 @@ pub struct Found {
     pub spool: SpoolWriter,
     pub candidates: Vec<Spooled>,
     pub notes: Vec<Place>,
+    /// Groups that the list names and the store does not have. Of several spellings the first in order, so that the
+    /// order of the list does not matter.
+    pub new_groups: BTreeMap<GroupKey, GroupName>,
     /// Registrations, by number, whose records the list has.
     pub seen: RoaringBitmap,
     /// Of these, the ones whose record is as it was.
@@ -55,6 +61,7 @@ impl<'a> Reading<'a> {
             spool,
             candidates: Vec::new(),
             notes: Vec::new(),
+            new_groups: BTreeMap::new(),
             seen: RoaringBitmap::new(),
             unchanged: RoaringBitmap::new(),
             counts: Counts::default(),
@@ -165,6 +172,7 @@ impl<'a> Reading<'a> {
 
     fn take_mapped(&mut self, position: Position, raw: Digest, record: MappedRecord) -> Result<(), Failure> {
         let mapped = self.mapped_digest(&record);
+        self.collect_groups(&record);
         let (key, email) = {
             let view = self.store.view();
             let index = view.index();
@@ -186,6 +194,19 @@ impl<'a> Reading<'a> {
         let place = self.found.spool.write(&Item::Record(SpooledRecord { position, raw, mapped, record }))?;
         self.found.candidates.push(Spooled { place, candidate });
         Ok(())
+    }
+
+    fn collect_groups(&mut self, record: &MappedRecord) {
+        if record.groups.is_empty() || matches!(record.state, RecordState::Cancelled | RecordState::Deleted) {
+            return;
+        }
+        let view = self.store.view();
+        for group in record.groups.iter().filter(|group| !view.has_group(&group.key)) {
+            let known = self.found.new_groups.entry(group.key.clone()).or_insert_with(|| group.clone());
+            if group.name < known.name {
+                known.name = group.name.clone();
+            }
+        }
     }
 
     /// Under the same seed as the digests of raw records: a changed policy must not find everything as it was.

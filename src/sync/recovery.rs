@@ -1,48 +1,60 @@
-//! What a killed process left behind: an interrupted commit goes on from its journal, an interrupted read is
+//! What a process left behind when it ended: an interrupted commit goes on from its journal, an interrupted read is
 //! entered as failed, spools and half-written journals are swept, old journals go.
+//! Invariant: nothing is planned before this is through, for a plan must rest on whole commits.
 
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::committing::commit;
+use super::committing::{Committed, commit};
 use super::failure::Failure;
-use super::progress::{Lines, Progress, Stop};
-use super::run::{end_failed, succeed};
+use super::progress::{Lines, Progress};
+use super::run::{drop_unused_plan, end_failed, succeed};
+use super::stopping::Stopping;
 use crate::clock::Clock;
 use crate::journal::{JournalReader, journal_path};
-use crate::model::Run;
+use crate::model::{Run, RunId};
 use crate::observe::Observer;
 use crate::store::{Store, StoreError};
 
 /// How many of the newest runs may be open: one for each feed at most, so this is ample.
 const OPEN_RUNS_MAX: usize = 10_000;
 
-/// Ends every run that is open in history.
-pub fn recover(store: &Store, clock: &Clock, observer: &Observer) -> Result<(), StoreError> {
+/// Ends every run that is open in history, unless the process is to end first.
+pub fn recover(store: &Store, clock: &Clock, observer: &Observer, stopping: &Stopping) -> Result<(), StoreError> {
     let folder = store.runs_folder();
     sweep(&folder);
     let mut open = store.runs(None, OPEN_RUNS_MAX, |run| run.ended_at.is_none())?;
     open.reverse();
     for mut run in open {
-        match resume(store, clock, &folder, &mut run) {
-            Ok(()) => observer.run_ended(&run),
-            Err(failure) => end_failed(store, observer, clock.now(), &mut run, &failure),
+        match resume(store, clock, &folder, &mut run, stopping) {
+            Ok(Committed::Whole) => observer.run_ended(&run),
+            Ok(Committed::Paused) => observer.run_paused(&run),
+            Err(failure) => {
+                end_failed(store, observer, clock.now(), &mut run, &failure);
+                drop_unused_plan(&folder, &run);
+            }
         }
     }
     Ok(())
 }
 
 /// Goes on with a commit that had begun. One that had not changed nobody: its sync starts again.
-fn resume(store: &Store, clock: &Clock, folder: &Path, run: &mut Run) -> Result<(), Failure> {
+fn resume(
+    store: &Store,
+    clock: &Clock,
+    folder: &Path,
+    run: &mut Run,
+    stopping: &Stopping,
+) -> Result<Committed, Failure> {
     if run.applied == 0 {
         return Err(Failure::Stopped);
     }
     let journal = JournalReader::open(&journal_path(folder, run.id))?;
     let before = store.feed_state(&run.feed);
-    let (_keep, stop) = watch::channel(Stop::No);
-    let lines = Lines { progress: watch::Sender::new(Progress::START), stop };
+    let (_keep, cancelled) = watch::channel(false);
+    let lines = Lines { progress: watch::Sender::new(Progress::START), cancelled, stopping: stopping.clone() };
     commit(store, journal, run, &lines, |run| succeed(run, &before, clock))
 }
 
@@ -57,16 +69,23 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Removes journals older than `days`; the runs stay in history without their changes.
-pub fn drop_old_journals(folder: &Path, days: u32, now: Timestamp) {
+/// Removes journals older than `days`; the runs stay in history without their changes. Whatever the clock says, a
+/// run that has not ended keeps its journal: it may have to go on from it.
+pub fn drop_old_journals(store: &Store, days: u32, now: Timestamp) {
     let oldest = now.saturating_sub(SignedDuration::from_hours(i64::from(days) * 24));
     let Ok(oldest) = oldest else { return };
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    let is_open = |run| store.run(run).map_or(true, |run| run.is_some_and(|run| run.ended_at.is_none()));
+    for entry in std::fs::read_dir(store.runs_folder()).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let modified = modified.and_then(|modified| Timestamp::try_from(modified).ok());
-        let is_journal = entry.path().extension().is_some_and(|extension| extension == "journal");
-        if is_journal && modified.is_some_and(|modified| modified < oldest) {
-            let _ = std::fs::remove_file(entry.path());
+        let path = entry.path();
+        let is_journal = path.extension().is_some_and(|extension| extension == "journal");
+        if is_journal && modified.is_some_and(|modified| modified < oldest) && !run_of(&path).is_some_and(is_open) {
+            let _ = std::fs::remove_file(path);
         }
     }
+}
+
+fn run_of(journal: &Path) -> Option<RunId> {
+    journal.file_stem()?.to_str()?.parse().ok().map(RunId)
 }

@@ -1,11 +1,12 @@
 //! One run from its first request to its line in history.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::committing::{Ending, commit};
+use super::committing::{Committed, Ending, commit};
 use super::failure::Failure;
 use super::feed::Feed;
 use super::log::RunLog;
@@ -32,24 +33,27 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Runs to the end, on a thread that may block, and returns the run as history has it.
+    /// Runs to the end, on a thread that may block, and returns the run as history has it. It is open still where
+    /// the process ends first.
     pub fn execute(mut self) -> Run {
         let mut log = RunLog::new(self.clock.clone());
         match self.phases(&mut log) {
-            Ok(()) => self.observer.run_ended(&self.run),
+            Ok(Committed::Whole) => self.observer.run_ended(&self.run),
+            Ok(Committed::Paused) => self.observer.run_paused(&self.run),
             Err(failure) => {
                 if self.run.traffic == Traffic::default() {
                     self.run.traffic = log.traffic;
                 }
                 self.run.log.append(&mut log.lines);
                 end_failed(&self.store, &self.observer, self.clock.now(), &mut self.run, &failure);
+                drop_unused_plan(&self.store.runs_folder(), &self.run);
             }
         }
         self.lines.tell(|p| p.phase = Phase::Ended);
         self.run
     }
 
-    fn phases(&mut self, log: &mut RunLog) -> Result<(), Failure> {
+    fn phases(&mut self, log: &mut RunLog) -> Result<Committed, Failure> {
         let folder = self.store.runs_folder();
         let spool = SpoolWriter::create(&spool_path(&folder, self.run.id), self.store.faults())?;
         let reading = Reading::new(&self.store, &self.feed, self.run.full, spool);
@@ -75,21 +79,31 @@ impl Execution {
         if self.run.dry_run {
             return self.end_dry(log);
         }
+        // The last chance to end early: what has begun is finished, now or at the next start.
+        self.lines.check()?;
         self.lines.tell(|p| p.phase = Phase::Committing);
         log.add(Level::Info, summary(&counts));
-        self.run.log = std::mem::take(&mut log.lines);
+        self.run.log.append(&mut log.lines);
         let clock = self.clock.clone();
         let finish = |run: &mut Run| succeed(run, &state, &clock);
         commit(&self.store, JournalReader::open(&path)?, &mut self.run, &self.lines, finish)
     }
 
-    fn end_dry(&mut self, log: &mut RunLog) -> Result<(), Failure> {
+    fn end_dry(&mut self, log: &mut RunLog) -> Result<Committed, Failure> {
         log.add(Level::Info, format!("dry run, nothing committed: {}", summary(&self.run.counts)));
-        self.run.log = std::mem::take(&mut log.lines);
+        self.run.log.append(&mut log.lines);
         self.run.outcome = Some(RunOutcome::Done);
         self.run.ended_at = Some(self.clock.now());
         self.store.commit(ChangeSet { runs: vec![self.run.clone()], ..ChangeSet::default() })?;
-        Ok(())
+        Ok(Committed::Whole)
+    }
+}
+
+/// The plan of a run that ended before anything of it was done says nothing of what happened. What cannot be removed
+/// goes with the old journals.
+pub fn drop_unused_plan(folder: &Path, run: &Run) {
+    if run.applied == 0 {
+        let _ = std::fs::remove_file(journal_path(folder, run.id));
     }
 }
 

@@ -8,12 +8,13 @@ use tokio::sync::{Mutex, watch};
 
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
-use super::progress::{Lines, Progress, Stop};
-use super::recovery;
+use super::progress::{Lines, Progress};
 use super::run::{Execution, end_failed};
+use super::stopping::Stopping;
+use super::{recovery, restart};
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
-use crate::limits::STOP_TIMEOUT;
+use crate::limits::STOP_RUNS_TIMEOUT;
 use crate::model::{Counts, Event, EventName, FeedId, Registration, Run, RunId, SourceName, Traffic, Trigger};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
@@ -34,12 +35,13 @@ struct Inner {
     observer: Observer,
     active: Mutex<HashMap<FeedId, Active>>,
     turn: Arc<parking_lot::Mutex<()>>,
+    stopping: Stopping,
 }
 
 struct Active {
     run: RunId,
     progress: watch::Receiver<Progress>,
-    stop: watch::Sender<Stop>,
+    cancel: watch::Sender<bool>,
     ended: watch::Receiver<Option<Run>>,
 }
 
@@ -77,7 +79,8 @@ pub enum StartError {
 }
 
 impl Runner {
-    /// Ends what a killed process left open, then stands ready. Blocks.
+    /// Ends what the last process left open, then stands ready. Blocks. Once `stopping` is said it begins nothing:
+    /// neither here nor later.
     pub fn new(
         store: Store,
         sources: BTreeMap<SourceName, SourceEntry>,
@@ -85,11 +88,12 @@ impl Runner {
         journal_days: u32,
         clock: Clock,
         observer: Observer,
+        stopping: Stopping,
     ) -> Result<Self, StoreError> {
-        recovery::recover(&store, &clock, &observer)?;
-        recovery::drop_old_journals(&store.runs_folder(), journal_days, clock.now());
+        recovery::recover(&store, &clock, &observer, &stopping)?;
+        recovery::drop_old_journals(&store, journal_days, clock.now());
         let (active, turn) = (Mutex::default(), Arc::default());
-        let inner = Inner { store, sources, provisioned, journal_days, clock, observer, active, turn };
+        let inner = Inner { store, sources, provisioned, journal_days, clock, observer, active, turn, stopping };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -148,21 +152,32 @@ impl Runner {
         }
     }
 
-    /// Starts a run; one that goes on already is returned, not doubled.
+    /// Starts a run; one that goes on already is returned, not doubled. A caller that goes away meanwhile changes
+    /// nothing: a run that stands in history is also run.
     pub async fn start(&self, feed: Feed, request: Request) -> Result<Started, StartError> {
+        let run = new_run(&feed.id, request, self.inner.clock.now());
+        let begun = tokio::spawn(self.clone().begin(feed, run)).await;
+        // The task ends early only with the runtime.
+        begun.unwrap_or(Err(StartError::Stopping))
+    }
+
+    async fn begin(self, feed: Feed, run: Run) -> Result<Started, StartError> {
         let mut active = self.inner.active.lock().await;
+        // Asked under the lock: whoever stops the runs waits for all that are in the table.
+        if self.inner.stopping.is_said() {
+            return Err(StartError::Stopping);
+        }
         if let Some(going) = active.get(&feed.id) {
             return Ok(Started { run: going.run, already_running: true });
         }
-        let run = new_run(&feed.id, request, self.inner.clock.now());
         let ack =
             self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await?;
         let run = Run { id: ack.new_run.ok_or(StartError::Stopping)?, ..run };
         let (progress, progress_out) = watch::channel(Progress::START);
-        let (stop_in, stop) = watch::channel(Stop::No);
+        let (cancel, cancelled) = watch::channel(false);
         let (ended, ended_out) = watch::channel(None);
         let id = run.id;
-        active.insert(feed.id.clone(), Active { run: id, progress: progress_out, stop: stop_in, ended: ended_out });
+        active.insert(feed.id.clone(), Active { run: id, progress: progress_out, cancel, ended: ended_out });
         drop(active);
         let execution = Execution {
             store: self.inner.store.clone(),
@@ -171,10 +186,10 @@ impl Runner {
             clock: self.inner.clock.clone(),
             observer: self.inner.observer.clone(),
             turn: Arc::clone(&self.inner.turn),
-            lines: Lines { progress, stop },
+            lines: Lines { progress, cancelled, stopping: self.inner.stopping.clone() },
         };
         self.inner.observer.run_started(&execution.run);
-        tokio::spawn(self.clone().supervise(execution, ended));
+        tokio::spawn(self.supervise(execution, ended));
         Ok(Started { run: id, already_running: false })
     }
 
@@ -190,7 +205,7 @@ impl Runner {
             }
         };
         self.inner.active.lock().await.remove(&feed);
-        recovery::drop_old_journals(&self.inner.store.runs_folder(), self.inner.journal_days, self.inner.clock.now());
+        recovery::drop_old_journals(&self.inner.store, self.inner.journal_days, self.inner.clock.now());
         // Nobody need be waiting. Whoever waits for a run that left no word looks it up in history.
         let _ = ended.send(run);
     }
@@ -215,7 +230,8 @@ impl Runner {
         self.inner.active.lock().await.get(feed).map(|going| going.run)
     }
 
-    /// Waits for a run's end. `None` when there is no such run.
+    /// Waits for a run's end. `None` when there is no such run. A run whose commit was paused because the process
+    /// ends comes back open, as it is.
     pub async fn wait(&self, run: RunId) -> Result<Option<Run>, StoreError> {
         let ended = {
             let active = self.inner.active.lock().await;
@@ -233,17 +249,15 @@ impl Runner {
     pub async fn cancel(&self, run: RunId) -> bool {
         let active = self.inner.active.lock().await;
         let going = active.values().find(|going| going.run == run);
-        going.is_some_and(|going| going.stop.send(Stop::Cancel).is_ok())
+        going.is_some_and(|going| going.cancel.send(true).is_ok())
     }
 
-    /// Asks every run to end and waits for them, at most [`STOP_TIMEOUT`]. False when one did not end in time.
+    /// Lets no run begin, asks every run to end or to pause its commit, and waits for them, at most
+    /// [`STOP_RUNS_TIMEOUT`]. False when one did not end in time.
     pub async fn shutdown(&self) -> bool {
+        self.inner.stopping.say();
         let going: Vec<_> = {
             let active = self.inner.active.lock().await;
-            for going in active.values() {
-                // A run that has just ended no longer listens.
-                let _ = going.stop.send(Stop::Shutdown);
-            }
             active.values().map(|going| going.ended.clone()).collect()
         };
         let all = async {
@@ -252,7 +266,38 @@ impl Runner {
                 let _ = ended.wait_for(Option::is_some).await;
             }
         };
-        tokio::time::timeout(STOP_TIMEOUT, all).await.is_ok()
+        tokio::time::timeout(STOP_RUNS_TIMEOUT, all).await.is_ok()
+    }
+
+    /// Syncs each feed again whose last sync was cut short by the end of a process, see [`restart`].
+    pub async fn start_again_what_was_cut_short(&self) {
+        for event in self.events() {
+            for settings in &event.feeds {
+                let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
+                self.start_again(feed).await;
+            }
+        }
+    }
+
+    async fn start_again(&self, id: FeedId) {
+        let inner = Arc::clone(&self.inner);
+        let wanted = id.clone();
+        let found = tokio::task::spawn_blocking(move || restart::cut_short(&inner.store, &wanted)).await;
+        let cut_short = match found {
+            Ok(Ok(Some(run))) => run,
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(error)) => return self.inner.observer.store_failed("read a run", &error.to_string()),
+        };
+        // A feed whose source is no longer configured has nothing to be read from.
+        let Ok(feeds) = self.feeds(&id.event, Some(&id.source)) else { return };
+        for feed in feeds {
+            let again = restart::again(&cut_short, self.inner.clock.now());
+            self.inner.observer.run_starts_again(&cut_short);
+            match self.clone().begin(feed, again).await {
+                Ok(_) | Err(StartError::Stopping) => {}
+                Err(error) => self.inner.observer.store_failed("write that a run begins", &error.to_string()),
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use rollcall::faults::Faults;
 use rollcall::journal::{JournalReader, journal_path};
 use rollcall::model::{Entry, EventName, Run, SourceName, Trigger};
 use rollcall::store::StoreError;
-use rollcall::sync::{Request, StartError};
+use rollcall::sync::{Request, StartError, Stopping};
 use tempfile::TempDir;
 
 /// The token that the list server asks for. It must never show up in an answer, a log or a file.
@@ -96,7 +96,7 @@ impl Appliance {
 fn open_when_free(config: &Config, clock: &Clock, faults: &Faults) -> App {
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
-        match App::open_with(config.clone(), clock.clone(), faults.clone()) {
+        match App::open_with(config.clone(), clock.clone(), Stopping::default(), faults.clone()) {
             Ok(app) => return app,
             Err(AppError::Store(StoreError::Locked { .. })) if Instant::now() < patience => {
                 std::thread::sleep(Duration::from_millis(2));

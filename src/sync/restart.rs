@@ -1,0 +1,113 @@
+//! Which sync starts again by itself when the server is back.
+//!
+//! A sync that the end of the process cut short while it was reading or planning changed nobody, and whoever asked for
+//! it may be gone. So it starts again, once for each time it is cut short. Should the sync itself be what ends the
+//! process, that must not go on for ever: after [`CUT_SHORT_MAX`] times in a row nobody but a person starts it.
+
+use jiff::Timestamp;
+
+use crate::limits::CUT_SHORT_MAX;
+use crate::model::{Counts, ErrorReason, FeedId, Level, LogLine, Run, Traffic};
+use crate::store::{Store, StoreError};
+
+/// The newest run of a feed, if it was cut short and its sync is to start again.
+pub fn cut_short(store: &Store, feed: &FeedId) -> Result<Option<Run>, StoreError> {
+    let Some(last) = store.feed_state(feed).last_run else { return Ok(None) };
+    // Most feeds' last run was not cut short, and then history is not searched.
+    if !store.run(last)?.is_some_and(|run| was_cut_short(&run)) {
+        return Ok(None);
+    }
+    let newest = store.runs(None, CUT_SHORT_MAX, |run| run.feed == *feed && !run.dry_run)?;
+    Ok(if may_start_again(&newest) { newest.into_iter().next() } else { None })
+}
+
+/// Given a feed's runs, newest first.
+fn may_start_again(newest: &[Run]) -> bool {
+    let in_a_row = newest.iter().take_while(|run| was_cut_short(run)).count();
+    (1..CUT_SHORT_MAX).contains(&in_a_row)
+}
+
+fn was_cut_short(run: &Run) -> bool {
+    run.error.as_ref().is_some_and(|error| error.reason == ErrorReason::Interrupted) && !run.dry_run
+}
+
+/// A new run like the one that was cut short.
+pub fn again(cut_short: &Run, now: Timestamp) -> Run {
+    let text = format!("starts again what run {} could not finish", cut_short.id);
+    Run {
+        started_at: now,
+        ended_at: None,
+        outcome: None,
+        error: None,
+        complete: false,
+        counts: Counts::default(),
+        traffic: Traffic::default(),
+        applied: 0,
+        planned: None,
+        log: vec![LogLine { at: now, level: Level::Info, text }],
+        ..cut_short.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EventName, RunError, RunId, RunOutcome, SourceName, Trigger};
+
+    fn run(reason: Option<ErrorReason>) -> Run {
+        let at = Timestamp::UNIX_EPOCH;
+        let error = reason.map(|reason| RunError { reason, message: String::new(), hint: String::new() });
+        Run {
+            id: RunId(7),
+            feed: FeedId { event: EventName::parse("e").unwrap(), source: SourceName::parse("s").unwrap() },
+            trigger: Trigger::Api,
+            dry_run: false,
+            full: true,
+            started_at: at,
+            ended_at: Some(at),
+            outcome: Some(error.as_ref().map_or(RunOutcome::Done, |_| RunOutcome::Failed)),
+            error,
+            complete: false,
+            counts: Counts { records: 3, ..Counts::default() },
+            traffic: Traffic { pages: 1, ..Traffic::default() },
+            applied: 0,
+            planned: Some(3),
+            log: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_was_cut_short_starts_again_and_not_for_ever() {
+        let (done, failed, cut) = (None, Some(ErrorReason::Connect), Some(ErrorReason::Interrupted));
+        for (newest_first, again) in [
+            (&[][..], false),
+            (&[done], false),
+            (&[failed], false),
+            (&[done, cut], false),
+            (&[failed, cut], false),
+            (&[cut], true),
+            (&[cut, done], true),
+            (&[cut, failed, cut], true),
+            (&[cut, cut, done], true),
+            (&[cut, cut, cut], false),
+        ] {
+            let runs: Vec<Run> = newest_first.iter().map(|reason| run(*reason)).collect();
+            assert_eq!(may_start_again(&runs), again, "{newest_first:?}");
+        }
+    }
+
+    #[test]
+    fn a_dry_run_does_not_start_again() {
+        assert!(!may_start_again(&[Run { dry_run: true, ..run(Some(ErrorReason::Interrupted)) }]));
+    }
+
+    #[test]
+    fn it_starts_as_it_was_asked_for_and_says_why() {
+        let cut_short = run(Some(ErrorReason::Interrupted));
+        let again = again(&cut_short, Timestamp::MAX);
+        assert_eq!((again.trigger, again.full, again.dry_run), (Trigger::Api, true, false));
+        assert_eq!((again.outcome, again.ended_at, again.planned), (None, None, None));
+        assert_eq!((again.counts, again.traffic), (Counts::default(), Traffic::default()));
+        assert_eq!(again.log[0].text, "starts again what run 7 could not finish");
+    }
+}
