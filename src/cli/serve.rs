@@ -56,7 +56,10 @@ pub async fn run(
     stop: impl Future<Output = &'static str>,
 ) -> Result<ExitCode, CliError> {
     let address = listener.local_addr().map_err(CliError::failed)?;
-    let beacon = LitBeacon::light(&app, address).map_err(CliError::failed)?;
+    let beacon = LitBeacon::light(&app, address);
+    if let Err(error) = &beacon {
+        app.observer.store_failed("write where the server listens", &error.to_string());
+    }
     app.observer.listening(&address.to_string());
     let (stopping, mut stopped) = watch::channel(false);
     let router = http::router(&app);
@@ -84,6 +87,9 @@ async fn upkeep(app: App) {
     loop {
         tick.tick().await;
         app.observer.upkeep();
+        let runner = app.runner.clone();
+        // A fault there has said so; the next tick tries again.
+        let _ = tokio::task::spawn_blocking(move || runner.catch_up()).await;
     }
 }
 

@@ -8,7 +8,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
 use super::catalogue::{self as c, CATALOGUE, Kind};
-use crate::model::{Counts, ErrorReason, EventName, FeedId, FeedState, Run, RunOutcome, SourceName, Trigger};
+use crate::model::{Counts, ErrorReason, EventName, FeedId, FeedState, Run, RunError, RunOutcome, SourceName, Trigger};
 
 /// Tells facts to the log and to Prometheus. Cloning shares it. Each has a recorder of its own, none is global.
 #[derive(Clone)]
@@ -206,6 +206,20 @@ impl Observer {
                     }
                 }
             }
+        });
+    }
+
+    /// A sync could not even be entered into history.
+    pub fn run_refused(&self, run: &Run, error: &RunError) {
+        let reason = error.reason.as_str();
+        tracing::error!(event = %run.feed.event, source = %run.feed.source, reason, error = error.message,
+            hint = error.hint, "a sync could not begin");
+        if run.dry_run {
+            return;
+        }
+        self.record(|| {
+            counter!(c::SYNC_ERRORS, "source" => run.feed.source.to_string(), "reason" => reason).increment(1);
+            runs_total(&run.feed, run.trigger, RunOutcome::Failed).increment(1);
         });
     }
 

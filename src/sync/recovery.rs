@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::progress::{Lines, Progress};
 use super::run::{drop_unused_plan, end_failed, succeed};
 use super::stopping::Stopping;
+use super::unwritten::Unwritten;
 use crate::clock::Clock;
 use crate::journal::{JournalReader, journal_path};
 use crate::model::{Run, RunId};
@@ -22,7 +23,13 @@ use crate::store::{Store, StoreError};
 const OPEN_RUNS_MAX: usize = 10_000;
 
 /// Ends every run that is open in history, unless the process is to end first.
-pub fn recover(store: &Store, clock: &Clock, observer: &Observer, stopping: &Stopping) -> Result<(), StoreError> {
+pub fn recover(
+    store: &Store,
+    clock: &Clock,
+    observer: &Observer,
+    stopping: &Stopping,
+    unwritten: &Unwritten,
+) -> Result<(), StoreError> {
     let folder = store.runs_folder();
     sweep(&folder);
     let mut open = store.runs(None, OPEN_RUNS_MAX, |run| run.ended_at.is_none())?;
@@ -32,7 +39,7 @@ pub fn recover(store: &Store, clock: &Clock, observer: &Observer, stopping: &Sto
             Ok(Committed::Whole) => observer.run_ended(&run),
             Ok(Committed::Paused) => observer.run_paused(&run),
             Err(failure) => {
-                end_failed(store, observer, clock.now(), &mut run, &failure);
+                end_failed(store, observer, unwritten, clock.now(), &mut run, &failure);
                 drop_unused_plan(&folder, &run);
             }
         }

@@ -13,12 +13,13 @@ use super::log::RunLog;
 use super::planning::{Plan, Planning};
 use super::progress::{Lines, Phase};
 use super::reading::Reading;
+use super::unwritten::Unwritten;
 use crate::clock::Clock;
 use crate::codec::JournalHeader;
 use crate::journal::{JournalReader, JournalWriter, SpoolWriter, journal_path, spool_path};
 use crate::model::{Counts, FeedState, Level, LogLine, Run, RunOutcome, Traffic};
 use crate::observe::Observer;
-use crate::store::{ChangeSet, Store};
+use crate::store::{ChangeSet, Store, StoreError};
 
 /// A run about to be executed.
 pub struct Execution {
@@ -30,6 +31,7 @@ pub struct Execution {
     /// Planning and committing take turns across feeds.
     pub turn: Arc<Mutex<()>>,
     pub lines: Lines,
+    pub unwritten: Arc<Unwritten>,
 }
 
 impl Execution {
@@ -45,7 +47,8 @@ impl Execution {
                     self.run.traffic = log.traffic;
                 }
                 self.run.log.append(&mut log.lines);
-                end_failed(&self.store, &self.observer, self.clock.now(), &mut self.run, &failure);
+                let now = self.clock.now();
+                end_failed(&self.store, &self.observer, &self.unwritten, now, &mut self.run, &failure);
                 drop_unused_plan(&self.store.runs_folder(), &self.run);
             }
         }
@@ -55,6 +58,7 @@ impl Execution {
 
     fn phases(&mut self, log: &mut RunLog) -> Result<Committed, Failure> {
         let folder = self.store.runs_folder();
+        let epoch = self.store.epoch();
         let spool = SpoolWriter::create(&spool_path(&folder, self.run.id), self.store.faults())?;
         let reading = Reading::new(&self.store, &self.feed, self.run.full, spool);
         let found = reading.read(&mut self.lines, log)?;
@@ -73,6 +77,10 @@ impl Execution {
         let plan = Plan { run, now, complete_read: Some(state.complete_reads + 1) };
         let planning = Planning::new(&self.store, &self.feed, &plan, found, journal)?;
         let (counts, planned) = planning.write(&self.lines)?;
+        // What was seen and what is absent was told by the index's numbers, which a store opened anew gives afresh.
+        if self.store.epoch() != epoch {
+            return Err(StoreError::Reopened.into());
+        }
         self.run.counts = counts;
         self.run.planned = Some(planned);
         warn_of(&counts, log);
@@ -109,7 +117,14 @@ pub fn drop_unused_plan(folder: &Path, run: &Run) {
 
 /// Ends a run that failed: its line in history, its feed's state, the log, the metrics. Nobody was changed, or
 /// everything up to `applied` was.
-pub fn end_failed(store: &Store, observer: &Observer, now: Timestamp, run: &mut Run, failure: &Failure) {
+pub fn end_failed(
+    store: &Store,
+    observer: &Observer,
+    unwritten: &Unwritten,
+    now: Timestamp,
+    run: &mut Run,
+    failure: &Failure,
+) {
     run.error = failure.to_run_error();
     run.outcome = Some(failure.outcome());
     run.ended_at = Some(now);
@@ -117,17 +132,7 @@ pub fn end_failed(store: &Store, observer: &Observer, now: Timestamp, run: &mut 
         let text = format!("{}: {}", error.reason.as_str(), error.message);
         run.log.push(LogLine { at: now, level: Level::Error, text });
     }
-    let mut state = store.feed_state(&run.feed);
-    state.last_run = Some(run.id);
-    state.last_attempt = Some(now);
-    if run.outcome == Some(RunOutcome::Failed) {
-        state.consecutive_failures = state.consecutive_failures.saturating_add(1);
-    }
-    let feed = (!run.dry_run).then(|| (run.feed.clone(), state));
-    let set = ChangeSet { runs: vec![run.clone()], feed, ..ChangeSet::default() };
-    if let Err(error) = store.commit(set) {
-        observer.store_failed("enter a failed run into history", &error.to_string());
-    }
+    unwritten.write(store, observer, run);
     observer.run_ended(run);
 }
 

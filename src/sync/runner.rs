@@ -11,6 +11,7 @@ use super::feed::{Feed, SourceEntry};
 use super::progress::{Lines, Progress};
 use super::run::{Execution, end_failed};
 use super::stopping::Stopping;
+use super::unwritten::Unwritten;
 use super::{recovery, restart};
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
@@ -36,6 +37,7 @@ struct Inner {
     active: Mutex<HashMap<FeedId, Active>>,
     turn: Arc<parking_lot::Mutex<()>>,
     stopping: Stopping,
+    unwritten: Arc<Unwritten>,
 }
 
 struct Active {
@@ -90,10 +92,12 @@ impl Runner {
         observer: Observer,
         stopping: Stopping,
     ) -> Result<Self, StoreError> {
-        recovery::recover(&store, &clock, &observer, &stopping)?;
+        let unwritten = Arc::<Unwritten>::default();
+        recovery::recover(&store, &clock, &observer, &stopping, &unwritten)?;
         recovery::drop_old_journals(&store, journal_days, clock.now());
         let (active, turn) = (Mutex::default(), Arc::default());
-        let inner = Inner { store, sources, provisioned, journal_days, clock, observer, active, turn, stopping };
+        let inner =
+            Inner { store, sources, provisioned, journal_days, clock, observer, active, turn, stopping, unwritten };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -170,8 +174,8 @@ impl Runner {
         if let Some(going) = active.get(&feed.id) {
             return Ok(Started { run: going.run, already_running: true });
         }
-        let ack =
-            self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await?;
+        let ack = self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await;
+        let ack = ack.inspect_err(|error| self.inner.observer.run_refused(&run, &error.to_run_error()))?;
         let run = Run { id: ack.new_run.ok_or(StartError::Stopping)?, ..run };
         let (progress, progress_out) = watch::channel(Progress::START);
         let (cancel, cancelled) = watch::channel(false);
@@ -187,6 +191,7 @@ impl Runner {
             observer: self.inner.observer.clone(),
             turn: Arc::clone(&self.inner.turn),
             lines: Lines { progress, cancelled, stopping: self.inner.stopping.clone() },
+            unwritten: Arc::clone(&self.inner.unwritten),
         };
         self.inner.observer.run_started(&execution.run);
         tokio::spawn(self.supervise(execution, ended));
@@ -213,7 +218,8 @@ impl Runner {
     async fn end_panicked(&self, mut run: Run) -> Option<Run> {
         let inner = Arc::clone(&self.inner);
         let end = move || {
-            end_failed(&inner.store, &inner.observer, inner.clock.now(), &mut run, &Failure::Panicked);
+            let (now, failure) = (inner.clock.now(), Failure::Panicked);
+            end_failed(&inner.store, &inner.observer, &inner.unwritten, now, &mut run, &failure);
             run
         };
         tokio::task::spawn_blocking(end).await.ok()
@@ -242,7 +248,30 @@ impl Runner {
         {
             return Ok(run.clone());
         }
-        self.inner.store.run(run)
+        self.run(run)
+    }
+
+    /// A run, as history has it or as it ended if that could not be written yet.
+    pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        Ok(self.inner.store.run(id)?.map(|run| self.inner.unwritten.corrected(&run).into_owned()))
+    }
+
+    /// Runs that `wanted` picks, newest first, from below `before`; see [`Self::run`].
+    pub fn runs(
+        &self,
+        before: Option<RunId>,
+        limit: usize,
+        wanted: impl Fn(&Run) -> bool,
+    ) -> Result<Vec<Run>, StoreError> {
+        let unwritten = &self.inner.unwritten;
+        let runs = self.inner.store.runs(before, limit, |run| wanted(&unwritten.corrected(run)))?;
+        Ok(runs.iter().map(|run| unwritten.corrected(run).into_owned()).collect())
+    }
+
+    /// Writes what could not be written while the disk was full or broken. Blocks.
+    pub fn catch_up(&self) {
+        // Said when it failed first, and by readiness as long as it fails.
+        let _ = self.inner.unwritten.catch_up(&self.inner.store);
     }
 
     /// Asks a run to end early. False when it does not go on. A commit that has begun is finished.

@@ -131,6 +131,6 @@ async fn newest_run(api: &Api, event: &Event) -> Result<Option<RunView>, Problem
     }
     let Some(id) = newest else { return Ok(None) };
     let progress = api.app.runner.going(id).await;
-    let run = api.app.store.run(id).map_err(api.store_failed("read a run"))?;
+    let run = api.app.runner.run(id).map_err(api.store_failed("read a run"))?;
     Ok(run.map(|run| RunView::of(&run, progress)))
 }

@@ -53,7 +53,7 @@ impl RunsQuery {
 
 /// A run by its number.
 pub fn find(api: &Api, id: RunId) -> Result<Run, Problem> {
-    let run = api.app.store.run(id).map_err(api.store_failed("read a run"))?;
+    let run = api.app.runner.run(id).map_err(api.store_failed("read a run"))?;
     run.ok_or_else(|| Problem::not_found(format!("there is no run {id}")))
 }
 
@@ -65,7 +65,7 @@ pub async fn list(State(api): State<Shared>, Query(query): Query<RunsQuery>) -> 
     let before = before.transpose()?;
     let limit = query.limit;
     let found = api.blocking(move |api| {
-        let runs = api.app.store.runs(before, limit.and_one(), |run| query.picks(run));
+        let runs = api.app.runner.runs(before, limit.and_one(), |run| query.picks(run));
         runs.map_err(api.store_failed("read runs"))
     });
     let page = Page::cut(found.await?, limit, |run| Cursor::after("run", run.id));

@@ -69,7 +69,7 @@ fn view(api: &Api, name: &SourceName, entry: &SourceEntry, events: &[Arc<Event>]
 fn last_error(api: &Api, mut runs: Vec<RunId>) -> Result<Option<SourceErrorView>, Problem> {
     runs.sort_unstable_by(|a, b| b.cmp(a));
     for id in runs {
-        let run = api.app.store.run(id).map_err(api.store_failed("read a run"))?;
+        let run = api.app.runner.run(id).map_err(api.store_failed("read a run"))?;
         if let Some((run, error)) = run.as_ref().and_then(|run| Some((run, run.error.as_ref()?))) {
             return Ok(Some(SourceErrorView::of(run, error)));
         }
