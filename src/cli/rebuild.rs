@@ -41,7 +41,10 @@ pub async fn rebuild(config: Config, args: &RebuildArgs, as_json: bool) -> Resul
             client.close().await;
             Err(CliError::failed(format!("{why}: the store is rebuilt, the rest comes with the next syncs")))
         }
-        code = sync_all(&client, as_json) => code,
+        code = sync_all(&client, as_json) => {
+            client.close().await;
+            code
+        }
     }
 }
 
@@ -76,7 +79,7 @@ async fn sync_all(client: &Client, as_json: bool) -> Result<ExitCode, CliError> 
             continue;
         }
         let args = SyncArgs { event: name.to_owned(), source: None, dry_run: false, full: true };
-        if sync::sync(client, std::future::pending(), &args, as_json).await? != ExitCode::SUCCESS {
+        if sync::sync_one(client, &args, as_json).await? != ExitCode::SUCCESS {
             code = ExitCode::from(FAILED);
         }
     }

@@ -24,23 +24,38 @@ pub async fn sync(
     args: &SyncArgs,
     as_json: bool,
 ) -> Result<ExitCode, CliError> {
-    let mut query = format!("dry_run={}&full={}", args.dry_run, args.full);
-    if let Some(source) = &args.source {
-        query.push_str(&format!("&source={}", percent_encode(source)));
-    }
-    let started = client.post(&format!("/v1/events/{}/sync?{query}", percent_encode(&args.event)), None).await?;
-    let ids: Vec<u64> =
-        started["runs"].as_array().into_iter().flatten().filter_map(|run| run["run"].as_u64()).collect();
+    let ids = start(client, args).await?;
     let ended = tokio::select! {
         biased;
         why = stop => return interrupted(client, why, &ids).await,
         ended = follow_all(client, &ids, as_json) => ended?,
     };
     client.close().await;
+    show(client, args, &ended, as_json).await
+}
+
+/// The same for one of several events: the client stays open, and nobody interrupts.
+pub async fn sync_one(client: &Client, args: &SyncArgs, as_json: bool) -> Result<ExitCode, CliError> {
+    let ids = start(client, args).await?;
+    let ended = follow_all(client, &ids, as_json).await?;
+    show(client, args, &ended, as_json).await
+}
+
+/// Starts the runs and returns their ids.
+async fn start(client: &Client, args: &SyncArgs) -> Result<Vec<u64>, CliError> {
+    let mut query = format!("dry_run={}&full={}", args.dry_run, args.full);
+    if let Some(source) = &args.source {
+        query.push_str(&format!("&source={}", percent_encode(source)));
+    }
+    let started = client.post(&format!("/v1/events/{}/sync?{query}", percent_encode(&args.event)), None).await?;
+    Ok(started["runs"].as_array().into_iter().flatten().filter_map(|run| run["run"].as_u64()).collect())
+}
+
+async fn show(client: &Client, args: &SyncArgs, ended: &[Value], as_json: bool) -> Result<ExitCode, CliError> {
     if as_json {
         print::json(&json!({ "runs": ended }))?;
     } else {
-        for run in &ended {
+        for run in ended {
             runs::print_run(run)?;
             if args.dry_run {
                 runs::print_changes(client, run["id"].as_u64().unwrap_or_default()).await?;

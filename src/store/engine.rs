@@ -1,13 +1,13 @@
 //! sled behind a narrow interface: get, scan by prefix, atomic batch, sync. Another ordered key-value
 //! engine could take its place here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sled::IVec;
 
 use super::integrity::{Anchor, Record, Sum};
@@ -22,6 +22,9 @@ pub struct Engine {
     path: PathBuf,
     /// Our own handles on sled's files; see [`Self::sync`].
     files: Mutex<Vec<(PathBuf, File)>>,
+    /// What the keys of an applied batch held before it, until it is synced. Readers get this: what they are told must
+    /// not be taken back by a crash.
+    unsynced: RwLock<HashMap<Vec<u8>, Option<IVec>>>,
     anchor: Anchor,
     /// As of the last batch applied.
     record: Mutex<Record>,
@@ -90,8 +93,16 @@ impl Engine {
     ) -> Result<(Self, Option<Record>), StoreError> {
         let db = open_sled(&place.folder)?;
         let (anchor, anchored) = Anchor::open(&place.anchor)?;
-        let (files, record) = (Mutex::default(), Mutex::new(Record::new(key)));
-        Ok((Self { db, path: place.folder.clone(), files, anchor, record, faults: faults.clone() }, anchored))
+        let engine = Self {
+            db,
+            path: place.folder.clone(),
+            files: Mutex::default(),
+            unsynced: RwLock::default(),
+            anchor,
+            record: Mutex::new(Record::new(key)),
+            faults: faults.clone(),
+        };
+        Ok((engine, anchored))
     }
 
     fn sum(&self) -> Result<Sum, StoreError> {
@@ -108,7 +119,17 @@ impl Engine {
         if self.record.lock().sum == sum { Ok(()) } else { Err(StoreError::Incomplete) }
     }
 
+    /// The value as it is on disk for good.
     pub fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        // Held while sled is asked, so that no batch is applied in between.
+        let unsynced = self.unsynced.read();
+        match unsynced.get(key) {
+            Some(before) => Ok(before.clone()),
+            None => self.get_applied(key),
+        }
+    }
+
+    fn get_applied(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
         self.db.get(key).map_err(|source| StoreError::Engine { operation: "read the store", source })
     }
 
@@ -118,23 +139,28 @@ impl Engine {
         self.db.scan_prefix(prefix).map(move |row| row.map_err(failed))
     }
 
-    /// Applies a batch. It is durable only after [`Self::sync`].
+    /// Applies a batch. It is durable, and seen by [`Self::get`], only after [`Self::sync`].
     pub fn apply(&self, batch: Batch) -> Result<(), StoreError> {
         let mut record = *self.record.lock();
         record.batches += 1;
         let mut inner = sled::Batch::default();
+        let mut unsynced = self.unsynced.write();
         for (key, value) in batch.changes {
-            if let Some(old) = self.get(&key)? {
-                record.sum.take(&key, &old);
+            let old = self.get_applied(&key)?;
+            if let Some(old) = &old {
+                record.sum.take(&key, old);
             }
+            if let Some(value) = &value {
+                record.sum.add(&key, value);
+            }
+            // Of several batches before one sync, the first knows what is on disk.
+            unsynced.entry(key.clone()).or_insert(old);
             match value {
-                Some(value) => {
-                    record.sum.add(&key, &value);
-                    inner.insert(key, value);
-                }
+                Some(value) => inner.insert(key, value),
                 None => inner.remove(key),
             }
         }
+        drop(unsynced);
         inner.insert(keys::INTEGRITY, record.encode());
         let failed = |source| StoreError::Engine { operation: "write the store", source };
         self.faults.step(Step::Batch, |source| failed(source.into()), || self.db.apply_batch(inner).map_err(failed))?;
@@ -151,7 +177,9 @@ impl Engine {
         self.faults.step(Step::Flush, |source| failed(source.into()), || self.db.flush().map(drop).map_err(failed))?;
         let io = |operation| move |source| io_error(operation, &self.path, source);
         self.faults.step(Step::Sync, io("sync"), || self.sync_files())?;
-        self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))
+        self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))?;
+        self.unsynced.write().clear();
+        Ok(())
     }
 
     fn sync_files(&self) -> Result<(), StoreError> {
@@ -262,4 +290,35 @@ pub fn io_error(operation: &'static str, path: &Path, source: std::io::Error) ->
 /// Makes new or renamed files of a folder survive a power cut.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io_error("sync", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_synced_is_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { folder: folder.path().join("db"), anchor: folder.path().join("anchor") };
+        let engine = Engine::open(&place, &CommunityKey::new([7; 32]), &Faults::none()).unwrap();
+        let told = |key: &[u8]| engine.get(key).unwrap().map(|value| value.to_vec());
+        let apply = |old: Option<&[u8]>, new: &[u8]| {
+            let mut batch = Batch::default();
+            batch.put(b"new".to_vec(), new.to_vec());
+            match old {
+                Some(old) => batch.put(b"old".to_vec(), old.to_vec()),
+                None => batch.remove(b"old".to_vec()),
+            }
+            engine.apply(batch).unwrap();
+        };
+        apply(Some(b"1"), b"1");
+        assert_eq!((told(b"old"), told(b"new")), (None, None));
+        engine.sync().unwrap();
+        assert_eq!((told(b"old"), told(b"new")), (Some(b"1".to_vec()), Some(b"1".to_vec())));
+        apply(Some(b"2"), b"2");
+        apply(None, b"3");
+        assert_eq!((told(b"old"), told(b"new")), (Some(b"1".to_vec()), Some(b"1".to_vec())));
+        engine.sync().unwrap();
+        assert_eq!((told(b"old"), told(b"new")), (None, Some(b"3".to_vec())));
+    }
 }

@@ -7,3 +7,4 @@ mod golden;
 mod properties;
 mod steps;
 mod support;
+mod traps;
