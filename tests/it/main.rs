@@ -4,5 +4,6 @@ mod api;
 mod cli;
 mod fixtures;
 mod golden;
+mod power;
 mod properties;
 mod support;
