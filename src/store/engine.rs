@@ -1,10 +1,11 @@
 //! sled behind a narrow interface: get, scan by prefix, atomic batch, sync. Another ordered key-value
 //! engine could take its place here.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sled::IVec;
 
 use super::StoreError;
@@ -16,23 +17,25 @@ pub struct Engine {
     path: PathBuf,
     /// Our own handles on sled's files; see [`Self::sync`].
     files: Mutex<Vec<(PathBuf, File)>>,
+    /// What stood under the keys of batches that are not on disk yet.
+    unsynced: RwLock<HashMap<Vec<u8>, Option<IVec>>>,
 }
 
 /// Puts and removals that happen together or not at all.
 #[derive(Default)]
 pub struct Batch {
     inner: sled::Batch,
-    bytes: usize,
+    keys: Vec<Vec<u8>>,
 }
 
 impl Batch {
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.bytes += key.len() + value.len();
+        self.keys.push(key.clone());
         self.inner.insert(key, value);
     }
 
     pub fn remove(&mut self, key: Vec<u8>) {
-        self.bytes += key.len();
+        self.keys.push(key.clone());
         self.inner.remove(key);
     }
 }
@@ -48,10 +51,17 @@ impl Engine {
             .flush_every_ms(None)
             .open()
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        Ok(Self { db, path: path.to_owned(), files: Mutex::default() })
+        Ok(Self { db, path: path.to_owned(), files: Mutex::default(), unsynced: RwLock::default() })
     }
 
+    /// The value under a key, as it is on disk: what was applied shows only when it is synced, or somebody would be told
+    /// what a power cut may take back.
     pub fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        // Held while sled is asked, so that no batch is applied in between.
+        let unsynced = self.unsynced.read();
+        if let Some(before) = unsynced.get(key) {
+            return Ok(before.clone());
+        }
         self.db.get(key).map_err(|source| StoreError::Engine { operation: "read the store", source })
     }
 
@@ -61,8 +71,11 @@ impl Engine {
         self.db.scan_prefix(prefix).map(move |row| row.map_err(failed))
     }
 
-    /// Applies a batch. It is durable only after [`Self::sync`].
+    /// Applies a batch. It is durable, and seen by [`Self::get`], only after [`Self::sync`].
     pub fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        let before = batch.keys.into_iter().map(|key| Ok((self.get(&key)?, key)));
+        let before: Vec<_> = before.collect::<Result<_, StoreError>>()?;
+        self.unsynced.write().extend(before.into_iter().map(|(value, key)| (key, value)));
         let failed = |source| StoreError::Engine { operation: "write the store", source };
         self.db.apply_batch(batch.inner).map_err(failed)
     }
@@ -78,6 +91,7 @@ impl Engine {
         for (path, file) in files.iter() {
             file.sync_data().map_err(|source| io("sync", path, source))?;
         }
+        self.unsynced.write().clear();
         Ok(())
     }
 
@@ -136,4 +150,33 @@ fn io(operation: &'static str, path: &Path, source: std::io::Error) -> StoreErro
 /// Makes new or renamed files of a folder survive a power cut.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io("sync", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_seen_when_it_is_on_disk_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&folder.path().join("db")).unwrap();
+        let seen = |key: &[u8]| engine.get(key).unwrap().map(|value| value.to_vec());
+        let put = |value: &[u8]| {
+            let mut batch = Batch::default();
+            batch.put(b"a".to_vec(), value.to_vec());
+            engine.apply(batch).unwrap();
+        };
+        put(b"1");
+        assert_eq!(seen(b"a"), None);
+        engine.sync().unwrap();
+        assert_eq!(seen(b"a"), Some(b"1".to_vec()));
+        put(b"2");
+        assert_eq!(seen(b"a"), Some(b"1".to_vec()));
+        let mut batch = Batch::default();
+        batch.remove(b"a".to_vec());
+        engine.apply(batch).unwrap();
+        assert_eq!(seen(b"a"), Some(b"1".to_vec()), "the oldest of two that are not on disk");
+        engine.sync().unwrap();
+        assert_eq!(seen(b"a"), None);
+    }
 }
