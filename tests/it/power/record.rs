@@ -36,7 +36,8 @@ const CURRENT: &str = "current";
 impl Recording {
     /// Runs the command line, then a server, then the command line again.
     pub async fn make() -> Self {
-        let (folder, lists) = (tempfile::tempdir().unwrap(), ListServer::start().await);
+        let (mut folder, lists) = (tempfile::tempdir().unwrap(), ListServer::start().await);
+        folder.disable_cleanup(std::env::var_os("ROLLCALL_KEEP").is_some());
         for round in 1..=ROUNDS {
             lists.set(&list_name(round), community::pages(round));
         }
@@ -103,7 +104,8 @@ impl Recording {
         let (address, token) = until(|| read_beacon(&beacon)).await;
         self.ports.push(address.rsplit_once(':').unwrap().1.parse().unwrap());
         let ask = async |line: &str| {
-            let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
+            let head =
+                format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
             let answer = exchange(address.clone(), head.into_bytes()).await;
             let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
             serde_json::from_str::<Value>(&body).unwrap_or_else(|error| panic!("{line}: {error}: {answer}"))

@@ -210,11 +210,11 @@ async fn check(folder: TempDir, told: &Told, recording: &Recording, expected: &[
     assert!(text == without_runs(&after.text), "the next sync ends otherwise");
 }
 
-/// The store as it is found, before anything is recovered.
+/// The store as it is found, before anything is recovered. Between two batches of a commit two people who swap their
+/// emails may bear the same one, and a group may come after its members; nobody is half of one and half of the other.
 fn check_store(path: &Path, told: &Told, before: &Expected, after: &Expected) {
     let store = Store::open(path).unwrap_or_else(|error| panic!("it does not open: {error}"));
     check_told(&store, told);
-    check_indexes(&store);
     let people = everybody(&store);
     for id in before.people.keys().chain(after.people.keys()).chain(people.keys()) {
         let person = people.get(id);

@@ -14,22 +14,54 @@ pub const CALLS: &str = "open,openat,creat,write,pwrite64,writev,pwritev,pwritev
 /// One call that came off.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Call {
-    Open { path: String, create: bool, truncate: bool, fd: i64 },
+    Open {
+        path: String,
+        create: bool,
+        truncate: bool,
+        fd: i64,
+    },
     /// `at` is known where the call says it, not where the descriptor's own position counts.
-    Write { to: Target, at: Option<u64>, bytes: Vec<u8> },
-    Seek { fd: i64, to: u64 },
-    Resize { path: String, bytes: u64 },
+    Write {
+        to: Target,
+        at: Option<u64>,
+        bytes: Vec<u8>,
+    },
+    Seek {
+        fd: i64,
+        to: u64,
+    },
+    Resize {
+        path: String,
+        bytes: u64,
+    },
     /// At least so long.
-    Reserve { path: String, bytes: u64 },
-    Sync { path: String },
+    Reserve {
+        path: String,
+        bytes: u64,
+    },
+    Sync {
+        path: String,
+    },
     /// Everything of the file system.
     SyncAll,
-    Rename { from: String, to: String },
-    Remove { path: String },
-    MakeFolder { path: String },
-    Exit { code: i64 },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Remove {
+        path: String,
+    },
+    MakeFolder {
+        path: String,
+    },
+    Exit {
+        code: i64,
+    },
     /// One that the disk's model does not know; harmless elsewhere.
-    Unknown { text: String, paths: Vec<String> },
+    Unknown {
+        text: String,
+        paths: Vec<String>,
+    },
 }
 
 /// An open descriptor: its number, and the path or the addresses behind it.
