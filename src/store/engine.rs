@@ -2,7 +2,8 @@
 //! engine could take its place here.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use parking_lot::{Mutex, RwLock};
@@ -44,6 +45,7 @@ impl Engine {
     /// Opens or creates the tree in a folder of its own. The caller holds the data directory's lock.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         remove_half_snapshots(path)?;
+        write_settings(path)?;
         let db = sled::Config::new()
             .path(path)
             .cache_capacity(STORE_CACHE_BYTES)
@@ -100,7 +102,7 @@ impl Engine {
         let blobs = self.path.join("blobs");
         let mut paths = vec![self.path.join("db"), self.path.join("conf")];
         if blobs.is_dir() {
-            for entry in std::fs::read_dir(&blobs).map_err(|source| io("list", &blobs, source))? {
+            for entry in fs::read_dir(&blobs).map_err(|source| io("list", &blobs, source))? {
                 paths.push(entry.map_err(|source| io("list", &blobs, source))?.path());
             }
         }
@@ -128,16 +130,33 @@ impl Engine {
     }
 }
 
+/// sled's settings as it writes them itself, with their checksum. They never differ: nothing of this is set here.
+const SETTINGS: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\n\x76\x19\x51\xc1";
+
+/// Writes sled's settings where they are not whole. sled does not sync what it writes, and refuses to open for ever on
+/// the zeros that a power cut may leave of it.
+fn write_settings(folder: &Path) -> Result<(), StoreError> {
+    let (path, part) = (folder.join("conf"), folder.join("conf.part"));
+    if fs::read(&path).is_ok_and(|found| found == SETTINGS) {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(|source| io("create", folder, source))?;
+    let mut file = File::create(&part).map_err(|source| io("create", &part, source))?;
+    file.write_all(SETTINGS).and_then(|()| file.sync_all()).map_err(|source| io("write", &part, source))?;
+    fs::rename(&part, &path).map_err(|source| io("rename", &part, source))?;
+    sync_folder(folder)
+}
+
 /// sled refuses to open beside a snapshot that a kill left half-written. It is only a short cut to what the log says.
 fn remove_half_snapshots(path: &Path) -> Result<(), StoreError> {
-    let entries = match std::fs::read_dir(path) {
+    let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|source| io("list", path, source))?,
     };
     for entry in entries {
         let file = entry.map_err(|source| io("list", path, source))?.path();
         if file.extension().is_some_and(|extension| extension == "generating") {
-            std::fs::remove_file(&file).map_err(|source| io("remove", &file, source))?;
+            fs::remove_file(&file).map_err(|source| io("remove", &file, source))?;
         }
     }
     Ok(())
@@ -155,6 +174,23 @@ pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_are_those_that_sled_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        drop(sled::Config::new().path(&path).open().unwrap());
+        assert_eq!(fs::read(path.join("conf")).unwrap(), SETTINGS);
+    }
+
+    #[test]
+    fn settings_that_a_power_cut_left_empty_are_written_anew() {
+        for left in [&[][..], &[0; 62], &SETTINGS[..20]] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("conf"), left).unwrap();
+            Engine::open(folder.path()).unwrap_or_else(|error| panic!("{left:?}: {error}"));
+        }
+    }
 
     #[test]
     fn a_batch_is_seen_when_it_is_on_disk_and_not_before() {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 pub const ROUNDS: usize = 5;
-const PEOPLE: usize = 240;
+const PEOPLE: usize = 160;
 /// Bytes of a long biography.
-const LONG: usize = 40 * 1024;
+const LONG: usize = 60 * 1024;
 
 pub const CONFIG: &str = r#"
 [server]
@@ -42,7 +42,7 @@ feed = [{ source = "s", params = { list = "LIST" } }]
 /// The pages of a round's list, from 1 on. Round 4 is round 3 again, round 5 undoes most of it.
 pub fn pages(round: usize) -> Vec<String> {
     let round = if round == 4 { 3 } else { round };
-    let people: Vec<Value> = (0..PEOPLE + 30 * (round - 1)).map(|number| person(number, round)).collect();
+    let people: Vec<Value> = (0..PEOPLE + 16 * (round - 1)).map(|number| person(number, round)).collect();
     people.chunks(50).map(|people| json!({ "items": people }).to_string()).collect()
 }
 
@@ -50,7 +50,7 @@ pub fn pages(round: usize) -> Vec<String> {
 fn person(number: usize, round: usize) -> Value {
     let even = round % 2 == 0;
     let way = number % 8;
-    let long = if number % 3 == 0 { LONG } else { 40 };
+    let long = if number % 4 == 0 { LONG } else { 40 };
     let text = if way == 0 || round == 3 { round } else { 0 };
     let email = if way >= 6 && even { number ^ 1 } else { number };
     json!({

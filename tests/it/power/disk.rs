@@ -229,7 +229,7 @@ impl Disk {
             Node::File { safe, changes } => drop(image.insert(path.to_owned(), Some(content(safe, changes, fate)))),
             Node::Folder { safe, changes, .. } => {
                 let mut entries = safe.clone();
-                for (_, entry) in changes.iter().filter(|(order, _)| fate.keeps(*order)) {
+                for (_, entry) in changes.iter().filter(|(order, _)| fate.keeps_entry(*order)) {
                     entry.apply(&mut entries);
                 }
                 if node != ROOT {
@@ -330,13 +330,13 @@ fn content(safe: &[u8], changes: &[(u64, Change)], fate: &mut Fate) -> Vec<u8> {
     for (order, change) in changes {
         match change {
             Change::Resize { bytes } => {
-                if fate.keeps(*order) {
+                if fate.keeps_length(*order) {
                     content.resize(length(*bytes), 0);
                 }
             }
             Change::Write { at, bytes } => {
                 let at = length(*at);
-                if at + bytes.len() > content.len() && fate.keeps(*order) {
+                if at + bytes.len() > content.len() && fate.keeps_length(*order) {
                     content.resize(at + bytes.len(), 0);
                 }
                 for piece in fate.pieces(at, bytes.len()) {

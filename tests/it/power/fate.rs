@@ -16,6 +16,10 @@ pub struct Fate {
 enum Kind {
     Lost,
     Kept,
+    /// What was written is there, in files that had a name.
+    Nameless,
+    /// Every file has its name and its length, and nothing in it.
+    Hollow,
     /// Entries and lengths survive in order, as in a file system with a journal; data by chance.
     Journal,
     /// Everything by chance: what the standard allows.
@@ -36,10 +40,22 @@ impl Fate {
         Self::of(Kind::Kept, 0)
     }
 
+    /// Folders lose what was not safe, files keep everything.
+    pub fn nameless() -> Self {
+        Self::of(Kind::Nameless, 0)
+    }
+
+    /// Folders and lengths are kept; what was written reads as before, or as zeros.
+    pub fn hollow() -> Self {
+        Self::of(Kind::Hollow, 0)
+    }
+
+    /// Entries and lengths survive up to a moment, data by chance.
     pub fn journal(seed: u64) -> Self {
         Self::of(Kind::Journal, seed)
     }
 
+    /// Everything by chance.
     pub fn any(seed: u64) -> Self {
         Self::of(Kind::Any, seed)
     }
@@ -57,11 +73,16 @@ impl Fate {
         }
     }
 
-    /// Is this change of an entry or a length kept?
-    pub fn keeps(&mut self, order: u64) -> bool {
+    /// Is this change of a folder kept?
+    pub fn keeps_entry(&mut self, order: u64) -> bool {
+        self.kind != Kind::Nameless && self.keeps_length(order)
+    }
+
+    /// Is this change of a file's length kept?
+    pub fn keeps_length(&mut self, order: u64) -> bool {
         match self.kind {
             Kind::Lost => false,
-            Kind::Kept => true,
+            Kind::Kept | Kind::Nameless | Kind::Hollow => true,
             Kind::Journal => order < self.lost_from,
             Kind::Any => self.dice.below(2) == 0,
         }
@@ -71,8 +92,8 @@ impl Fate {
     pub fn pieces(&mut self, at: usize, length: usize) -> Vec<Range<usize>> {
         let whole = at..at + length;
         match self.kind {
-            Kind::Lost => Vec::new(),
-            Kind::Kept => vec![whole],
+            Kind::Lost | Kind::Hollow => Vec::new(),
+            Kind::Kept | Kind::Nameless => vec![whole],
             Kind::Journal | Kind::Any => match self.dice.below(3) {
                 0 => Vec::new(),
                 1 => vec![whole],
