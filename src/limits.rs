@@ -66,6 +66,8 @@ pub const STORED_VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const BLOCK_USERS: u32 = 16;
 /// One sled batch holds at most about this many bytes.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// A larger stored value is kept in pieces of so many bytes; 25 of them must fit into 128 KiB.
+pub const STORE_PIECE_BYTES: usize = 5 * 1024;
 /// sled's page cache, in bytes.
 pub const STORE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Change sets waiting for the writer.

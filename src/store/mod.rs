@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod index;
 mod keys;
+mod pieces;
 mod read;
 mod registrations;
 mod state;
