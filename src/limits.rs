@@ -66,6 +66,11 @@ pub const STORED_VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const BLOCK_USERS: u32 = 16;
 /// One sled batch holds at most about this many bytes.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// sled grows its log by so many bytes, and puts a node of more than a quarter of it into a file of its own.
+pub const STORE_SEGMENT_BYTES: usize = 2 * 1024 * 1024;
+/// A larger stored value is kept in pieces of so many bytes; a node's 25 must fit into a quarter of a segment. Blocks
+/// of people with ordinary profiles are about 8 KiB.
+pub const STORE_PIECE_BYTES: usize = 20 * 1024;
 /// sled's page cache, in bytes.
 pub const STORE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Room kept on the disk for the store to be opened when everything else is full, in bytes.

@@ -11,17 +11,16 @@ use parking_lot::{Mutex, RwLock};
 use sled::IVec;
 
 use super::integrity::{Anchor, Record, Sum};
-use super::{StoreError, keys};
+use super::sled_files::SledFiles;
+use super::{StoreError, keys, pieces};
 use crate::faults::{Faults, Step};
-use crate::limits::STORE_CACHE_BYTES;
+use crate::limits::{STORE_CACHE_BYTES, STORE_SEGMENT_BYTES};
 use crate::model::CommunityKey;
 
 /// The one tree.
 pub struct Engine {
     db: sled::Db,
-    path: PathBuf,
-    /// Our own handles on sled's files; see [`Self::sync`].
-    files: Mutex<Vec<(PathBuf, File)>>,
+    files: SledFiles,
     /// What the keys of an applied batch held before it, until it is synced. Readers get this: what they are told must
     /// not be taken back by a crash.
     unsynced: RwLock<HashMap<Vec<u8>, Option<IVec>>>,
@@ -91,12 +90,12 @@ impl Engine {
         key: &CommunityKey,
         faults: &Faults,
     ) -> Result<(Self, Option<Record>), StoreError> {
+        let files = SledFiles::prepare(&place.folder)?;
         let db = open_sled(&place.folder)?;
         let (anchor, anchored) = Anchor::open(&place.anchor)?;
         let engine = Self {
             db,
-            path: place.folder.clone(),
-            files: Mutex::default(),
+            files,
             unsynced: RwLock::default(),
             anchor,
             record: Mutex::new(Record::new(key)),
@@ -107,7 +106,7 @@ impl Engine {
 
     fn sum(&self) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
-        for row in self.scan(b"") {
+        for row in self.scan(b"").filter(|row| row.as_ref().is_ok_and(|(key, _)| !pieces::is_piece(key))) {
             let (key, value) = row?;
             sum.add(&key, &value);
         }
@@ -130,13 +129,32 @@ impl Engine {
     }
 
     fn get_applied(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        self.stored(key)?.map(|stored| self.whole(key, stored)).transpose()
+    }
+
+    /// What sled has under a key: the value, or what stands for its pieces.
+    fn stored(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
         self.db.get(key).map_err(|source| StoreError::Engine { operation: "read the store", source })
+    }
+
+    /// The value of a key from what is stored under it.
+    fn whole(&self, key: &[u8], stored: IVec) -> Result<IVec, StoreError> {
+        let Some(count) = pieces::count(&stored) else { return Ok(stored) };
+        let mut value = Vec::new();
+        for piece in 0..count {
+            // One that is missing is found by the value's checksum.
+            value.extend_from_slice(&self.stored(&pieces::key(key, piece))?.unwrap_or_default());
+        }
+        Ok(value.into())
     }
 
     /// Keys with the prefix and their values, ascending.
     pub fn scan(&self, prefix: &[u8]) -> impl DoubleEndedIterator<Item = Result<(IVec, IVec), StoreError>> {
-        let failed = |source| StoreError::Engine { operation: "scan the store", source };
-        self.db.scan_prefix(prefix).map(move |row| row.map_err(failed))
+        self.db.scan_prefix(prefix).map(|row| {
+            let (key, stored) = row.map_err(|source| StoreError::Engine { operation: "scan the store", source })?;
+            let value = self.whole(&key, stored)?;
+            Ok((key, value))
+        })
     }
 
     /// Applies a batch. It is durable, and seen by [`Self::get`], only after [`Self::sync`].
@@ -153,12 +171,9 @@ impl Engine {
             if let Some(value) = &value {
                 record.sum.add(&key, value);
             }
+            put_pieces(&mut inner, &key, old.as_deref(), value.as_deref());
             // Of several batches before one sync, the first knows what is on disk.
-            unsynced.entry(key.clone()).or_insert(old);
-            match value {
-                Some(value) => inner.insert(key, value),
-                None => inner.remove(key),
-            }
+            unsynced.entry(key).or_insert(old);
         }
         drop(unsynced);
         inner.insert(keys::INTEGRITY, record.encode());
@@ -175,49 +190,30 @@ impl Engine {
     pub fn sync(&self) -> Result<(), StoreError> {
         let failed = |source| StoreError::Engine { operation: "flush the store", source };
         self.faults.step(Step::Flush, |source| failed(source.into()), || self.db.flush().map(drop).map_err(failed))?;
-        let io = |operation| move |source| io_error(operation, &self.path, source);
-        self.faults.step(Step::Sync, io("sync"), || self.sync_files())?;
+        let io = |operation| move |source| io_error(operation, self.files.folder(), source);
+        self.faults.step(Step::Sync, io("sync"), || self.files.sync())?;
         self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))?;
         self.unsynced.write().clear();
         Ok(())
     }
+}
 
-    fn sync_files(&self) -> Result<(), StoreError> {
-        let mut files = self.files.lock();
-        self.take_up_new_files(&mut files)?;
-        for (path, file) in files.iter() {
-            file.sync_data().map_err(|source| io_error("sync", path, source))?;
+/// One put or removal, with the pieces that come and go.
+fn put_pieces(batch: &mut sled::Batch, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
+    let mut kept = 0;
+    match new {
+        Some(value) => {
+            let (head, parts) = pieces::split(value);
+            batch.insert(key, head);
+            for (piece, part) in (0..).zip(parts) {
+                batch.insert(pieces::key(key, piece), part);
+                kept = piece + 1;
+            }
         }
-        Ok(())
+        None => batch.remove(key),
     }
-
-    /// sled keeps its log in `db` and values too large for a segment in `blobs/`; snapshots are rebuilt from the log.
-    fn take_up_new_files(&self, files: &mut Vec<(PathBuf, File)>) -> Result<(), StoreError> {
-        let blobs = self.path.join("blobs");
-        let mut paths = vec![self.path.join("db"), self.path.join("conf")];
-        if blobs.is_dir() {
-            for entry in std::fs::read_dir(&blobs).map_err(|source| io_error("list", &blobs, source))? {
-                paths.push(entry.map_err(|source| io_error("list", &blobs, source))?.path());
-            }
-        }
-        files.retain(|(path, _)| path.exists());
-        let known = files.len();
-        for path in paths {
-            if path.is_file() && !files.iter().any(|(open, _)| *open == path) {
-                let file = File::open(&path).map_err(|source| io_error("open", &path, source))?;
-                files.push((path, file));
-            }
-        }
-        if files.len() > known {
-            // The folder itself is new to its parent.
-            for folder in [Some(self.path.as_path()), Some(&blobs), self.path.parent()].into_iter().flatten() {
-                if folder.is_dir() {
-                    sync_folder(folder)?;
-                }
-            }
-        }
-        Ok(())
-    }
+    let held = old.map_or(0, pieces::needed);
+    (kept..held).for_each(|piece| batch.remove(pieces::key(key, piece)));
 }
 
 #[cfg(test)]
@@ -248,12 +244,12 @@ fn check_age(found: Option<&Record>, anchored: Option<&Record>) -> Result<(), St
 }
 
 fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
-    remove_half_snapshots(path)?;
     let patience = Instant::now() + CLOSING;
     loop {
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(STORE_CACHE_BYTES)
+            .segment_size(STORE_SEGMENT_BYTES)
             // The writer flushes after every batch; a timer would only add writes nobody waits for.
             .flush_every_ms(None);
         // On some damaged logs sled panics.
@@ -268,21 +264,6 @@ fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
     }
 }
 
-/// sled refuses to open beside a snapshot that a kill left half-written. It is only a short cut to what the log says.
-fn remove_half_snapshots(path: &Path) -> Result<(), StoreError> {
-    let entries = match std::fs::read_dir(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|source| io_error("list", path, source))?,
-    };
-    for entry in entries {
-        let file = entry.map_err(|source| io_error("list", path, source))?.path();
-        if file.extension().is_some_and(|extension| extension == "generating") {
-            std::fs::remove_file(&file).map_err(|source| io_error("remove", &file, source))?;
-        }
-    }
-    Ok(())
-}
-
 pub fn io_error(operation: &'static str, path: &Path, source: std::io::Error) -> StoreError {
     StoreError::Io { operation, path: path.to_owned(), source }
 }
@@ -290,35 +271,4 @@ pub fn io_error(operation: &'static str, path: &Path, source: std::io::Error) ->
 /// Makes new or renamed files of a folder survive a power cut.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io_error("sync", path, source))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_synced_is_not_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place { folder: folder.path().join("db"), anchor: folder.path().join("anchor") };
-        let engine = Engine::open(&place, &CommunityKey::new([7; 32]), &Faults::none()).unwrap();
-        let told = |key: &[u8]| engine.get(key).unwrap().map(|value| value.to_vec());
-        let apply = |old: Option<&[u8]>, new: &[u8]| {
-            let mut batch = Batch::default();
-            batch.put(b"new".to_vec(), new.to_vec());
-            match old {
-                Some(old) => batch.put(b"old".to_vec(), old.to_vec()),
-                None => batch.remove(b"old".to_vec()),
-            }
-            engine.apply(batch).unwrap();
-        };
-        apply(Some(b"1"), b"1");
-        assert_eq!((told(b"old"), told(b"new")), (None, None));
-        engine.sync().unwrap();
-        assert_eq!((told(b"old"), told(b"new")), (Some(b"1".to_vec()), Some(b"1".to_vec())));
-        apply(Some(b"2"), b"2");
-        apply(None, b"3");
-        assert_eq!((told(b"old"), told(b"new")), (Some(b"1".to_vec()), Some(b"1".to_vec())));
-        engine.sync().unwrap();
-        assert_eq!((told(b"old"), told(b"new")), (None, Some(b"3".to_vec())));
-    }
 }

@@ -25,7 +25,7 @@ impl Folder {
             let path = path.to_owned();
             move |source| StoreError::Io { operation, path, source }
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("create", path))?;
+        make_folder(path)?;
         let lock_path = path.join("lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -50,8 +50,7 @@ impl Folder {
         }
         // Who holds the lock is only for the message; on a full disk it stays unsaid.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        let runs = path.join("runs");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&runs).map_err(io("create", &runs))?;
+        make_folder(&path.join("runs"))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
         folder.check_schema()?;
         folder.finish_swap()?;
@@ -148,6 +147,19 @@ impl Folder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes a folder (0700) and what is missing above it. A power cut takes none of them away again.
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    let new: Vec<&Path> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| io_error("create", path, source))?;
+    for folder in new {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_folder(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {

@@ -9,10 +9,12 @@ mod index;
 mod integrity;
 mod keys;
 mod live;
+mod pieces;
 mod read;
 mod registrations;
 mod room;
 mod salvage;
+mod sled_files;
 mod state;
 mod table;
 #[cfg(test)]

@@ -197,7 +197,7 @@ fn everybody(store: &Store) -> BTreeMap<UserNo, Person> {
 }
 
 /// Every answer of the indexes is what one gets by looking at everybody.
-fn check_indexes(store: &Store) {
+pub fn check_indexes(store: &Store) {
     let people = everybody(store);
     assert_eq!(store.user_count(), people.len() as u64);
     let mut emails = BTreeSet::new();

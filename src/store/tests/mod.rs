@@ -1,4 +1,5 @@
 mod damage;
+mod engine;
 mod failing;
 
 use std::path::Path;
