@@ -120,7 +120,7 @@ impl Client {
         loop {
             match timeout(self.limits.idle_timeout, response.chunk()).await {
                 Err(_) => return Err(Fault::Idle { request, limit: self.limits.idle_timeout }),
-                Ok(Err(_)) => return Err(Fault::CutOff { request, bytes: body.len() as u64 }),
+                Ok(Err(error)) => return Err(broken_body(request, &error, body.len() as u64)),
                 Ok(Ok(None)) => return Ok(body.freeze()),
                 Ok(Ok(Some(chunk))) if (body.len() + chunk.len()) as u64 > limit => {
                     return Err(Fault::TooLarge { request, limit });
@@ -134,6 +134,15 @@ impl Client {
     fn unsent(&self, request: RequestLine, error: &reqwest::Error) -> Fault {
         if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
             return Fault::Tls { request, cause: tls.to_string() };
+        }
+        if let Some(http) = causes(error).find_map(|cause| cause.downcast_ref::<hyper::Error>())
+            && http.is_parse()
+        {
+            return if http.is_parse_too_large() {
+                Fault::HeadTooLarge { request }
+            } else {
+                Fault::NotHttp { request }
+            };
         }
         if error.is_timeout() {
             return Fault::ConnectTimeout { request, limit: self.limits.connect_timeout };
@@ -151,6 +160,19 @@ fn without_userinfo(url: &Url) -> Url {
     // These fail only for a URL without a host, which holds neither.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     url
+}
+
+/// Why a body did not come whole: it broke off, which may pass, or it is not what its headers promise.
+fn broken_body(request: RequestLine, error: &reqwest::Error, bytes: u64) -> Fault {
+    let by_http = causes(error).any(|cause| cause.is::<hyper::Error>());
+    let kind = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).last();
+    match kind {
+        // Chunks that are none are found by hyper, what is not compressed by the decoder behind it.
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Fault::Encoding { request, bytes },
+        Some(io::ErrorKind::UnexpectedEof) | None => Fault::CutOff { request, bytes },
+        Some(_) if by_http => Fault::CutOff { request, bytes },
+        Some(_) => Fault::Encoding { request, bytes },
+    }
 }
 
 fn connect_cause(error: &reqwest::Error) -> &'static str {

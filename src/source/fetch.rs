@@ -34,6 +34,19 @@ pub(super) struct Fetcher<'s> {
     tries: u32,
 }
 
+/// A request that was sent. It is told when dropped, so that one which the end of the run's time cuts short is, too.
+struct Sent<'s> {
+    source: &'s Inner,
+    started: Instant,
+    code: ResponseCode,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        self.source.observer.source_request(&self.source.spec.name, self.code, self.started.elapsed());
+    }
+}
+
 /// Why a try failed, and whether the source's budget is paused on that account.
 struct Failure {
     fault: Fault,
@@ -113,11 +126,10 @@ impl<'s> Fetcher<'s> {
     async fn send(&mut self, request: &Request) -> Result<Answer, Fault> {
         let permit = self.admit().await?;
         self.traffic.requests += 1;
-        let started = Instant::now();
-        let answer = self.source.client.exchange(request, permit).await;
-        let code = answer.as_ref().map_or(ResponseCode::Error, |answer| ResponseCode::Status(answer.status));
-        self.source.observer.source_request(&self.source.spec.name, code, started.elapsed());
-        answer
+        let mut sent = Sent { source: self.source, started: Instant::now(), code: ResponseCode::Error };
+        let answer = self.source.client.exchange(request, permit).await?;
+        sent.code = ResponseCode::Status(answer.status);
+        Ok(answer)
     }
 
     /// Waits for the source's budget.

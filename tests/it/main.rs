@@ -4,5 +4,6 @@ mod api;
 mod cli;
 mod fixtures;
 mod golden;
+mod hostile;
 mod properties;
 mod support;
