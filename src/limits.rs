@@ -64,6 +64,8 @@ pub const CURSOR_BYTES_MAX: usize = 32 * 1024;
 /// Longest part of a URL that an error shows, in bytes, and how many of its path and of its query.
 pub const URL_PART_SHOWN_BYTES: usize = 64;
 pub const URL_PARTS_SHOWN_MAX: usize = 12;
+/// Longest origin that an error shows, in bytes; a host's name has at most 253.
+pub const ORIGIN_SHOWN_BYTES: usize = 300;
 /// Longest message of a failed run, in characters; a part of it may come from the source.
 pub const RUN_ERROR_CHARS_MAX: usize = 1_000;
 

@@ -18,7 +18,7 @@ use url::{Host, Origin, Url};
 
 use super::auth::{Authenticator, CredentialError};
 use super::budget::Permit;
-use super::fault::{Fault, RequestLine};
+use super::fault::{Fault, RequestLine, shown_origin};
 use super::request::Request;
 use crate::config::{SourceLimits, SourceSpec};
 use crate::model::SourceName;
@@ -86,7 +86,7 @@ impl Client {
     pub(super) async fn exchange(&self, request: &Request, permit: Permit) -> Result<Answer, Fault> {
         let line = RequestLine::new(&request.method, &request.url);
         if request.url.origin() != self.origin {
-            let target = request.url.origin().ascii_serialization();
+            let target = shown_origin(&request.url);
             return Err(Fault::OtherOrigin { request: line, what: "the request", target });
         }
         let (mut url, mut headers) = (without_userinfo(&request.url), request.headers.clone());

@@ -30,6 +30,17 @@ impl RequestLine {
     }
 }
 
+/// The origin of a URL that the source gave, as it may be shown.
+pub(super) fn shown_origin(url: &Url) -> String {
+    let mut origin = url.origin().ascii_serialization();
+    if origin.len() > limits::ORIGIN_SHOWN_BYTES {
+        // ASCII, so every byte is a boundary.
+        origin.truncate(limits::ORIGIN_SHOWN_BYTES);
+        origin.push('…');
+    }
+    origin
+}
+
 /// Appends as many parts as may be shown, each after its mark.
 fn push_parts<T>(
     line: &mut String,

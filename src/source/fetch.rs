@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::budget::Permit;
 use super::client::Answer;
-use super::fault::{Fault, RequestLine};
+use super::fault::{Fault, RequestLine, shown_origin};
 use super::page::Fetched;
 use super::read::{ReadEvent, WaitReason};
 use super::request::{Ask, Blueprint, Request};
@@ -206,7 +206,7 @@ fn redirected(request: Request, line: RequestLine, answer: &Answer) -> Result<Re
     let joined = request.url.join(location);
     let url = joined.map_err(|_| Fault::Status { request: line.clone(), status: answer.status })?;
     if url.origin() != request.url.origin() {
-        let target = url.origin().ascii_serialization();
+        let target = shown_origin(&url);
         return Err(Fault::OtherOrigin { request: line, what: "a redirect", target });
     }
     let mut next = Request { url, ..request };

@@ -7,7 +7,7 @@ use std::collections::hash_map::{Entry, HashMap};
 
 use url::Url;
 
-use super::fault::{Fault, RequestLine};
+use super::fault::{Fault, RequestLine, shown_origin};
 use super::request::Ask;
 use crate::config::{CursorPlace, PageSize, PaginationSpec, StopSpec};
 use crate::limits;
@@ -212,7 +212,7 @@ impl<'s> Paginator<'s> {
         let mut next =
             facts.url.join(text).map_err(|error| Fault::Select { problem: problem(error), hint: NEXT_HINT })?;
         if next.origin() != facts.url.origin() {
-            let target = next.origin().ascii_serialization();
+            let target = shown_origin(&next);
             return Err(Fault::OtherOrigin { request: masked(&facts.url), what: "the next page's URL", target });
         }
         next.set_fragment(None);

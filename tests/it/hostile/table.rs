@@ -18,7 +18,7 @@ use crate::support::SOURCE_TOKEN;
 /// Runs at a time while all is well: few enough that none meets the short time-outs of its row.
 const AT_A_TIME: usize = 6;
 /// What the process may use at most while bombs and endless answers come in at once.
-const PEAK_MIB_MAX: u64 = 400;
+const PEAK_MIB_MAX: u64 = 200;
 
 /// A row on its stage.
 struct Scene {
@@ -113,7 +113,7 @@ async fn whatever_a_source_does_nobody_changes() {
         .await;
     let after = served.metrics().await;
     complain_of_changes(&mut complaints, "the hostile sources", &people, &served.dump(&events).await);
-    let log = served.log();
+    let log = log_lines(&served.log());
     for scene in &scenes {
         let seen = Seen { run: runs[scene.row.name].clone(), before: before.clone(), after: after.clone() };
         let mut found = Findings(scene.row.name, &mut complaints);
@@ -192,7 +192,7 @@ impl Findings<'_> {
     }
 }
 
-async fn check(found: &mut Findings<'_>, scene: &Scene, seen: &Seen, log: &str, served: &Served) {
+async fn check(found: &mut Findings<'_>, scene: &Scene, seen: &Seen, log: &[Value], served: &Served) {
     let (row, run) = (&scene.row, &seen.run);
     match &row.expected {
         Expected::Failed { reason, message, hint } => {
@@ -250,9 +250,13 @@ fn check_requests(found: &mut Findings<'_>, scene: &Scene, run: &Value) {
     }
 }
 
-fn check_log(found: &mut Findings<'_>, row: &Row, run: &Value, log: &str) {
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("the log is JSON, line by line"));
-    let ends: Vec<Value> = lines.filter(|line| line["message"] == "sync ended" && line["run"] == run["id"]).collect();
+fn log_lines(log: &str) -> Vec<Value> {
+    log.lines().map(|line| serde_json::from_str(line).expect("the log is JSON, line by line")).collect()
+}
+
+fn check_log(found: &mut Findings<'_>, row: &Row, run: &Value, log: &[Value]) {
+    let ends: Vec<&Value> =
+        log.iter().filter(|line| line["message"] == "sync ended" && line["run"] == run["id"]).collect();
     found.equal("lines of the end", ends.len(), 1);
     for end in ends {
         for (key, told) in [
@@ -342,8 +346,8 @@ async fn complain_of_leaks(complaints: &mut Vec<String>, served: &Served) {
     for (place, text) in told {
         for canary in [SOURCE_TOKEN, CANARY_NAME, CANARY_DOMAIN] {
             if let Some(at) = text.find(canary) {
-                let start = text.floor_char_boundary(at.saturating_sub(200));
-                complaints.push(format!("{place} holds {canary}: …{}", &text[start..at + canary.len()]));
+                let before = text[..at].lines().last().unwrap_or_default();
+                complaints.push(format!("{place} holds {canary}: {before}{canary}"));
             }
         }
         if text.contains("panicked") {

@@ -124,6 +124,7 @@ fn no_list() -> Vec<Row> {
         select("list-of-letters", "found no list", r#"{"items":"Zebulon"}"#),
         select("null", "found no list", "null"),
         select("bare-list", "`.items[]` ", r#"[{"email":"p1@canary.example"}]"#),
+        select("list-is-object", "found no list", r#"{"items":{"error":"p1@canary.example"}}"#),
         select("number", "`.items[]` ", "17"),
         select("keys-full-of-names", "found no list", r#"{"p1@canary.example":1,"Zebulon 1":2}"#),
     ]

@@ -45,6 +45,9 @@ fn circles() -> Vec<Row> {
         next("cursor-repeated", Paging::Cursor, circle, "the cursor after it ('c2') was given by page 1", "c2")
             .requests(2)
             .place("page 2: "),
+        next("person-as-cursor", Paging::Cursor, circle, "('xxxxxxx@xxxxxx.x…')", "Zebulon@canary.example")
+            .requests(2)
+            .place("page 2: "),
         next("next-repeated", Paging::NextUrl, circle, "was given by page 1 already", "people?page=2")
             .requests(2)
             .place("page 2: "),
@@ -99,6 +102,7 @@ fn led_away(elsewhere: SocketAddr) -> Vec<Row> {
     let circle = |name, reply| {
         Row::lasting(name, "redirect", "redirected more than 5 times", reply).requests(7).hint("base_url")
     };
+    let far = format!("http://{}.example/", "a".repeat(20_000));
     let to = |status: u16, target: &str| {
         let location = format!("location: {}", target.replace("ELSEWHERE", &elsewhere.to_string()));
         respond(status, &[&location], b"p1@canary.example")
@@ -127,6 +131,7 @@ fn led_away(elsewhere: SocketAddr) -> Vec<Row> {
             "the next page's URL leads to",
             &format!("//{elsewhere}/people"),
         ),
+        next("next-far-elsewhere", Paging::NextUrl, "redirect", "leads to another origin, http://aaa", &far),
         next("next-is-script", Paging::NextUrl, "redirect", "the next page's URL leads to", "javascript:alert(1)"),
     ]
 }
