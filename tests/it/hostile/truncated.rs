@@ -42,31 +42,28 @@ fn config(server: &Server) -> String {
     )
 }
 
-/// Answers like this, whatever is asked.
-fn always(bytes: &[u8]) -> Act {
-    let reply = raw(bytes);
-    Act::Http(Arc::new(move |_: &Asked| reply.clone()))
-}
-
-/// The page, then an empty one.
-fn whole(bytes: Vec<u8>) -> Act {
+/// This, and if it passes for a page, an empty one after it.
+fn list(first: &[u8]) -> Act {
+    let first = raw(first);
     Act::Http(Arc::new(move |asked: &Asked| match asked.page() {
-        1 => raw(&bytes),
+        1 => first.clone(),
         _ => raw(framed("length", br#"{"items":[]}"#)),
     }))
 }
 
 async fn cut_everywhere(framing: &str) {
     let good = body(&[record("a", 1, "Ada"), record("a", 2, "Ada")], "");
-    let mut server = Server::start(whole(framed("length", good.as_bytes())));
+    let mut server = Server::start(list(&framed("length", good.as_bytes())));
     let appliance = Appliance::open(&config(&server)).await;
     assert_eq!(appliance.sync("e", "s", false, false).await.counts.create, 2);
     let before = store_text(&appliance.app);
 
     let tampered = framed(framing, body(&[record("a", 1, "Eve"), record("a", 3, "Mallory")], "").as_bytes());
     let head = tampered.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
-    for cut in 0..tampered.len() {
-        server.play(always(&tampered[..cut])).await;
+    // The heads are much the same: one of them is enough.
+    let first = if framing == "length" { 0 } else { head };
+    for cut in first..tampered.len() {
+        server.play(list(&tampered[..cut])).await;
         let run = appliance.sync("e", "s", false, false).await;
         let expected = if cut < head { ErrorReason::Connect } else { ErrorReason::Decode };
         let reason = run.error.as_ref().map(|error| error.reason);
@@ -79,7 +76,7 @@ async fn cut_everywhere(framing: &str) {
         assert_eq!(store_text(&appliance.app), before, "{framing}, {cut} bytes");
     }
     // The cuts were all that stood in the way.
-    server.play(whole(tampered)).await;
+    server.play(list(&tampered)).await;
     let run = appliance.sync("e", "s", false, false).await;
     assert_eq!(
         (run.outcome, run.counts.create, run.counts.update),

@@ -43,13 +43,15 @@ fn cut() -> Vec<Row> {
     let off = "the body was cut off after";
     let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
     let zipped = gzip(&body);
-    let reset = |bytes: &[u8]| [ok(&more, bytes), vec![Step::Reset]].concat();
+    let reset = |reply: Reply| [reply, vec![Step::Reset]].concat();
+    let zipped_half = ok(&format!("{more}content-encoding: gzip\r\n"), &zipped[..zipped.len() / 2]);
     vec![
         Row::lasting("truncated", "decode", early, json(half)).hint("cut off"),
         Row::lasting("truncated-without-length", "decode", early, ok("", half)).hint("cut off"),
         Row::lasting("length-too-short", "decode", early, ok(&format!("content-length: {}\r\n", half.len()), &body)),
         Row::transient("length-too-long", "decode", off, ok(&more, &body)).hint("smaller pages"),
-        Row::transient("reset-in-body", "decode", off, reset(half)).hint("smaller pages"),
+        Row::transient("reset-in-body", "decode", off, reset(ok(&more, half))).hint("smaller pages"),
+        Row::transient("reset-in-gzip", "decode", off, reset(zipped_half)),
         Row::transient("chunk-cut", "decode", off, ok(CHUNKED, &chunk(&body)[..100])),
         Row::transient("last-chunk-missing", "decode", off, ok(CHUNKED, &chunk(&body))),
         Row::transient("gzip-cut", "decode", off, respond(200, GZIP, &zipped[..zipped.len() / 2])),
