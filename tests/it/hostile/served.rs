@@ -98,17 +98,11 @@ impl Served {
         }
     }
 
-    /// Everything that the API tells of people: users with their registrations, groups with their members, and the
-    /// attendees, present and past, of these events.
+    /// Everything that the API tells of people: users with their registrations and groups, groups with the
+    /// number of their members, and the attendees, present and past, of these events.
     pub async fn dump(&self, events: &[&str]) -> Vec<String> {
         let mut dump = self.list("/v1/users?").await;
-        let groups = self.list("/v1/groups?").await;
-        for group in &groups {
-            let key = serde_json::from_str::<Value>(group).unwrap()["key"].as_str().unwrap().to_owned();
-            let members = self.list(&format!("/v1/groups/{key}/members?")).await;
-            dump.extend(members.into_iter().map(|member| format!("{key}: {member}")));
-        }
-        dump.extend(groups);
+        dump.extend(self.list("/v1/groups?").await);
         for event in events {
             let attendees = self.list(&format!("/v1/events/{event}/attendees?state=all&")).await;
             dump.extend(attendees.into_iter().map(|attendee| format!("{event}: {attendee}")));

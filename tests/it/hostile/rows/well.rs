@@ -48,9 +48,10 @@ fn odd() -> Vec<Row> {
         Row::done(name, move |asked| raw(shape(good_body(name, Paging::Page, asked.page()).into_bytes())))
     };
     let in_chunks = |body: Vec<u8>| {
+        let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
         let chunks: Vec<u8> =
             body.iter().flat_map(|byte| [b"1;x=\"y\"\r\n".as_slice(), &[*byte], b"\r\n"].concat()).collect();
-        [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".as_slice(), &chunks, b"0\r\nx: y\r\n\r\n"].concat()
+        [head.as_slice(), &chunks, b"0\r\nx: y\r\n\r\n"].concat()
     };
     vec![
         shaped("byte-order-mark", |body| response(200, &[], &[b"\xef\xbb\xbf".as_slice(), &body].concat())),
