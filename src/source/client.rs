@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
@@ -25,6 +26,10 @@ use crate::model::SourceName;
 
 /// The capacity that a body's announced length may reserve, in bytes; beyond it, only what has come counts.
 const RESERVE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How much later than connecting the silence from the start may be noticed, so that a server which cannot be
+/// connected to is not told, now and then, as a silent one.
+const CONNECT_GRACE: Duration = Duration::from_millis(50);
 
 /// Why a source cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +101,7 @@ impl Client {
             sending = sending.body(body.clone());
         }
         // Connecting has a bound of its own; silence counts from the start, so this one only has to cover both.
-        let silence = self.limits.idle_timeout.max(self.limits.connect_timeout);
+        let silence = self.limits.idle_timeout.max(self.limits.connect_timeout + CONNECT_GRACE);
         let sent = timeout(silence, sending.send()).await;
         drop(permit);
         let response = match sent {

@@ -94,7 +94,7 @@ impl Row {
             tls: false,
             malice,
             expected,
-            place: "page 2: GET http://127.0.0.1:",
+            place: "page 2: GET http://127.",
             requests: 0,
             asked: None,
             pauses: Vec::new(),

@@ -9,6 +9,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+/// Where every server is: apart from other tests on this machine, where that is possible. Every connection is
+/// counted, and one that was meant for somebody else's server, gone from the same port, must not be.
+pub const HOST: &str = if cfg!(target_os = "linux") { "127.77.0.1" } else { "127.0.0.1" };
+
 /// Longer than any test waits.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
@@ -82,7 +86,7 @@ pub struct Server {
 
 impl Server {
     pub fn start(act: Act) -> Self {
-        let socket = bind("127.0.0.1:0".parse().unwrap());
+        let socket = bind(SocketAddr::new(HOST.parse().unwrap(), 0));
         let address = socket.local_addr().unwrap();
         let shared = Shared { act: Mutex::new(act), asked: Mutex::default(), accepted: Mutex::default() };
         let mut server = Self { address, shared: Arc::new(shared), accepting: None, holder: None };

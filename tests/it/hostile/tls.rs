@@ -8,8 +8,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
-/// Where every server of the tests is.
-const ADDRESS: &str = "127.0.0.1";
+use super::server::HOST;
 
 /// What a server shows of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +42,7 @@ impl Authority {
     }
 
     pub fn acceptor(&self, certificate: Certificate) -> TlsAcceptor {
-        let name = if certificate == Certificate::WrongName { "other.example" } else { ADDRESS };
+        let name = if certificate == Certificate::WrongName { "other.example" } else { HOST };
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         match certificate {
             Certificate::Expired => params.not_after = date_time_ymd(2001, 1, 1),
