@@ -59,6 +59,15 @@ pub const EMPTY_PAGES_MAX: u32 = 100;
 pub const WAIT_TOLD_MIN: Duration = Duration::from_secs(1);
 /// Characters shown of a cursor in an error.
 pub const CURSOR_SHOWN_CHARS: usize = 16;
+/// Longest cursor or next URL that a source may give, in bytes; a URL of a request must be below 64 KiB.
+pub const CURSOR_BYTES_MAX: usize = 32 * 1024;
+/// Longest part of a URL that an error shows, in bytes, and how many of its path and of its query.
+pub const URL_PART_SHOWN_BYTES: usize = 64;
+pub const URL_PARTS_SHOWN_MAX: usize = 12;
+/// Longest origin that an error shows, in bytes; a host's name has at most 253.
+pub const ORIGIN_SHOWN_BYTES: usize = 300;
+/// Longest message of a failed run, in characters; a part of it may come from the source.
+pub const RUN_ERROR_CHARS_MAX: usize = 1_000;
 
 /// Largest stored value accepted by the codec, in bytes.
 pub const STORED_VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;

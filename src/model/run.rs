@@ -98,7 +98,7 @@ pub enum ErrorReason {
     Status,
     /// 429 until the tries were used up.
     RateLimited,
-    /// Truncated or invalid body.
+    /// Truncated or invalid answer.
     Decode,
     /// The body is fine but `select` finds no list in it.
     Select,

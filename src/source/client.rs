@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
@@ -18,13 +19,17 @@ use url::{Host, Origin, Url};
 
 use super::auth::{Authenticator, CredentialError};
 use super::budget::Permit;
-use super::fault::{Fault, RequestLine};
+use super::fault::{Fault, RequestLine, shown_origin};
 use super::request::Request;
 use crate::config::{SourceLimits, SourceSpec};
 use crate::model::SourceName;
 
 /// The capacity that a body's announced length may reserve, in bytes; beyond it, only what has come counts.
 const RESERVE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How much later than connecting the silence from the start may be noticed, so that a server which cannot be
+/// connected to is not told, now and then, as a silent one.
+const CONNECT_GRACE: Duration = Duration::from_millis(50);
 
 /// Why a source cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +91,7 @@ impl Client {
     pub(super) async fn exchange(&self, request: &Request, permit: Permit) -> Result<Answer, Fault> {
         let line = RequestLine::new(&request.method, &request.url);
         if request.url.origin() != self.origin {
-            let target = request.url.origin().ascii_serialization();
+            let target = shown_origin(&request.url);
             return Err(Fault::OtherOrigin { request: line, what: "the request", target });
         }
         let (mut url, mut headers) = (without_userinfo(&request.url), request.headers.clone());
@@ -96,7 +101,7 @@ impl Client {
             sending = sending.body(body.clone());
         }
         // Connecting has a bound of its own; silence counts from the start, so this one only has to cover both.
-        let silence = self.limits.idle_timeout.max(self.limits.connect_timeout);
+        let silence = self.limits.idle_timeout.max(self.limits.connect_timeout + CONNECT_GRACE);
         let sent = timeout(silence, sending.send()).await;
         drop(permit);
         let response = match sent {
@@ -120,7 +125,7 @@ impl Client {
         loop {
             match timeout(self.limits.idle_timeout, response.chunk()).await {
                 Err(_) => return Err(Fault::Idle { request, limit: self.limits.idle_timeout }),
-                Ok(Err(_)) => return Err(Fault::CutOff { request, bytes: body.len() as u64 }),
+                Ok(Err(error)) => return Err(broken_body(request, &error, body.len() as u64)),
                 Ok(Ok(None)) => return Ok(body.freeze()),
                 Ok(Ok(Some(chunk))) if (body.len() + chunk.len()) as u64 > limit => {
                     return Err(Fault::TooLarge { request, limit });
@@ -134,6 +139,15 @@ impl Client {
     fn unsent(&self, request: RequestLine, error: &reqwest::Error) -> Fault {
         if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
             return Fault::Tls { request, cause: tls.to_string() };
+        }
+        if let Some(http) = causes(error).find_map(|cause| cause.downcast_ref::<hyper::Error>())
+            && http.is_parse()
+        {
+            return if http.is_parse_too_large() {
+                Fault::HeadTooLarge { request }
+            } else {
+                Fault::NotHttp { request }
+            };
         }
         if error.is_timeout() {
             return Fault::ConnectTimeout { request, limit: self.limits.connect_timeout };
@@ -151,6 +165,19 @@ fn without_userinfo(url: &Url) -> Url {
     // These fail only for a URL without a host, which holds neither.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     url
+}
+
+/// Why a body did not come whole: it broke off, which may pass, or it is not what its headers promise.
+fn broken_body(request: RequestLine, error: &reqwest::Error, bytes: u64) -> Fault {
+    let by_http = causes(error).any(|cause| cause.is::<hyper::Error>());
+    let kind = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).last();
+    match kind {
+        // Chunks that are none are found by hyper, what is not compressed by the decoder behind it.
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Fault::Encoding { request, bytes },
+        Some(io::ErrorKind::UnexpectedEof) | None => Fault::CutOff { request, bytes },
+        Some(_) if by_http => Fault::CutOff { request, bytes },
+        Some(_) => Fault::Encoding { request, bytes },
+    }
 }
 
 fn connect_cause(error: &reqwest::Error) -> &'static str {

@@ -1,13 +1,15 @@
 //! Why a read failed: what an operator is told and which reason the metrics count.
 //!
 //! Invariant: no text here holds a credential, a query value or a value of a record. A URL comes in as a
-//! [`RequestLine`], which is masked when it is made.
+//! [`RequestLine`], which is masked when it is made. Whatever a source writes, a text here has a bound.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use url::Url;
 
+use crate::limits;
 use crate::model::{ErrorReason, RunError};
 
 /// A request as it may be shown: method, scheme, host, path and the names of the query's keys.
@@ -16,16 +18,51 @@ pub(super) struct RequestLine(String);
 
 impl RequestLine {
     pub(super) fn new(method: &reqwest::Method, url: &Url) -> Self {
-        let mut line = format!("{method} {}{}", url.origin().ascii_serialization(), url.path());
-        for (n, (key, _)) in url.query_pairs().enumerate() {
-            line.push(if n == 0 { '?' } else { '&' });
-            // Keys are written by the config or the source; what is no plain key could be a value in disguise.
-            let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.[]".contains(&b));
-            line.push_str(if plain { &key } else { "***" });
+        let mut line = format!("{method} {}", url.origin().ascii_serialization());
+        let segments = url.path_segments().into_iter().flatten();
+        push_parts(&mut line, segments, |_| '/', |line, segment| line.push_str(plain(segment)));
+        let push_key = |line: &mut String, key: Cow<'_, str>| {
+            line.push_str(plain(&key));
             line.push_str("=***");
-        }
+        };
+        push_parts(&mut line, url.query_pairs().map(|(key, _)| key), |n| if n == 0 { '?' } else { '&' }, push_key);
         Self(line)
     }
+}
+
+/// The origin of a URL that the source gave, as it may be shown.
+pub(super) fn shown_origin(url: &Url) -> String {
+    let mut origin = url.origin().ascii_serialization();
+    if origin.len() > limits::ORIGIN_SHOWN_BYTES {
+        // ASCII, so every byte is a boundary.
+        origin.truncate(limits::ORIGIN_SHOWN_BYTES);
+        origin.push('…');
+    }
+    origin
+}
+
+/// Appends as many parts as may be shown, each after its mark.
+fn push_parts<T>(
+    line: &mut String,
+    parts: impl Iterator<Item = T>,
+    mark: impl Fn(usize) -> char,
+    push: impl Fn(&mut String, T),
+) {
+    for (n, part) in parts.enumerate() {
+        line.push(mark(n));
+        if n == limits::URL_PARTS_SHOWN_MAX {
+            line.push('…');
+            return;
+        }
+        push(line, part);
+    }
+}
+
+/// A part of a URL, which the config or the source wrote: what is no plain word could be a value in disguise, such
+/// as an address in a path.
+fn plain(part: &str) -> &str {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b"-_.~:[]".contains(&b);
+    if part.len() <= limits::URL_PART_SHOWN_BYTES && part.bytes().all(word) { part } else { "***" }
 }
 
 impl fmt::Display for RequestLine {
@@ -57,12 +94,18 @@ pub(super) enum Fault {
     PausedTooLong { pause: Duration },
     #[error("{request}: the body was cut off after {bytes} bytes")]
     CutOff { request: RequestLine, bytes: u64 },
+    #[error("{request}: answered with something that is not HTTP")]
+    NotHttp { request: RequestLine },
+    #[error("{request}: the body is not encoded as its headers say, after {bytes} bytes")]
+    Encoding { request: RequestLine, bytes: u64 },
     #[error("{request}: {problem}")]
-    Decode { request: RequestLine, problem: String, html: bool },
+    Decode { request: RequestLine, problem: String, hint: &'static str },
     #[error("{problem}")]
-    Select { problem: String },
+    Select { problem: String, hint: &'static str },
     #[error("{request}: the page is larger than {limit} bytes when decompressed")]
     TooLarge { request: RequestLine, limit: u64 },
+    #[error("{request}: the answer's headers are too large")]
+    HeadTooLarge { request: RequestLine },
     #[error("{problem}")]
     PagingLoop { problem: String, hint: &'static str },
     #[error("{request}: {what} leads to another origin, {target}")]
@@ -93,7 +136,13 @@ impl Fault {
     pub(super) fn into_run_error(self, page: u32, tries: u32) -> RunError {
         let place = if page == 0 { String::new() } else { format!("page {page}: ") };
         let tries = if tries > 1 { format!(" ({tries} tries)") } else { String::new() };
-        RunError { reason: self.reason(), hint: self.hint().to_owned(), message: format!("{place}{self}{tries}") }
+        let mut message = format!("{place}{self}");
+        if let Some((cut, _)) = message.char_indices().nth(limits::RUN_ERROR_CHARS_MAX) {
+            message.truncate(cut);
+            message.push('…');
+        }
+        message.push_str(&tries);
+        RunError { reason: self.reason(), hint: self.hint().to_owned(), message }
     }
 
     const fn reason(&self) -> ErrorReason {
@@ -104,9 +153,11 @@ impl Fault {
             Self::Auth { .. } => ErrorReason::Auth,
             Self::Status { .. } => ErrorReason::Status,
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => ErrorReason::RateLimited,
-            Self::CutOff { .. } | Self::Decode { .. } => ErrorReason::Decode,
+            Self::CutOff { .. } | Self::NotHttp { .. } | Self::Encoding { .. } | Self::Decode { .. } => {
+                ErrorReason::Decode
+            }
             Self::Select { .. } => ErrorReason::Select,
-            Self::TooLarge { .. } => ErrorReason::TooLarge,
+            Self::TooLarge { .. } | Self::HeadTooLarge { .. } => ErrorReason::TooLarge,
             Self::PagingLoop { .. } => ErrorReason::PagingLoop,
             Self::OtherOrigin { .. } | Self::RedirectedTooOften { .. } => ErrorReason::Redirect,
             Self::Config { .. } => ErrorReason::Config,
@@ -132,13 +183,14 @@ impl Fault {
                 "set the source's `budget` to what it allows, and sync less often"
             }
             Self::CutOff { .. } => "the connection broke inside the page; ask for smaller pages if it lasts",
-            Self::Decode { html: true, .. } => {
-                "this is a web page, not JSON: check `base_url` and `path`, and that no login or proxy page answers"
+            Self::NotHttp { .. } | Self::HeadTooLarge { .. } => {
+                "check the scheme and the port of `base_url`, and what answers there"
             }
-            Self::Decode { .. } => "compare with the answer that `curl` shows; the source must answer with JSON",
-            Self::Select { .. } => "compare the expression with the body that the source really sends",
+            Self::Encoding { .. } => {
+                "the source, or a proxy before it, damages its answers: compare with `curl --compressed`"
+            }
+            Self::Decode { hint, .. } | Self::Select { hint, .. } | Self::PagingLoop { hint, .. } => hint,
             Self::TooLarge { .. } => "ask for smaller pages, or raise `page_bytes_max`",
-            Self::PagingLoop { hint, .. } => hint,
             Self::OtherOrigin { .. } => {
                 "credentials never follow to another origin: set `base_url` to where the list really is"
             }
@@ -164,6 +216,8 @@ mod tests {
 
     #[test]
     fn a_request_line_shows_no_value() {
+        let long = format!("https://api.example/{}{}?{}", "a/".repeat(1_000), "b".repeat(1_000), "c&".repeat(1_000));
+        let shown = format!("GET https://api.example/{}…?{}…", "a/".repeat(12), "c=***&".repeat(12));
         for (url, expected) in [
             ("https://api.example/v1/people", "GET https://api.example/v1/people"),
             (
@@ -172,6 +226,9 @@ mod tests {
             ),
             ("http://127.0.0.1:80/a?secret%40example.org", "GET http://127.0.0.1/a?***=***"),
             ("http://[::1]:8080/a", "GET http://[::1]:8080/a"),
+            ("https://api.example/people/ada@example.org/", "GET https://api.example/people/***/"),
+            ("https://api.example/ada%40example.org?a", "GET https://api.example/***?a=***"),
+            (&long, &shown),
         ] {
             let line = RequestLine::new(&reqwest::Method::GET, &Url::parse(url).unwrap());
             assert_eq!(line.to_string(), expected, "{url}");
@@ -201,5 +258,7 @@ mod tests {
         assert_eq!(error.reason, ErrorReason::Status);
         let error = Fault::RunTimeout { limit: Duration::from_millis(250) }.into_run_error(0, 1);
         assert_eq!(error.message, "the list was not read to its end within 0.25 s");
+        let error = Fault::Internal { problem: "é".repeat(100_000) }.into_run_error(1, 2);
+        assert_eq!(error.message.chars().count(), limits::RUN_ERROR_CHARS_MAX + "… (2 tries)".chars().count());
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::budget::Permit;
 use super::client::Answer;
-use super::fault::{Fault, RequestLine};
+use super::fault::{Fault, RequestLine, shown_origin};
 use super::page::Fetched;
 use super::read::{ReadEvent, WaitReason};
 use super::request::{Ask, Blueprint, Request};
@@ -32,6 +32,19 @@ pub(super) struct Fetcher<'s> {
     traffic: Traffic,
     /// Of the present page.
     tries: u32,
+}
+
+/// A request that was sent. It is told when dropped, so that one which the end of the run's time cuts short is, too.
+struct Sent<'s> {
+    source: &'s Inner,
+    started: Instant,
+    code: ResponseCode,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        self.source.observer.source_request(&self.source.spec.name, self.code, self.started.elapsed());
+    }
 }
 
 /// Why a try failed, and whether the source's budget is paused on that account.
@@ -113,11 +126,10 @@ impl<'s> Fetcher<'s> {
     async fn send(&mut self, request: &Request) -> Result<Answer, Fault> {
         let permit = self.admit().await?;
         self.traffic.requests += 1;
-        let started = Instant::now();
-        let answer = self.source.client.exchange(request, permit).await;
-        let code = answer.as_ref().map_or(ResponseCode::Error, |answer| ResponseCode::Status(answer.status));
-        self.source.observer.source_request(&self.source.spec.name, code, started.elapsed());
-        answer
+        let mut sent = Sent { source: self.source, started: Instant::now(), code: ResponseCode::Error };
+        let answer = self.source.client.exchange(request, permit).await?;
+        sent.code = ResponseCode::Status(answer.status);
+        Ok(answer)
     }
 
     /// Waits for the source's budget.
@@ -194,7 +206,7 @@ fn redirected(request: Request, line: RequestLine, answer: &Answer) -> Result<Re
     let joined = request.url.join(location);
     let url = joined.map_err(|_| Fault::Status { request: line.clone(), status: answer.status })?;
     if url.origin() != request.url.origin() {
-        let target = url.origin().ascii_serialization();
+        let target = shown_origin(&url);
         return Err(Fault::OtherOrigin { request: line, what: "a redirect", target });
     }
     let mut next = Request { url, ..request };

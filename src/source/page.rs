@@ -14,6 +14,9 @@ use crate::decode::{Document, RawRecord};
 use crate::mapping::{EvaluationError, Expression};
 use crate::model::Digest;
 
+const HTML_HINT: &str =
+    "this is a web page, not JSON: check `base_url` and `path`, and that no login or proxy page answers";
+
 /// A complete, successful response.
 pub(super) struct Fetched {
     pub(super) request: RequestLine,
@@ -34,10 +37,12 @@ pub(super) struct ParsedPage {
 pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, Fault> {
     let Fetched { request, url, headers, body } = fetched;
     let html = is_html(&headers, &body);
-    let parsed = Document::parse(body);
-    let document = parsed.map_err(|error| Fault::Decode { request, problem: error.to_string(), html })?;
+    let document = Document::parse(body).map_err(|error| {
+        let hint = if html { HTML_HINT } else { error.hint() };
+        Fault::Decode { request, problem: error.to_string(), hint }
+    })?;
     let records = spec.mapping.select.records(&document);
-    let records = records.map_err(|error| Fault::Select { problem: error.to_string() })?;
+    let records = records.map_err(|error| Fault::Select { problem: error.to_string(), hint: error.hint() })?;
     let next = next(&spec.pagination, &document, &headers)?;
     let stop = paginate::stop(&spec.pagination);
     let has_more = stop.and_then(|s| s.has_more.as_ref()).map(|e| evaluated(e, e.truthy(&document))).transpose()?;
@@ -61,12 +66,14 @@ fn next(spec: &PaginationSpec, document: &Document, headers: &HeaderMap) -> Resu
 
 fn total(expression: &Expression, document: &Document) -> Result<Option<u64>, Fault> {
     let Some(text) = evaluated(expression, expression.scalar(document))? else { return Ok(None) };
-    let problem = || format!("`{}` (the total) is no whole number", expression.source());
-    text.parse().map(Some).map_err(|_| Fault::Select { problem: problem() })
+    text.parse().map(Some).map_err(|_| Fault::Select {
+        problem: format!("`{}` (the total) is no whole number", expression.source()),
+        hint: "compare `total` with the body that the source really sends",
+    })
 }
 
 fn evaluated<T>(expression: &Expression, result: Result<T, EvaluationError>) -> Result<T, Fault> {
-    result.map_err(|error| Fault::Select { problem: format!("`{}`: {error}", expression.source()) })
+    result.map_err(|error| Fault::Select { problem: format!("`{}`: {error}", expression.source()), hint: error.hint() })
 }
 
 /// One digest for all records, in order. What surrounds them is left out: it may name the page or the time, and so

@@ -7,12 +7,13 @@ use std::collections::hash_map::{Entry, HashMap};
 
 use url::Url;
 
-use super::fault::{Fault, RequestLine};
+use super::fault::{Fault, RequestLine, shown_origin};
 use super::request::Ask;
 use crate::config::{CursorPlace, PageSize, PaginationSpec, StopSpec};
 use crate::limits;
 use crate::model::Digest;
 
+const NEXT_HINT: &str = "compare how `pagination` finds the next page with the answers that the source really sends";
 const LOOP_HINT: &str = "compare the `pagination` settings with the source's documentation";
 
 /// What a page says about the list.
@@ -46,6 +47,8 @@ pub(super) struct Paginator<'s> {
     /// Where the page asked for last begins: its number or offset.
     position: u64,
     records: u64,
+    /// As the first page that tells says.
+    first_total: Option<u64>,
     total: Option<u64>,
     empty_in_a_row: u32,
     /// Digests of cursors, of next URLs and of the records of pages, and the page that had them first.
@@ -60,7 +63,17 @@ impl<'s> Paginator<'s> {
             _ => 0,
         };
         let (cursors, contents) = (HashMap::new(), HashMap::new());
-        Self { spec, page: 1, position, records: 0, total: None, empty_in_a_row: 0, cursors, contents }
+        Self {
+            spec,
+            page: 1,
+            position,
+            records: 0,
+            first_total: None,
+            total: None,
+            empty_in_a_row: 0,
+            cursors,
+            contents,
+        }
     }
 
     pub(super) fn first(&self) -> Ask {
@@ -71,13 +84,19 @@ impl<'s> Paginator<'s> {
         }
     }
 
-    /// How many records there are, as the source said last.
-    pub(super) const fn total(&self) -> Option<u64> {
-        self.total
+    /// Were as many records read as the source has always said there are? A total that changed on the way is a list
+    /// that moved: someone may have slipped from a page not yet read to one read already.
+    pub(super) fn reconciles(&self) -> bool {
+        self.total == self.first_total && self.total.is_none_or(|total| total == self.records)
     }
 
     /// What an operator should know of a list that was read to its end: that its count does not reconcile.
     pub(super) fn note(&self) -> Option<String> {
+        if let (Some(first), Some(last)) = (self.first_total, self.total)
+            && first != last
+        {
+            return Some(format!("the list changed while it was read: of {first} records at first, then {last}"));
+        }
         let total = self.total.filter(|total| *total != self.records)?;
         let mut note = format!("the source says that there are {total} records, but {} were read", self.records);
         if let PaginationSpec::Page { size: Some(PageSize { size, .. }), .. }
@@ -112,6 +131,7 @@ impl<'s> Paginator<'s> {
     /// Decides after a page. The order of the rules: `has_more` above all, then `total`, then the kind's own sign.
     pub(super) fn after(&mut self, facts: &PageFacts) -> Result<Step, Fault> {
         self.records += facts.records;
+        self.first_total = self.first_total.or(facts.total);
         self.total = facts.total.or(self.total);
         self.count_empty(facts)?;
         if self.is_last(facts) {
@@ -175,6 +195,7 @@ impl<'s> Paginator<'s> {
 
     fn next_cursor(&mut self, facts: &PageFacts, place: &CursorPlace) -> Result<Option<Ask>, Fault> {
         let Some(cursor) = &facts.next else { return Ok(None) };
+        self.check_length("cursor", cursor)?;
         self.first_seen("the cursor", cursor, || format!("'{}'", shown(cursor)))?;
         Ok(Some(match place {
             CursorPlace::Query(param) => Ask::Query(vec![(param.clone(), cursor.clone())]),
@@ -185,11 +206,13 @@ impl<'s> Paginator<'s> {
 
     fn next_url(&mut self, facts: &PageFacts) -> Result<Option<Ask>, Fault> {
         let Some(text) = &facts.next else { return Ok(None) };
+        self.check_length("next URL", text)?;
         let masked = |url| RequestLine::new(&reqwest::Method::GET, url);
         let problem = |error| format!("page {} names a next page that is no URL: {error}", self.page);
-        let mut next = facts.url.join(text).map_err(|error| Fault::Select { problem: problem(error) })?;
+        let mut next =
+            facts.url.join(text).map_err(|error| Fault::Select { problem: problem(error), hint: NEXT_HINT })?;
         if next.origin() != facts.url.origin() {
-            let target = next.origin().ascii_serialization();
+            let target = shown_origin(&next);
             return Err(Fault::OtherOrigin { request: masked(&facts.url), what: "the next page's URL", target });
         }
         next.set_fragment(None);
@@ -198,6 +221,17 @@ impl<'s> Paginator<'s> {
         }
         self.first_seen("the next URL", next.as_str(), || masked(&next).to_string())?;
         Ok(Some(Ask::Url(next)))
+    }
+
+    /// Refuses what no request can carry.
+    fn check_length(&self, what: &str, text: &str) -> Result<(), Fault> {
+        let (bytes, limit) = (text.len(), limits::CURSOR_BYTES_MAX);
+        if bytes <= limit {
+            return Ok(());
+        }
+        let problem =
+            format!("the {what} that page {} gives has {bytes} bytes; at most {limit} can be sent", self.page);
+        Err(Fault::Select { problem, hint: NEXT_HINT })
     }
 
     /// Refuses a cursor or URL seen before.
@@ -239,7 +273,8 @@ impl<'s> Paginator<'s> {
             }
             _ => "the `Link` header".to_owned(),
         };
-        Fault::Select { problem: format!("there are more pages, says `has_more`, but {place} leads to none") }
+        let problem = format!("there are more pages, says `has_more`, but {place} leads to none");
+        Fault::Select { problem, hint: NEXT_HINT }
     }
 }
 
@@ -262,12 +297,38 @@ const fn offset_step(records: u64, size: u64) -> u64 {
     if records == 0 || records > size { size } else { records }
 }
 
-/// The beginning of a cursor, as far as it may be shown.
+/// The beginning of a cursor, as far as it may be shown. Some sources page by a value of the last record; what is no
+/// mere token is masked, letters as `x` and digits as `0`.
 fn shown(cursor: &str) -> String {
-    let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.=".contains(*c);
-    let mut text: String = cursor.chars().filter(plain).take(limits::CURSOR_SHOWN_CHARS).collect();
-    if text.len() < cursor.len() {
+    let token = cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.=+/~:".contains(&b));
+    let mask = |c: char| match c {
+        _ if token => c,
+        '0'..='9' => '0',
+        '!'..='/' | ':'..='@' | '['..='_' | '{'..='~' => c,
+        _ => 'x',
+    };
+    let mut text: String = cursor.chars().take(limits::CURSOR_SHOWN_CHARS).map(mask).collect();
+    if cursor.chars().nth(limits::CURSOR_SHOWN_CHARS).is_some() {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_shown_as_far_as_it_is_a_token() {
+        for (cursor, expected) in [
+            ("c2", "c2"),
+            ("eyJpZCI6MTIzNDU2Nzg5fQ==", "eyJpZCI6MTIzNDU2…"),
+            ("ada@example.org", "xxx@xxxxxxx.xxx"),
+            ("Ada Lovelace 1815", "xxxxxxxxxxxxx000…"),
+            ("Zoë-7", "xxx-0"),
+            ("a\r\nb", "xxxx"),
+        ] {
+            assert_eq!(shown(cursor), expected);
+        }
+    }
 }

@@ -43,9 +43,9 @@ pub enum ReadEvent {
     /// The list was read to its end.
     End {
         traffic: Traffic,
-        /// How many records the list has, as the source said last.
-        total: Option<u64>,
-        /// A sentence for the run's log, where the number of raw records read is not `total`.
+        /// As many records were read as the source has always said there are, where it tells.
+        reconciles: bool,
+        /// A sentence for the run's log, where it does not reconcile.
         note: Option<String>,
     },
     Failed {
@@ -161,7 +161,10 @@ impl<'s> Reader<'s> {
         let read = read.unwrap_or(Err(Fault::RunTimeout { limit: self.source.spec.limits.run_timeout }));
         let traffic = self.fetcher.traffic();
         match read {
-            Ok(()) => ReadEvent::End { traffic, total: self.paginator.total(), note: self.paginator.note() },
+            Ok(()) => {
+                let (reconciles, note) = (self.paginator.reconciles(), self.paginator.note());
+                ReadEvent::End { traffic, reconciles, note }
+            }
             Err(fault) => ReadEvent::Failed { error: fault.into_run_error(self.page, self.fetcher.tries()), traffic },
         }
     }

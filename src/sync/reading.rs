@@ -93,7 +93,9 @@ impl<'a> Reading<'a> {
                     lines.tell(|p| p.waiting_ms = waiting);
                     log.add(Level::Info, format!("waiting {:.1} s: {}", pause.as_secs_f64(), words(why)));
                 }
-                Some(ReadEvent::End { traffic, total, note }) => return Ok(self.end(traffic, total, note, log)),
+                Some(ReadEvent::End { traffic, reconciles, note }) => {
+                    return Ok(self.end(traffic, reconciles, note, log));
+                }
                 Some(ReadEvent::Failed { error, traffic }) => {
                     log.traffic = traffic;
                     return Err(Failure::Source(error));
@@ -103,9 +105,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn end(mut self, traffic: Traffic, total: Option<u64>, note: Option<String>, log: &mut RunLog) -> Found {
-        let read = self.found.counts.records;
-        let reconciles = total.is_none_or(|total| total == read);
+    fn end(mut self, traffic: Traffic, reconciles: bool, note: Option<String>, log: &mut RunLog) -> Found {
         if let Some(note) = note {
             log.add(Level::Warn, note);
         }

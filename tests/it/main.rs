@@ -4,6 +4,7 @@ mod api;
 mod cli;
 mod fixtures;
 mod golden;
+mod hostile;
 mod power;
 mod properties;
 mod steps;

@@ -88,7 +88,7 @@ fn source(spec: SourceSpec) -> Source {
 struct Told {
     pages: Vec<Page>,
     waits: Vec<WaitReason>,
-    end: Option<(Traffic, Option<u64>, Option<String>)>,
+    end: Option<(Traffic, bool, Option<String>)>,
     failed: Option<(RunError, Traffic)>,
 }
 
@@ -133,7 +133,7 @@ async fn all(mut read: Read) -> Told {
                 told.pages.push(page);
             }
             ReadEvent::Waiting { why, .. } => told.waits.push(why),
-            ReadEvent::End { traffic, total, note } => told.end = Some((traffic, total, note)),
+            ReadEvent::End { traffic, reconciles, note } => told.end = Some((traffic, reconciles, note)),
             ReadEvent::Failed { error, traffic } => told.failed = Some((error, traffic)),
         }
     }
