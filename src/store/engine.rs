@@ -1,10 +1,11 @@
 //! sled behind a narrow interface: get, scan by prefix, atomic batch, sync. Another ordered key-value
 //! engine could take its place here.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sled::IVec;
 
 use super::StoreError;
@@ -16,23 +17,29 @@ pub struct Engine {
     path: PathBuf,
     /// Our own handles on sled's files; see [`Self::sync`].
     files: Mutex<Vec<(PathBuf, File)>>,
+    /// What the keys of an applied batch held before it, until it is synced. Readers get this: what they are told must
+    /// not be taken back by a crash.
+    unsynced: RwLock<HashMap<Vec<u8>, Option<IVec>>>,
 }
 
 /// Puts and removals that happen together or not at all.
 #[derive(Default)]
 pub struct Batch {
     inner: sled::Batch,
+    keys: Vec<Vec<u8>>,
     bytes: usize,
 }
 
 impl Batch {
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.bytes += key.len() + value.len();
+        self.keys.push(key.clone());
         self.inner.insert(key, value);
     }
 
     pub fn remove(&mut self, key: Vec<u8>) {
         self.bytes += key.len();
+        self.keys.push(key.clone());
         self.inner.remove(key);
     }
 }
@@ -48,10 +55,20 @@ impl Engine {
             .flush_every_ms(None)
             .open()
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        Ok(Self { db, path: path.to_owned(), files: Mutex::default() })
+        Ok(Self { db, path: path.to_owned(), files: Mutex::default(), unsynced: RwLock::default() })
     }
 
+    /// The value as it is on disk for good.
     pub fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        // Held while sled is asked, so that no batch is applied in between.
+        let unsynced = self.unsynced.read();
+        match unsynced.get(key) {
+            Some(before) => Ok(before.clone()),
+            None => self.get_applied(key),
+        }
+    }
+
+    fn get_applied(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
         self.db.get(key).map_err(|source| StoreError::Engine { operation: "read the store", source })
     }
 
@@ -61,8 +78,18 @@ impl Engine {
         self.db.scan_prefix(prefix).map(move |row| row.map_err(failed))
     }
 
-    /// Applies a batch. It is durable only after [`Self::sync`].
+    /// Applies a batch. It is durable, and seen by [`Self::get`], only after [`Self::sync`].
     pub fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        {
+            let mut unsynced = self.unsynced.write();
+            for key in batch.keys {
+                // Of several batches before one sync, the first knows what is on disk.
+                if !unsynced.contains_key(&key) {
+                    let before = self.get_applied(&key)?;
+                    unsynced.insert(key, before);
+                }
+            }
+        }
         let failed = |source| StoreError::Engine { operation: "write the store", source };
         self.db.apply_batch(batch.inner).map_err(failed)
     }
@@ -78,6 +105,7 @@ impl Engine {
         for (path, file) in files.iter() {
             file.sync_data().map_err(|source| io("sync", path, source))?;
         }
+        self.unsynced.write().clear();
         Ok(())
     }
 
@@ -136,4 +164,35 @@ fn io(operation: &'static str, path: &Path, source: std::io::Error) -> StoreErro
 /// Makes new or renamed files of a folder survive a power cut.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io("sync", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_synced_is_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&folder.path().join("db")).unwrap();
+        let told = |key: &[u8]| engine.get(key).unwrap().map(|value| value.to_vec());
+        let apply = |old: Option<&[u8]>, new: &[u8]| {
+            let mut batch = Batch::default();
+            batch.put(b"new".to_vec(), new.to_vec());
+            if let Some(old) = old {
+                batch.put(b"old".to_vec(), old.to_vec());
+            } else {
+                batch.remove(b"old".to_vec());
+            }
+            engine.apply(batch).unwrap();
+        };
+        apply(Some(b"1"), b"1");
+        assert_eq!((told(b"old"), told(b"new")), (None, None));
+        engine.sync().unwrap();
+        assert_eq!((told(b"old"), told(b"new")), (Some(b"1".to_vec()), Some(b"1".to_vec())));
+        apply(Some(b"2"), b"2");
+        apply(None, b"3");
+        assert_eq!((told(b"old"), told(b"new")), (Some(b"1".to_vec()), Some(b"1".to_vec())));
+        engine.sync().unwrap();
+        assert_eq!((told(b"old"), told(b"new")), (None, Some(b"3".to_vec())));
+    }
 }
