@@ -2,6 +2,7 @@
 //! engine could take its place here.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -84,9 +85,9 @@ impl Engine {
             let mut unsynced = self.unsynced.write();
             for key in batch.keys {
                 // Of several batches before one sync, the first knows what is on disk.
-                if !unsynced.contains_key(&key) {
-                    let before = self.get_applied(&key)?;
-                    unsynced.insert(key, before);
+                if let Entry::Vacant(place) = unsynced.entry(key) {
+                    let before = self.get_applied(place.key())?;
+                    place.insert(before);
                 }
             }
         }

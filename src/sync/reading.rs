@@ -13,8 +13,8 @@ use crate::codec::{Item, SpooledRecord};
 use crate::decode::RawRecord;
 use crate::journal::{Place, SpoolWriter};
 use crate::model::{
-    Counts, Digest, ExternalId, GroupKey, GroupName, Level, MappedRecord, Outcome, Position, RecordNote, Rejection,
-    RecordState, Traffic, Verdict,
+    Counts, Digest, ExternalId, GroupKey, GroupName, Level, MappedRecord, Outcome, Position, RecordNote, RecordState,
+    Rejection, Traffic, Verdict,
 };
 use crate::plan::{Candidate, Version};
 use crate::source::{Page, ReadEvent, WaitReason};

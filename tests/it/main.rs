@@ -2,7 +2,9 @@
 
 mod api;
 mod cli;
+mod ends;
 mod fixtures;
 mod golden;
+mod kills;
 mod properties;
 mod support;
