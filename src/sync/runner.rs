@@ -210,9 +210,11 @@ impl Runner {
         let _ = ended.send(run);
     }
 
-    async fn end_panicked(&self, mut run: Run) -> Option<Run> {
+    async fn end_panicked(&self, run: Run) -> Option<Run> {
         let inner = Arc::clone(&self.inner);
         let end = move || {
+            // As history has it: some of it may have been committed.
+            let mut run = inner.store.run(run.id).ok().flatten().unwrap_or(run);
             end_failed(&inner.store, &inner.observer, inner.clock.now(), &mut run, &Failure::Panicked);
             run
         };

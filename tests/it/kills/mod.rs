@@ -6,6 +6,7 @@
 
 mod dice;
 mod disk;
+mod left_open;
 mod list;
 mod tests;
 mod trial;

@@ -10,7 +10,7 @@ use rollcall::config::{Config, Environment};
 use rollcall::journal::{JournalReader, journal_path};
 use rollcall::model::{Entry, EventName, Run, SourceName, Trigger};
 use rollcall::store::StoreError;
-use rollcall::sync::Request;
+use rollcall::sync::{Request, Stopping};
 use tempfile::TempDir;
 
 /// The token that the list server asks for. It must never show up in an answer, a log or a file.
@@ -31,21 +31,26 @@ impl Appliance {
     /// Opens one on a folder that may hold a store already.
     pub async fn open_at(folder: TempDir, config: &str) -> Self {
         let clock = Clock::fixed("2026-03-01T08:00:00Z".parse::<Timestamp>().unwrap());
-        Self::open_with(folder, config, clock).await
+        Self::open_with(folder, config, clock, Stopping::default()).await
     }
 
-    async fn open_with(folder: TempDir, config: &str, clock: Clock) -> Self {
+    async fn open_with(folder: TempDir, config: &str, clock: Clock, stopping: Stopping) -> Self {
         let config = parse(folder.path(), config);
         let at = clock.clone();
-        let app = tokio::task::spawn_blocking(move || open_when_free(&config, &at)).await.unwrap();
+        let app = tokio::task::spawn_blocking(move || open_when_free(&config, &at, &stopping)).await.unwrap();
         Self { app, clock, folder }
     }
 
     /// Closes the store and opens it again, with the same or another config.
     pub async fn reopen(self, config: &str) -> Self {
+        self.reopen_until(config, Stopping::default()).await
+    }
+
+    /// The same, with a word that may have been said before it is open.
+    pub async fn reopen_until(self, config: &str, stopping: Stopping) -> Self {
         let Self { app, clock, folder } = self;
         drop(app);
-        Self::open_with(folder, config, clock).await
+        Self::open_with(folder, config, clock, stopping).await
     }
 
     /// The entries of a run's journal; none where the run has no journal.
@@ -82,10 +87,10 @@ impl Appliance {
 }
 
 /// A run that has just ended may hold the store for a moment longer.
-fn open_when_free(config: &Config, clock: &Clock) -> App {
+fn open_when_free(config: &Config, clock: &Clock, stopping: &Stopping) -> App {
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
-        match App::open(config.clone(), clock.clone()) {
+        match App::open_until(config.clone(), clock.clone(), stopping.clone()) {
             Ok(app) => return app,
             Err(AppError::Store(StoreError::Locked { .. })) if Instant::now() < patience => {
                 std::thread::sleep(Duration::from_millis(2));
