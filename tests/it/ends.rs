@@ -162,10 +162,10 @@ async fn a_sync_that_keeps_being_cut_short_starts_again_twice() {
         drop(server);
     }
     let mut server = place.serve().await;
-    until_run(&server, 3, "the third is ended", |run| run["outcome"] == "failed").await;
+    assert_eq!(said(&server.get("/v1/runs/3").await.unwrap()), (Some("failed"), Some("interrupted")));
+    assert_eq!(server.get("/v1/runs/4").await.unwrap()["status"], 404, "not a third time");
     begin(&server).await;
     assert!(server.get("/v1/runs/4").await.unwrap()["ended_at"].is_null(), "a person may start it still");
-    assert_eq!(server.get("/v1/runs/5").await.unwrap()["status"], 404);
     assert_eq!(end(&mut server, "-TERM").await, Some(0));
 }
 
