@@ -133,6 +133,8 @@ async fn a_server_that_waits_for_its_source_ends_with_code_0_and_reads_again_whe
         begin(&server).await;
         match what {
             "stalls" => until("the source is asked", async || place.server.stalled() > 0).await,
+            // A wait that begins while a page is being mapped is not told.
+            "budget" => until_run(&server, 1, "a page is read", |run| run["progress"]["pages"] == 1).await,
             _ => until_run(&server, 1, "it waits", |run| run["progress"]["waiting_ms"].as_u64() > Some(0)).await,
         }
         assert_eq!(end(&mut server, "-TERM").await, Some(0), "{what}: {}", server.stderr());

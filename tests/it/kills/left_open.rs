@@ -71,7 +71,7 @@ impl Place {
 /// Everybody is in one of two groups.
 fn pages() -> Vec<String> {
     let record = |id: usize| -> Value {
-        let (biography, group) = ("b".repeat(12 * 1024), if id % 2 == 0 { "Even" } else { "Odd" });
+        let (biography, group) = ("b".repeat(12 * 1024), if id.is_multiple_of(2) { "Even" } else { "Odd" });
         json!({"id": id, "email": format!("p{id}@x.org"), "first": "A", "last": "B",
             "biography": biography, "groups": [group]})
     };

@@ -66,7 +66,7 @@ impl List {
     /// A day goes by.
     pub fn change(&mut self, dice: &mut Dice) {
         // Whom a delete flag reached comes back unflagged, or never again.
-        self.records.retain(|record| !record.deleted || record.id % 3 == 0);
+        self.records.retain(|record| !record.deleted || record.id.is_multiple_of(3));
         for record in &mut self.records {
             (record.deleted, record.missing) = (false, dice.percent(4));
             record.cancelled = if record.cancelled { dice.percent(60) } else { dice.percent(6) };
