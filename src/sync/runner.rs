@@ -271,7 +271,8 @@ impl Runner {
         tokio::time::timeout(STOP_RUNS_TIMEOUT, all).await.is_ok()
     }
 
-    /// Syncs each feed again whose last sync was cut short by the end of a process, see [`restart`].
+    /// Syncs each feed again whose last sync was cut short by the end of a process, unless that happened [too often](crate::limits::CUT_SHORT_MAX)
+    /// in a row.
     pub async fn start_again_what_was_cut_short(&self) {
         for event in self.events() {
             for settings in &event.feeds {
