@@ -10,7 +10,8 @@ use crate::http::Scope;
 
 /// Keeps an event's attendees in step with the registration system they come from.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+/// Exit codes: 0 done, 1 failed or cut short by a signal, 2 wrong usage or configuration. A server that a signal ends is
+/// done.
 #[derive(Debug, Parser)]
 #[command(name = "rollcall", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {

@@ -32,8 +32,7 @@ pub async fn serve(config: Config) -> Result<ExitCode, CliError> {
     // Bound first: two servers on one address is the commoner mistake, and opening a store takes longer.
     let listener = bind(listen).await?;
     let app = open(config, &stopping).await?;
-    let again = app.runner.clone();
-    tokio::spawn(async move { again.start_again_what_was_cut_short().await });
+    app.runner.start_again_what_was_cut_short().await;
     run(app, listener, stop).await
 }
 

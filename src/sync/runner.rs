@@ -215,9 +215,11 @@ impl Runner {
         let _ = ended.send(run);
     }
 
-    async fn end_panicked(&self, mut run: Run) -> Option<Run> {
+    async fn end_panicked(&self, run: Run) -> Option<Run> {
         let inner = Arc::clone(&self.inner);
         let end = move || {
+            // As history has it: some of it may have been committed.
+            let mut run = inner.store.run(run.id).ok().flatten().unwrap_or(run);
             let (now, failure) = (inner.clock.now(), Failure::Panicked);
             end_failed(&inner.store, &inner.observer, &inner.unwritten, now, &mut run, &failure);
             run
@@ -298,7 +300,8 @@ impl Runner {
         tokio::time::timeout(STOP_RUNS_TIMEOUT, all).await.is_ok()
     }
 
-    /// Syncs each feed again whose last sync was cut short by the end of a process, see [`restart`].
+    /// Syncs each feed again whose last sync was cut short by the end of a process, unless that happened [too often](crate::limits::CUT_SHORT_MAX)
+    /// in a row.
     pub async fn start_again_what_was_cut_short(&self) {
         for event in self.events() {
             for settings in &event.feeds {

@@ -2,9 +2,11 @@
 
 mod api;
 mod cli;
+mod ends;
 mod fixtures;
 mod golden;
 mod hostile;
+mod kills;
 mod power;
 mod properties;
 mod steps;

@@ -2,15 +2,15 @@
 //!
 //! A failure prints the lists; shrunk, it becomes a golden case.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use rollcall::model::{Action, Entry, EventName, GroupKey, Person, Run, UserNo};
-use rollcall::store::{AttendeeFilter, Store};
+use rollcall::model::{Action, Entry, Run};
+use rollcall::store::Store;
 use serde_json::{Value, json};
 
-use crate::support::{Appliance, ListServer, plan_text, store_text};
+use crate::support::{Appliance, ListServer, check_indexes, everybody, plan_text, store_text};
 
 /// How many sequences each property is held against, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 24;
@@ -191,54 +191,6 @@ impl World {
     }
 }
 
-fn everybody(store: &Store) -> BTreeMap<UserNo, Person> {
-    let person = |user| (user, store.person(user).unwrap().expect("an indexed user is stored"));
-    store.users(None, usize::MAX).into_iter().map(person).collect()
-}
-
-/// Every answer of the indexes is what one gets by looking at everybody.
-pub fn check_indexes(store: &Store) {
-    let people = everybody(store);
-    assert_eq!(store.user_count(), people.len() as u64);
-    let mut emails = BTreeSet::new();
-    for (user, person) in &people {
-        assert!(emails.insert(person.email.key().as_str().to_owned()), "two users bear one email");
-        assert_eq!(store.user_by_email(&person.email.key()), Some(*user));
-        assert_eq!(store.user_by_id(person.id), Some(*user));
-        for registration in &person.registrations {
-            assert_eq!(store.user_by_registration(&registration.feed, &registration.external_id), Some(*user));
-        }
-    }
-    let registrations = people.values().flat_map(|person| &person.registrations);
-    let keys: Vec<_> = registrations.map(|r| (r.feed.clone(), r.external_id.clone())).collect();
-    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "two users hold one registration");
-    check_bitmaps(store, &people);
-}
-
-fn check_bitmaps(store: &Store, people: &BTreeMap<UserNo, Person>) {
-    let those = |wanted: &dyn Fn(&Person) -> bool| -> Vec<UserNo> {
-        people.iter().filter(|(_, person)| wanted(person)).map(|(user, _)| *user).collect()
-    };
-    for event in EVENTS.map(|event| EventName::parse(event).unwrap()) {
-        let place =
-            |active: bool| those(&|person| person.attendances.iter().any(|a| a.event == event && a.active == active));
-        for active in [true, false] {
-            let filter = AttendeeFilter { active: Some(active), group: None };
-            assert_eq!(store.attendees(&event, &filter, None, usize::MAX), place(active));
-        }
-        assert_eq!(store.attendee_counts(&event), (place(true).len() as u64, place(false).len() as u64));
-    }
-    let groups = store.groups();
-    for group in &groups {
-        let members = those(&|person| person.groups().contains(&group.group.key));
-        assert_eq!(store.members(&group.group.key, None, usize::MAX), members);
-        assert_eq!(group.members, members.len() as u64);
-    }
-    let known: BTreeSet<&GroupKey> = groups.iter().map(|group| &group.group.key).collect();
-    let used: Vec<GroupKey> = people.values().flat_map(Person::groups).collect();
-    assert!(used.iter().all(|group| known.contains(group)), "a membership in a group that is not there");
-}
-
 /// Does a run change anybody?
 fn changes(run: &Run) -> bool {
     let counts = run.counts;
@@ -297,11 +249,11 @@ fn indexes_answer_as_everybody_does() {
         for list in &lists {
             world.show(list, false);
             world.sync(list, false, list.full).await;
-            check_indexes(world.store());
+            check_indexes(world.store(), &EVENTS);
         }
         let (people, groups) = (everybody(world.store()), world.store().groups());
         world = world.reopened().await;
-        check_indexes(world.store());
+        check_indexes(world.store(), &EVENTS);
         assert_eq!((everybody(world.store()), world.store().groups()), (people, groups));
     });
 }

@@ -18,7 +18,7 @@ use super::fate::Fate;
 use super::record::{Recording, copy, list_name};
 use super::rule::{self, Told, acknowledgements};
 use super::trace::Call;
-use crate::properties::check_indexes;
+use crate::support::check_indexes;
 use crate::support::{Appliance, store_text};
 
 /// Moments that are cut, unless `ROLLCALL_CUTS` says otherwise; each in several ways.

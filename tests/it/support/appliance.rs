@@ -37,21 +37,27 @@ impl Appliance {
     /// Opens one on a folder that may hold a store already, on a disk that may fail.
     pub async fn open_failing(folder: TempDir, config: &str, faults: Faults) -> Self {
         let clock = Clock::fixed("2026-03-01T08:00:00Z".parse::<Timestamp>().unwrap());
-        Self::open_with(folder, config, clock, faults).await
+        Self::open_with(folder, config, clock, Stopping::default(), faults).await
     }
 
-    async fn open_with(folder: TempDir, config: &str, clock: Clock, faults: Faults) -> Self {
+    async fn open_with(folder: TempDir, config: &str, clock: Clock, stopping: Stopping, faults: Faults) -> Self {
         let config = parse(folder.path(), config);
         let at = clock.clone();
-        let app = tokio::task::spawn_blocking(move || open_when_free(&config, &at, &faults)).await.unwrap();
+        let open = move || open_when_free(&config, &at, &stopping, &faults);
+        let app = tokio::task::spawn_blocking(open).await.unwrap();
         Self { app, clock, folder }
     }
 
     /// Closes the store and opens it again, with the same or another config.
     pub async fn reopen(self, config: &str) -> Self {
+        self.reopen_until(config, Stopping::default()).await
+    }
+
+    /// The same, with a word that may have been said before it is open.
+    pub async fn reopen_until(self, config: &str, stopping: Stopping) -> Self {
         let Self { app, clock, folder } = self;
         drop(app);
-        Self::open_with(folder, config, clock, Faults::none()).await
+        Self::open_with(folder, config, clock, stopping, Faults::none()).await
     }
 
     /// The entries of a run's journal; none where the run has no journal.
@@ -93,10 +99,10 @@ impl Appliance {
 }
 
 /// A run that has just ended may hold the store for a moment longer.
-fn open_when_free(config: &Config, clock: &Clock, faults: &Faults) -> App {
+fn open_when_free(config: &Config, clock: &Clock, stopping: &Stopping, faults: &Faults) -> App {
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
-        match App::open_with(config.clone(), clock.clone(), Stopping::default(), faults.clone()) {
+        match App::open_with(config.clone(), clock.clone(), stopping.clone(), faults.clone()) {
             Ok(app) => return app,
             Err(AppError::Store(StoreError::Locked { .. })) if Instant::now() < patience => {
                 std::thread::sleep(Duration::from_millis(2));

@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 
 #[derive(Default)]
 struct Held {
     pages: HashMap<String, Vec<String>>,
     /// Lists that are never answered.
     stalling: HashSet<String>,
+    /// Lists that answer 429 and ask for a pause of so many seconds.
+    busy: HashMap<String, u32>,
     /// Requests that wait for such an answer.
     stalled: usize,
 }
@@ -47,6 +50,18 @@ impl ListServer {
         self.lists.lock().unwrap().stalling.insert(list.to_owned());
     }
 
+    /// From now on requests for the list are told to come back after so many seconds.
+    pub fn be_busy(&self, list: &str, seconds: u32) {
+        self.lists.lock().unwrap().busy.insert(list.to_owned(), seconds);
+    }
+
+    /// From now on requests for the list are answered again.
+    pub fn go_on(&self, list: &str) {
+        let mut held = self.lists.lock().unwrap();
+        held.stalling.remove(list);
+        held.busy.remove(list);
+    }
+
     /// How many requests have been left without an answer.
     pub fn stalled(&self) -> usize {
         self.lists.lock().unwrap().stalled
@@ -58,10 +73,10 @@ async fn page(
     Path(list): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
-) -> (StatusCode, String) {
+) -> Response {
     let token = headers.get("authorization").and_then(|value| value.to_str().ok());
     if token != Some(&format!("Bearer {}", super::SOURCE_TOKEN)) {
-        return (StatusCode::UNAUTHORIZED, "{}".into());
+        return (StatusCode::UNAUTHORIZED, "{}").into_response();
     }
     let number: usize = query.get("page").map_or(1, |page| page.parse().unwrap());
     let stalls = {
@@ -74,8 +89,11 @@ async fn page(
         std::future::pending::<()>().await;
     }
     let held = lists.lock().unwrap();
+    if let Some(seconds) = held.busy.get(&list) {
+        return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response();
+    }
     match held.pages.get(&list) {
-        None => (StatusCode::NOT_FOUND, "{}".into()),
-        Some(pages) => (StatusCode::OK, pages.get(number - 1).cloned().unwrap_or_else(|| r#"{"items":[]}"#.into())),
+        None => (StatusCode::NOT_FOUND, "{}").into_response(),
+        Some(pages) => pages.get(number - 1).cloned().unwrap_or_else(|| r#"{"items":[]}"#.into()).into_response(),
     }
 }

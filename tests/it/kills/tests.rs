@@ -1,0 +1,65 @@
+//! The kills.
+
+use std::time::{Duration, Instant};
+
+use rollcall::store::Store;
+
+use super::dice::Dice;
+use super::list::CONFIG;
+use super::trial::{Hit, Trial};
+use super::witness::{Aim, Way, run_and_kill};
+use crate::support::{Installation, ListServer};
+
+/// How many kills, unless `ROLLCALL_KILLS` says otherwise.
+const KILLS: u32 = 100;
+
+fn number<N: std::str::FromStr>(variable: &str) -> Option<N> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number")))
+}
+
+/// Another one every time; a failure prints it.
+fn seed() -> u64 {
+    let seed = number("ROLLCALL_KILLS_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_microsecond().unsigned_abs());
+    eprintln!("ROLLCALL_KILLS_SEED={seed}");
+    seed
+}
+
+async fn kill(kills: u32) -> Trial {
+    let began = Instant::now();
+    let mut trial = Trial::new(seed()).await;
+    while trial.kills() < kills {
+        trial.round().await;
+    }
+    println!("{} kills in {:.0} s: {:?}", trial.kills(), began.elapsed().as_secs_f64(), trial.hits);
+    trial
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_acknowledged_is_there_after_a_few_kills() {
+    kill(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; tests/run runs it"]
+async fn whatever_was_acknowledged_is_there_after_any_kill() {
+    let trial = kill(number("ROLLCALL_KILLS").unwrap_or(KILLS)).await;
+    let never = |hit: &Hit| !trial.hits.contains_key(hit);
+    let needed = [Hit::Reading, Hit::BetweenBatches, Hit::Recovery];
+    let missed: Vec<_> = needed.iter().filter(|hit| never(hit)).collect();
+    assert!(missed.is_empty() || trial.kills() < KILLS, "no kill ever hit {missed:?}: {:?}", trial.hits);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_whose_making_was_killed_opens() {
+    let mut dice = Dice::new(seed());
+    let server = ListServer::start().await;
+    for _ in 0..8 {
+        let place = Installation::new(&CONFIG.replace("URL", &format!("http://{}", server.address)));
+        for _ in 0..2 {
+            let aim = Aim::After(dice.time(Duration::from_millis(150)));
+            run_and_kill(&place, Way::Serve, aim).await;
+        }
+        assert_eq!(Store::open(&place.data()).unwrap().user_count(), 0);
+    }
+}
