@@ -73,6 +73,11 @@ impl StoreError {
         }
     }
 
+    /// Will the same work when the disk is well again?
+    pub fn is_of_the_disk(&self) -> bool {
+        self.io().is_some() || matches!(self, Self::NoRoom { .. } | Self::Closed { .. } | Self::Panicked)
+    }
+
     /// Are stored bytes not what they were?
     pub fn is_damage(&self) -> bool {
         match self {

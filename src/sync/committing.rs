@@ -1,17 +1,36 @@
 //! The third phase: what the journal says is done, in batches. It decides nothing. The run's progress is in the
 //! same batch as the people it changed, so that a crash resumes exactly.
 
+use tokio::sync::watch;
+
 use super::failure::Failure;
-use super::progress::Lines;
-use crate::journal::JournalReader;
+use super::progress::{Lines, Progress};
+use super::stopping::Stopping;
+use crate::clock::Clock;
+use crate::journal::{JournalReader, journal_path};
 use crate::limits::BATCH_BYTES_MAX;
-use crate::model::{Entry, FeedId, FeedState, Field, Person, Registration, Run, Value};
+use crate::model::{Entry, FeedId, FeedState, Field, Person, Registration, Run, RunOutcome, Value};
 use crate::store::{ChangeSet, Store};
 
 /// The last words of a run, written with its last batch.
 pub struct Ending {
     pub feed: FeedId,
     pub state: FeedState,
+}
+
+/// The end of a run that was committed whole, and its feed's state after it.
+pub fn succeed(run: &mut Run, before: &FeedState, clock: &Clock) -> Ending {
+    let now = clock.now();
+    run.outcome = Some(RunOutcome::Done);
+    run.ended_at = Some(now);
+    let state = FeedState {
+        complete_reads: before.complete_reads.saturating_add(u32::from(run.complete)),
+        last_run: Some(run.id),
+        last_attempt: Some(now),
+        last_success: Some(now),
+        consecutive_failures: 0,
+    };
+    Ending { feed: run.feed.clone(), state }
 }
 
 /// How far a commit came.
@@ -21,6 +40,18 @@ pub enum Committed {
     Whole,
     /// The process is ending. The run stays open in history and goes on from its journal at the next start.
     Paused,
+}
+
+/// Goes on with a commit that had begun. One that had not changed nobody: its sync starts again.
+pub fn resume(store: &Store, clock: &Clock, run: &mut Run, stopping: &Stopping) -> Result<Committed, Failure> {
+    if run.applied == 0 {
+        return Err(Failure::Stopped);
+    }
+    let journal = JournalReader::open(&journal_path(&store.runs_folder(), run.id))?;
+    let before = store.feed_state(&run.feed);
+    let (_keep, cancelled) = watch::channel(false);
+    let lines = Lines { progress: watch::Sender::new(Progress::START), cancelled, stopping: stopping.clone() };
+    commit(store, journal, run, &lines, |run| succeed(run, &before, clock))
 }
 
 /// Commits the journal's entries from `run.applied` on, then `ending` with the run as `finish` leaves it. After an

@@ -25,6 +25,11 @@ impl Failure {
         }
     }
 
+    /// Will the same work when the disk is well again?
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_of_the_disk())
+    }
+
     /// What history keeps; a cancelled run has no error.
     pub fn to_run_error(&self) -> Option<RunError> {
         match self {

@@ -17,7 +17,7 @@ mod restart;
 mod run;
 mod runner;
 mod stopping;
-mod unwritten;
+mod unfinished;
 
 pub use feed::{Feed, SourceEntry};
 pub use preview::{Preview, PreviewRecord};

@@ -5,17 +5,13 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
 
-use super::committing::{Committed, commit};
-use super::failure::Failure;
-use super::progress::{Lines, Progress};
-use super::run::{drop_unused_plan, end_failed, succeed};
+use super::committing::{Committed, resume};
+use super::run::drop_unused_plan;
 use super::stopping::Stopping;
-use super::unwritten::Unwritten;
+use super::unfinished::Unfinished;
 use crate::clock::Clock;
-use crate::journal::{JournalReader, journal_path};
-use crate::model::{Run, RunId};
+use crate::model::RunId;
 use crate::observe::Observer;
 use crate::store::{Store, StoreError};
 
@@ -28,41 +24,23 @@ pub fn recover(
     clock: &Clock,
     observer: &Observer,
     stopping: &Stopping,
-    unwritten: &Unwritten,
+    unfinished: &Unfinished,
 ) -> Result<(), StoreError> {
     let folder = store.runs_folder();
     sweep(&folder);
     let mut open = store.runs(None, OPEN_RUNS_MAX, |run| run.ended_at.is_none())?;
     open.reverse();
     for mut run in open {
-        match resume(store, clock, &folder, &mut run, stopping) {
+        match resume(store, clock, &mut run, stopping) {
             Ok(Committed::Whole) => observer.run_ended(&run),
             Ok(Committed::Paused) => observer.run_paused(&run),
             Err(failure) => {
-                end_failed(store, observer, unwritten, clock.now(), &mut run, &failure);
+                unfinished.end_failed(&mut run, &failure);
                 drop_unused_plan(&folder, &run);
             }
         }
     }
     Ok(())
-}
-
-/// Goes on with a commit that had begun. One that had not changed nobody: its sync starts again.
-fn resume(
-    store: &Store,
-    clock: &Clock,
-    folder: &Path,
-    run: &mut Run,
-    stopping: &Stopping,
-) -> Result<Committed, Failure> {
-    if run.applied == 0 {
-        return Err(Failure::Stopped);
-    }
-    let journal = JournalReader::open(&journal_path(folder, run.id))?;
-    let before = store.feed_state(&run.feed);
-    let (_keep, cancelled) = watch::channel(false);
-    let lines = Lines { progress: watch::Sender::new(Progress::START), cancelled, stopping: stopping.clone() };
-    commit(store, journal, run, &lines, |run| succeed(run, &before, clock))
 }
 
 /// Removes what no run reads any more. What cannot be removed is tried again at the next start.

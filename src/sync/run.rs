@@ -3,21 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::committing::{Committed, Ending, commit};
+use super::committing::{Committed, commit, succeed};
 use super::failure::Failure;
 use super::feed::Feed;
 use super::log::RunLog;
 use super::planning::{Plan, Planning};
 use super::progress::{Lines, Phase};
 use super::reading::Reading;
-use super::unwritten::Unwritten;
+use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::codec::JournalHeader;
 use crate::journal::{JournalReader, JournalWriter, SpoolWriter, journal_path, spool_path};
-use crate::model::{Counts, FeedState, Level, LogLine, Run, RunOutcome, Traffic};
+use crate::model::{Counts, Level, Run, RunOutcome, Traffic};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
 
@@ -31,7 +30,7 @@ pub struct Execution {
     /// Planning and committing take turns across feeds.
     pub turn: Arc<Mutex<()>>,
     pub lines: Lines,
-    pub unwritten: Arc<Unwritten>,
+    pub unfinished: Arc<Unfinished>,
 }
 
 impl Execution {
@@ -47,8 +46,7 @@ impl Execution {
                     self.run.traffic = log.traffic;
                 }
                 self.run.log.append(&mut log.lines);
-                let now = self.clock.now();
-                end_failed(&self.store, &self.observer, &self.unwritten, now, &mut self.run, &failure);
+                self.unfinished.end_failed(&mut self.run, &failure);
                 drop_unused_plan(&self.store.runs_folder(), &self.run);
             }
         }
@@ -67,6 +65,7 @@ impl Execution {
         let turn = Arc::clone(&self.turn);
         let _turn = turn.lock();
         self.lines.check()?;
+        self.unfinished.finish(&self.lines.stopping)?;
         self.lines.tell(|p| p.phase = Phase::Planning);
         let now = self.clock.now();
         let state = self.store.feed_state(&self.feed.id);
@@ -113,42 +112,6 @@ pub fn drop_unused_plan(folder: &Path, run: &Run) {
     if run.applied == 0 {
         let _ = std::fs::remove_file(journal_path(folder, run.id));
     }
-}
-
-/// Ends a run that failed: its line in history, its feed's state, the log, the metrics. Nobody was changed, or
-/// everything up to `applied` was.
-pub fn end_failed(
-    store: &Store,
-    observer: &Observer,
-    unwritten: &Unwritten,
-    now: Timestamp,
-    run: &mut Run,
-    failure: &Failure,
-) {
-    run.error = failure.to_run_error();
-    run.outcome = Some(failure.outcome());
-    run.ended_at = Some(now);
-    if let Some(error) = &run.error {
-        let text = format!("{}: {}", error.reason.as_str(), error.message);
-        run.log.push(LogLine { at: now, level: Level::Error, text });
-    }
-    unwritten.write(store, observer, run);
-    observer.run_ended(run);
-}
-
-/// The end of a run that was committed whole, and its feed's state after it.
-pub fn succeed(run: &mut Run, before: &FeedState, clock: &Clock) -> Ending {
-    let now = clock.now();
-    run.outcome = Some(RunOutcome::Done);
-    run.ended_at = Some(now);
-    let state = FeedState {
-        complete_reads: before.complete_reads.saturating_add(u32::from(run.complete)),
-        last_run: Some(run.id),
-        last_attempt: Some(now),
-        last_success: Some(now),
-        consecutive_failures: 0,
-    };
-    Ending { feed: run.feed.clone(), state }
 }
 
 /// Above this share of a read, shared emails are worth a warning, in percent (DESIGN §4).

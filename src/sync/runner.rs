@@ -9,9 +9,9 @@ use tokio::sync::{Mutex, watch};
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
 use super::progress::{Lines, Progress};
-use super::run::{Execution, end_failed};
+use super::run::Execution;
 use super::stopping::Stopping;
-use super::unwritten::Unwritten;
+use super::unfinished::Unfinished;
 use super::{recovery, restart};
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
@@ -37,7 +37,7 @@ struct Inner {
     active: Mutex<HashMap<FeedId, Active>>,
     turn: Arc<parking_lot::Mutex<()>>,
     stopping: Stopping,
-    unwritten: Arc<Unwritten>,
+    unfinished: Arc<Unfinished>,
 }
 
 struct Active {
@@ -92,12 +92,12 @@ impl Runner {
         observer: Observer,
         stopping: Stopping,
     ) -> Result<Self, StoreError> {
-        let unwritten = Arc::<Unwritten>::default();
-        recovery::recover(&store, &clock, &observer, &stopping, &unwritten)?;
+        let unfinished = Arc::new(Unfinished::new(store.clone(), clock.clone(), observer.clone()));
+        recovery::recover(&store, &clock, &observer, &stopping, &unfinished)?;
         recovery::drop_old_journals(&store, journal_days, clock.now());
         let (active, turn) = (Mutex::default(), Arc::default());
         let inner =
-            Inner { store, sources, provisioned, journal_days, clock, observer, active, turn, stopping, unwritten };
+            Inner { store, sources, provisioned, journal_days, clock, observer, active, turn, stopping, unfinished };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -191,7 +191,7 @@ impl Runner {
             observer: self.inner.observer.clone(),
             turn: Arc::clone(&self.inner.turn),
             lines: Lines { progress, cancelled, stopping: self.inner.stopping.clone() },
-            unwritten: Arc::clone(&self.inner.unwritten),
+            unfinished: Arc::clone(&self.inner.unfinished),
         };
         self.inner.observer.run_started(&execution.run);
         tokio::spawn(self.supervise(execution, ended));
@@ -220,8 +220,7 @@ impl Runner {
         let end = move || {
             // As history has it: some of it may have been committed.
             let mut run = inner.store.run(run.id).ok().flatten().unwrap_or(run);
-            let (now, failure) = (inner.clock.now(), Failure::Panicked);
-            end_failed(&inner.store, &inner.observer, &inner.unwritten, now, &mut run, &failure);
+            inner.unfinished.end_failed(&mut run, &Failure::Panicked);
             run
         };
         tokio::task::spawn_blocking(end).await.ok()
@@ -255,7 +254,7 @@ impl Runner {
 
     /// A run, as history has it or as it ended if that could not be written yet.
     pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        Ok(self.inner.store.run(id)?.map(|run| self.inner.unwritten.corrected(&run).into_owned()))
+        Ok(self.inner.store.run(id)?.map(|run| self.inner.unfinished.corrected(&run).into_owned()))
     }
 
     /// Runs that `wanted` picks, newest first, from below `before`; see [`Self::run`].
@@ -265,15 +264,17 @@ impl Runner {
         limit: usize,
         wanted: impl Fn(&Run) -> bool,
     ) -> Result<Vec<Run>, StoreError> {
-        let unwritten = &self.inner.unwritten;
-        let runs = self.inner.store.runs(before, limit, |run| wanted(&unwritten.corrected(run)))?;
-        Ok(runs.iter().map(|run| unwritten.corrected(run).into_owned()).collect())
+        let unfinished = &self.inner.unfinished;
+        let runs = self.inner.store.runs(before, limit, |run| wanted(&unfinished.corrected(run)))?;
+        Ok(runs.iter().map(|run| unfinished.corrected(run).into_owned()).collect())
     }
 
-    /// Writes what could not be written while the disk was full or broken. Blocks.
+    /// Finishes what a full or broken disk had stopped, unless a run is at it. Blocks.
     pub fn catch_up(&self) {
-        // Said when it failed first, and by readiness as long as it fails.
-        let _ = self.inner.unwritten.catch_up(&self.inner.store);
+        if let Some(_turn) = self.inner.turn.try_lock() {
+            // Said when it failed first, and by readiness as long as it fails.
+            let _ = self.inner.unfinished.finish(&self.inner.stopping);
+        }
     }
 
     /// Asks a run to end early. False when it does not go on. A commit that has begun is finished.

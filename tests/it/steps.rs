@@ -285,7 +285,7 @@ async fn fails_at(world: &World, folder: TempDir, round: usize, moment: Moment) 
             let reason = run.error.as_ref().map(|error| error.reason);
             assert_eq!(reason, Some(ErrorReason::DiskFull), "{what}: {:?}", run.error);
             assert!(run.applied > 0 || now == world.before(round), "{what}: nothing was applied, yet somebody changed");
-            let kept = appliance.app.store.run(run.id).unwrap().unwrap();
+            let kept = appliance.app.runner.run(run.id).unwrap().unwrap();
             assert_eq!((kept.outcome, kept.error), (run.outcome, run.error), "{what}: history says otherwise");
             true
         }

@@ -1,0 +1,131 @@
+//! What a full or broken disk keeps from being finished: commits that stopped half-way, and ends of runs that are not in
+//! history yet. They are finished as soon as the disk allows it, and told from here until then.
+//! Invariant: nothing is planned before they are, for a plan must rest on whole commits.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+
+use super::committing::{Committed, resume};
+use super::failure::Failure;
+use super::stopping::Stopping;
+use crate::clock::Clock;
+use crate::model::{FeedState, Level, LogLine, Run, RunId, RunOutcome};
+use crate::observe::Observer;
+use crate::store::{ChangeSet, Store};
+
+pub struct Unfinished {
+    store: Store,
+    clock: Clock,
+    observer: Observer,
+    runs: Mutex<BTreeMap<RunId, Pending>>,
+}
+
+#[derive(Clone)]
+enum Pending {
+    /// A failed run that is to be entered into history.
+    End(Run),
+    /// A commit that stopped half-way. History has the run open, so that a start would go on with it, too.
+    Commit(Run),
+}
+
+impl Pending {
+    /// The run as whoever waited for it was told.
+    const fn run(&self) -> &Run {
+        match self {
+            Self::End(run) | Self::Commit(run) => run,
+        }
+    }
+}
+
+impl Unfinished {
+    pub fn new(store: Store, clock: Clock, observer: Observer) -> Self {
+        Self { store, clock, observer, runs: Mutex::default() }
+    }
+
+    /// Ends a run that failed: its line in history, its feed's state, the log, the metrics. Nobody was changed, or
+    /// everything up to `applied` was; the rest follows where only the disk was in the way.
+    pub fn end_failed(&self, run: &mut Run, failure: &Failure) {
+        let now = self.clock.now();
+        run.error = failure.to_run_error();
+        run.outcome = Some(failure.outcome());
+        run.ended_at = Some(now);
+        if let Some(error) = &run.error {
+            let text = format!("{}: {}", error.reason.as_str(), error.message);
+            run.log.push(LogLine { at: now, level: Level::Error, text });
+        }
+        if run.applied > 0 && failure.is_of_the_disk() {
+            self.runs.lock().insert(run.id, Pending::Commit(run.clone()));
+        } else {
+            self.enter(run);
+        }
+        self.observer.run_ended(run);
+    }
+
+    fn enter(&self, run: &Run) {
+        if let Err(error) = self.store.commit(ending(&self.store, run)) {
+            self.observer.store_failed("write the end of a run", &error.to_string());
+            self.runs.lock().insert(run.id, Pending::End(run.clone()));
+        }
+    }
+
+    /// Tries to finish everything. The caller has the turn to plan and commit. Blocks.
+    pub fn finish(&self, stopping: &Stopping) -> Result<(), Failure> {
+        loop {
+            // Not held while the disk is waited for: readers ask for corrections.
+            let first = self.runs.lock().first_key_value().map(|(_, pending)| pending.clone());
+            match first {
+                None => return Ok(()),
+                Some(Pending::End(run)) => {
+                    self.store.commit(ending(&self.store, &run))?;
+                    self.runs.lock().remove(&run.id);
+                }
+                Some(Pending::Commit(told)) => self.finish_commit(&told, stopping)?,
+            }
+        }
+    }
+
+    fn finish_commit(&self, told: &Run, stopping: &Stopping) -> Result<(), Failure> {
+        let Some(mut run) = self.store.run(told.id)? else {
+            self.runs.lock().remove(&told.id);
+            return Ok(());
+        };
+        match resume(&self.store, &self.clock, &mut run, stopping) {
+            Ok(Committed::Whole) => {
+                self.runs.lock().remove(&run.id);
+                self.observer.run_ended(&run);
+                Ok(())
+            }
+            // The next start goes on.
+            Ok(Committed::Paused) => Err(Failure::Stopped),
+            Err(failure) if failure.is_of_the_disk() => Err(failure),
+            Err(failure) => {
+                self.runs.lock().remove(&run.id);
+                self.end_failed(&mut run, &failure);
+                Ok(())
+            }
+        }
+    }
+
+    /// The run as it ended, if history does not say so yet.
+    pub fn corrected<'a>(&self, run: &'a Run) -> Cow<'a, Run> {
+        let runs = self.runs.lock();
+        runs.get(&run.id).map_or(Cow::Borrowed(run), |pending| Cow::Owned(pending.run().clone()))
+    }
+}
+
+/// A failed run with its feed's state after it.
+fn ending(store: &Store, run: &Run) -> ChangeSet {
+    let feed = (!run.dry_run).then(|| (run.feed.clone(), state_after(store.feed_state(&run.feed), run)));
+    ChangeSet { runs: vec![run.clone()], feed, ..ChangeSet::default() }
+}
+
+fn state_after(mut state: FeedState, run: &Run) -> FeedState {
+    state.last_run = state.last_run.max(Some(run.id));
+    state.last_attempt = state.last_attempt.max(run.ended_at);
+    if run.outcome == Some(RunOutcome::Failed) {
+        state.consecutive_failures = state.consecutive_failures.saturating_add(1);
+    }
+    state
+}
