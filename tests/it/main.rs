@@ -4,6 +4,7 @@ mod abuse;
 mod api;
 mod cli;
 mod fixtures;
+mod garbage;
 mod golden;
 mod properties;
 mod support;
