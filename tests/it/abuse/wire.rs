@@ -41,7 +41,11 @@ fn rows() -> Vec<Row> {
         row("TRACE", "TRACE /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Secret: s\r\n\r\n", &[405]),
         row("OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &[400, 404, 405]),
         row("a method of nobody's", "BREW /v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &[405]),
-        row("a method of 64 KiB", format!("{long} / HTTP/1.1\r\n\r\n"), &[400, 404, 414, 431, ENDED]),
+        row(
+            "a method of 64 KiB",
+            format!("{long} / HTTP/1.1\r\nConnection: close\r\n\r\n"),
+            &[400, 404, 414, 431, ENDED],
+        ),
         row("64 KiB of URI", get(&format!("/v1/events?cursor={long}"), auth), &[400, 414, 431]),
         row("64 KiB of path", get(&format!("/v1/events/{long}"), auth), &[400, 414, 431]),
         row("64 KiB of group", get(&format!("/v1/groups/{long}"), auth), &[404, 414, 431]),

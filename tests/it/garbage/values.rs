@@ -77,11 +77,13 @@ fn holds<T: PartialEq + Debug>(
     }
 }
 
+type Check = Box<dyn Fn(&[u8]) -> Result<bool, TestCaseError> + Send + Sync>;
+
 /// A kind with sound payloads and what its decoder makes of any: whether it is a value.
 struct Decoder {
     kind: Kind,
     sound: Vec<Vec<u8>>,
-    check: Box<dyn Fn(&[u8]) -> Result<bool, TestCaseError> + Send + Sync>,
+    check: Check,
 }
 
 fn decoder<T: PartialEq + Debug + 'static>(
