@@ -91,6 +91,15 @@ proptest! {
         prop_assert!(read(&spliced).is_err() || JOURNALS.contains(&spliced));
     }
 
+    #[test]
+    fn a_journal_in_another_order_is_no_plan(which in 0..2usize, a in any::<Index>(), b in any::<Index>()) {
+        let mut frames = frames(&JOURNALS[which]);
+        let entries = frames.len() - 2;
+        frames.swap(1 + a.index(entries), 1 + b.index(entries));
+        let damaged = frames.concat();
+        prop_assert!(read(&damaged).is_err() || damaged == JOURNALS[which]);
+    }
+
     /// Even a trailer that fits makes them no more than entries or an error.
     #[test]
     fn spliced_journals_with_a_trailer_end(which in 0..2usize, at in vec((0..2usize, any::<Index>()), 0..12)) {
