@@ -96,8 +96,13 @@ pub const LIST_LIMIT_DEFAULT: usize = 100;
 pub const LIST_LIMIT_MAX: usize = 1_000;
 /// Most bytes of a request's body to our API.
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Most open connections to our API.
+/// Most open connections to our API; fewer where the limit of open files is low.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// Descriptors that connections to our API leave to the store, the journals and the sources.
+pub const DESCRIPTORS_RESERVED: u64 = 128;
+/// A connection may wait this long for a request before its seat goes to a newcomer: time enough for one that was
+/// sent already to be read.
+pub const API_SEAT_KEPT_MIN: Duration = Duration::from_millis(50);
 /// A client must send its request's headers within this time.
 pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client must send its request's body within this time.

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::limits::API_SEAT_KEPT_MIN;
 
 /// The connections without a request under way.
 #[derive(Default)]
@@ -21,7 +24,12 @@ pub struct Idle {
 struct Queue {
     next: u64,
     /// In the order in which they fell idle.
-    waiting: BTreeMap<u64, Arc<Notify>>,
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    close: Arc<Notify>,
 }
 
 /// One connection's place in the count. Dropping it gives the place back.
@@ -36,20 +44,23 @@ pub struct Seat {
 pub struct Busy(Arc<Seat>);
 
 impl Idle {
-    pub fn is_empty(&self) -> bool {
-        self.queue.lock().waiting.is_empty()
-    }
-
-    /// Ends the connection that has waited longest.
-    pub fn close_longest(&self) {
-        if let Some((_, close)) = self.queue.lock().waiting.pop_first() {
-            close.notify_one();
+    /// Ends the connection that has waited longest, as soon as there is one that has waited [`API_SEAT_KEPT_MIN`].
+    pub async fn close_longest(&self) {
+        loop {
+            match self.pop_longest() {
+                Ok(longest) => return longest.close.notify_one(),
+                Err(Some(until)) => sleep_until(until).await,
+                Err(None) => self.fell_idle.notified().await,
+            }
         }
     }
 
-    /// Returns when a connection falls idle.
-    pub async fn fell_idle(&self) {
-        self.fell_idle.notified().await;
+    /// The one that has waited longest; else when it will have waited long enough, if there is one.
+    fn pop_longest(&self) -> Result<Waiting, Option<Instant>> {
+        let mut queue = self.queue.lock();
+        let longest = queue.waiting.first_entry().ok_or(None)?;
+        let until = longest.get().since + API_SEAT_KEPT_MIN;
+        if until <= Instant::now() { Ok(longest.remove()) } else { Err(Some(until)) }
     }
 }
 
@@ -65,7 +76,7 @@ impl Seat {
         let mut queue = self.idle.queue.lock();
         let ticket = queue.next;
         queue.next += 1;
-        queue.waiting.insert(ticket, Arc::clone(&self.close));
+        queue.waiting.insert(ticket, Waiting { since: Instant::now(), close: Arc::clone(&self.close) });
         drop(queue);
         *self.ticket.lock() = Some(ticket);
         self.idle.fell_idle.notify_one();
@@ -117,22 +128,39 @@ mod tests {
         let idle = Arc::new(Idle::default());
         let (first, second, third) = (Seat::take(&idle), Seat::take(&idle), Seat::take(&idle));
         let work = first.work();
-        idle.close_longest();
+        idle.close_longest().await;
         assert!(is_closed(&second).await && !is_closed(&first).await && !is_closed(&third).await);
         drop(work);
-        idle.close_longest();
+        idle.close_longest().await;
         assert!(is_closed(&third).await && !is_closed(&first).await, "work done puts a connection last");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_has_time_to_send_its_request() {
+        let idle = Arc::new(Idle::default());
+        let began = Instant::now();
+        let seat = Seat::take(&idle);
+        idle.close_longest().await;
+        assert!(began.elapsed() >= API_SEAT_KEPT_MIN && is_closed(&seat).await);
+        let busy = Seat::take(&idle);
+        let work = busy.work();
+        let none_idle = tokio::time::timeout(API_SEAT_KEPT_MIN * 10, idle.close_longest()).await;
+        assert!(none_idle.is_err() && !is_closed(&busy).await);
+        drop(work);
+        idle.close_longest().await;
+        assert!(is_closed(&busy).await);
     }
 
     #[tokio::test]
     async fn a_seat_given_back_is_no_longer_waiting() {
         let idle = Arc::new(Idle::default());
+        let waiting = || idle.queue.lock().waiting.len();
         let seat = Seat::take(&idle);
-        assert!(!idle.is_empty());
+        assert_eq!(waiting(), 1);
         let work = seat.work();
-        assert!(idle.is_empty());
+        assert_eq!(waiting(), 0);
         drop(work);
         drop(seat);
-        assert!(idle.is_empty());
+        assert_eq!(waiting(), 0);
     }
 }

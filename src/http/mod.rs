@@ -16,6 +16,7 @@
 
 mod api;
 mod auth;
+mod descriptors;
 mod extract;
 mod idle;
 mod layers;
@@ -25,6 +26,7 @@ mod problem;
 mod router;
 mod routes;
 mod serve;
+mod shapes;
 mod view;
 
 pub use auth::Scope;

@@ -1,14 +1,14 @@
 //! The description of the API (OpenAPI 3.1), made from the routes' own attributes and the table of routes.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::{MEDIA_TYPE, ProblemView};
@@ -20,7 +20,10 @@ const TOKEN: &str = "token";
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Rollcall", description = "Keeps an event's attendees in step with the registration system they come from."),
+    info(title = "Rollcall", description = "Keeps an event's attendees in step with the registration system they come \
+        from.\n\nApart from what each route answers: 404 to a path that no route has; 405 to a method that the path \
+        does not take, with `Allow`; and 400, 414 or 431, without a body and with the connection's end, to what is no \
+        HTTP request or has too long a URI or too many headers."),
     paths(
         health::live, health::ready, document, health::metrics, health::status,
         events::list, events::get, events::put, events::delete, sync::start, preview::preview,
@@ -69,11 +72,11 @@ fn describe(operation: &mut Operation, route: &RouteSpec) {
         Some(scope) => vec![SecurityRequirement::new(TOKEN, [scope.as_str()])],
         None => Vec::new(),
     });
+    let takes_json = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
-    if route.scope.is_some() {
-        add_problem(responses, "401", "No token of this server was sent");
-        add_problem(responses, "403", "The token does not have the scope");
-        add_problem(responses, "default", "Any other problem");
+    for (status, words) in answers_of_every(route, takes_json) {
+        let problem = ResponseBuilder::new().description(words).content(MEDIA_TYPE, problem_content());
+        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem.build()));
     }
     for (status, response) in responses.iter_mut() {
         let RefOr::T(response) = response else { continue };
@@ -84,12 +87,34 @@ fn describe(operation: &mut Operation, route: &RouteSpec) {
         if status.starts_with(['4', '5']) && response.content.is_empty() {
             response.content.insert(MEDIA_TYPE.to_owned(), problem_content());
         }
+        if matches!(status.as_str(), "401" | "403") {
+            let challenge = HeaderBuilder::new().schema(Object::with_type(Type::String));
+            let challenge = challenge.description(Some("The challenge (RFC 6750 §3)"));
+            response.headers.insert(header::WWW_AUTHENTICATE.as_str().to_owned(), challenge.build());
+        }
     }
 }
 
-fn add_problem(responses: &mut BTreeMap<String, RefOr<utoipa::openapi::Response>>, status: &str, words: &str) {
-    let response = ResponseBuilder::new().description(words).content(MEDIA_TYPE, problem_content());
-    responses.insert(status.to_owned(), RefOr::T(response.build()));
+/// What a route answers because of what it is, whatever it does: status and words.
+fn answers_of_every(route: &RouteSpec, takes_json: bool) -> Vec<(&'static str, &'static str)> {
+    let mut answers = vec![("413", "The body is too large")];
+    if route.scope.is_some() {
+        answers.extend([
+            ("400", "The path, the query or the body's JSON is malformed"),
+            ("401", "No token of this server was sent"),
+            ("403", "The token does not have the scope"),
+            ("500", "The server failed"),
+            ("503", "The server is stopping"),
+        ]);
+    }
+    // A route that takes no settings still takes an empty object.
+    if matches!(route.method, Method::POST | Method::PUT) {
+        answers.extend([("408", "The body came too slowly"), ("422", "The body is not what this route takes")]);
+    }
+    if takes_json {
+        answers.push(("415", "The body's type is not JSON"));
+    }
+    answers
 }
 
 fn problem_content() -> utoipa::openapi::Content {

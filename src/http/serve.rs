@@ -1,9 +1,9 @@
 //! Connections: accepting, bounding and ending them.
 //!
-//! - At most [`API_CONNECTIONS_MAX`] are open; a newcomer beyond takes the place of the longest idle one
-//!   ([`super::idle`]), and only where all are busy it waits.
+//! - Only so many are open as the limits allow ([`super::descriptors`]); a newcomer beyond takes the place of the
+//!   longest idle one ([`super::idle`]), and only where all are busy it waits.
 //! - A request's headers must be here within [`API_HEADER_TIMEOUT`], also on a connection that had a request before.
-//! - Without descriptors, accepting pauses and goes on.
+//! - Without descriptors, the longest idle connection ends, and accepting pauses and goes on.
 
 use std::future::Future;
 use std::io;
@@ -20,15 +20,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use super::descriptors::{raise_limit, seats};
 use super::idle::{Idle, Seat};
-use crate::limits::{
-    API_ACCEPT_PAUSE_MAX, API_ACCEPT_PAUSE_MIN, API_CONNECTIONS_MAX, API_HEADER_TIMEOUT, STOP_TIMEOUT,
-};
+use crate::limits::{API_ACCEPT_PAUSE_MAX, API_ACCEPT_PAUSE_MIN, API_HEADER_TIMEOUT, STOP_TIMEOUT};
 
 /// Answers on `listener` until `stop` ends. Then requests under way get their answers, for at most
 /// [`STOP_TIMEOUT`].
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()> + Send + 'static) {
-    serve_at_most(API_CONNECTIONS_MAX, listener, router, stop).await;
+    serve_at_most(seats(raise_limit()), listener, router, stop).await;
 }
 
 async fn serve_at_most(seats: usize, listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
@@ -37,18 +36,21 @@ async fn serve_at_most(seats: usize, listener: TcpListener, router: Router, stop
     let mut connections = JoinSet::new();
     let mut pause = API_ACCEPT_PAUSE_MIN;
     let mut stop = std::pin::pin!(stop);
-    loop {
-        let full = connections.len() >= seats;
+    'serving: loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
-            () = idle.fell_idle(), if full => continue,
-            accepted = listener.accept(), if !full || !idle.is_empty() => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, _)) => {
-                if full {
-                    idle.close_longest();
+                while connections.len() >= seats {
+                    tokio::select! {
+                        () = &mut stop => break 'serving,
+                        Some(_) = connections.join_next() => {}
+                        // Its descriptor is free before the next newcomer comes in, however many come at once.
+                        () = idle.close_longest() => drop(connections.join_next().await),
+                    }
                 }
                 let seat = Seat::take(&idle);
                 connections.spawn(connection(stream, router.clone(), seat, stopped.clone()));
@@ -57,6 +59,7 @@ async fn serve_at_most(seats: usize, listener: TcpListener, router: Router, stop
             // The client went away before it was accepted.
             Err(error) if is_of_one_client(&error) => {}
             Err(_) => {
+                let _ = timeout(pause, idle.close_longest()).await;
                 sleep(pause).await;
                 pause = (pause * 2).min(API_ACCEPT_PAUSE_MAX);
             }

@@ -283,7 +283,9 @@ impl Store {
         wanted: impl Fn(&Run) -> bool,
     ) -> Result<Vec<Run>, StoreError> {
         let mut runs = Vec::new();
-        let mut id = before.unwrap_or(RunId(self.view().state.meta.next_run)).0;
+        // A client's cursor may name any number; there is nothing beyond the newest.
+        let next = self.view().state.meta.next_run;
+        let mut id = before.map_or(next, |RunId(before)| before.min(next));
         while runs.len() < limit && id > 1 {
             id -= 1;
             runs.extend(self.run(RunId(id))?.filter(&wanted));

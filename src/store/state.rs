@@ -12,7 +12,7 @@ use crate::codec::{
     decode_meta, decode_person, decode_token, open,
 };
 use crate::limits::BLOCK_USERS;
-use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, UserNo};
+use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, SourceName, UserNo};
 
 pub struct State {
     pub meta: Meta,
@@ -97,8 +97,10 @@ impl State {
         let failed = || unreadable(format!("block {number}"));
         for (slot, bytes) in Block::slots_of(sealed).map_err(failed())? {
             let person = decode_person(&self.symbols, bytes).map_err(failed())?;
-            let slot = u32::try_from(slot).unwrap_or(0);
-            self.index.apply(&self.symbols, UserNo(number * BLOCK_USERS + slot), None, Some(&person));
+            let user = u32::try_from(slot).ok().and_then(|slot| number.checked_mul(BLOCK_USERS)?.checked_add(slot));
+            let user =
+                user.ok_or_else(|| failed()(CodecError::Malformed { kind: Kind::Block, what: "its key".into() }))?;
+            self.index.apply(&self.symbols, UserNo(user), None, Some(&person));
         }
         Ok(())
     }
@@ -119,5 +121,11 @@ pub fn read_symbol<'a>(key: &[u8], sealed: &'a [u8]) -> Result<(SymbolKind, u32,
     let malformed = |what: &str| CodecError::Malformed { kind: Kind::Symbol, what: what.to_owned() };
     let name = std::str::from_utf8(open(Kind::Symbol, sealed)?).map_err(|_| malformed("not UTF-8"))?;
     let (kind, number) = keys::symbol_number(key).ok_or_else(|| malformed("its key"))?;
-    Ok((kind, number, name))
+    // The index relies on how long these are at most.
+    let is_name = match kind {
+        SymbolKind::Event => EventName::parse(name).is_ok(),
+        SymbolKind::Source => SourceName::parse(name).is_ok(),
+        SymbolKind::Group | SymbolKind::CustomField => !name.is_empty(),
+    };
+    if is_name { Ok((kind, number, name)) } else { Err(malformed("no name")) }
 }

@@ -1,9 +1,11 @@
 //! Black-box tests: a real store in a temporary folder, real HTTP on loopback. Only the clock is a fake.
 
+mod abuse;
 mod api;
 mod cli;
 mod ends;
 mod fixtures;
+mod garbage;
 mod golden;
 mod hostile;
 mod kills;

@@ -11,6 +11,7 @@ use crate::http::api::Shared;
 use crate::http::extract::{Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, Limit, Page};
 use crate::http::problem::{Kind, Problem};
+use crate::http::shapes::Name;
 use crate::http::view::AttendeeView;
 use crate::model::{EventName, GroupKey, UserId, UserNo};
 use crate::store::AttendeeFilter;
@@ -24,6 +25,7 @@ pub struct AttendeesQuery {
     #[param(inline)]
     state: AttendeeState,
     /// Members of this group only; any spelling of its name.
+    #[param(min_length = 1)]
     group: Option<String>,
     /// The `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
@@ -47,11 +49,11 @@ pub enum AttendeeState {
 #[into_params(parameter_in = Path)]
 pub struct AttendeePath {
     /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
-    #[param(value_type = String)]
+    #[param(value_type = Name, inline)]
     #[serde(deserialize_with = "name")]
     event: EventName,
-    /// The user's id, a UUID.
-    #[param(value_type = String)]
+    /// The user's id.
+    #[param(value_type = String, format = "uuid")]
     user: UserId,
 }
 

@@ -14,6 +14,7 @@ use crate::http::api::{Api, Shared};
 use crate::http::extract::{Body, Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
+use crate::http::shapes::Name;
 use crate::http::view::{AttendeeCounts, EventSavedView, EventView, FeedView};
 use crate::model::{Event, EventName, FeedId, FeedSettings, SourceName};
 use crate::store::{ChangeSet, EventWrite};
@@ -22,7 +23,7 @@ use crate::store::{ChangeSet, EventWrite};
 #[into_params(parameter_in = Path)]
 pub struct EventPath {
     /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
-    #[param(value_type = String)]
+    #[param(value_type = Name, inline)]
     #[serde(deserialize_with = "name")]
     pub event: EventName,
 }
@@ -31,7 +32,8 @@ pub struct EventPath {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventSettings {
-    /// What people call it.
+    /// What people call it; at most 256 bytes on one line.
+    #[schema(min_length = 1, max_length = 256)]
     title: String,
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -44,7 +46,7 @@ pub struct EventSettings {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedBody {
-    #[schema(value_type = String)]
+    #[schema(value_type = Name, inline)]
     source: SourceName,
     /// Values for the source's `{param.x}` placeholders.
     #[serde(default)]
@@ -106,6 +108,7 @@ async fn view(api: &Api, event: &Event) -> EventView {
         (status = 201, body = EventSavedView, description = "Made"),
         (status = 409, description = "The configuration file declares the event"),
         (status = 422, description = "The settings are not valid; `errors` lists every fault"),
+        (status = 507, description = "The disk is full"),
     ))]
 pub async fn put(
     State(api): State<Shared>,
@@ -150,6 +153,7 @@ fn invalid(faults: &[Fault]) -> Problem {
         (status = 204, description = "Removed"),
         (status = 404, description = "No such event"),
         (status = 409, description = "The configuration file declares it, it has people, or a run goes on"),
+        (status = 507, description = "The disk is full"),
     ))]
 pub async fn delete(
     State(api): State<Shared>,

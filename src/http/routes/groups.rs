@@ -18,6 +18,7 @@ use crate::store::GroupCount;
 #[into_params(parameter_in = Path)]
 pub struct GroupPath {
     /// Any spelling of the group's name, percent-encoded.
+    #[param(min_length = 1)]
     group: String,
 }
 

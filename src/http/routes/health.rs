@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{Nothing, Query};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, ProblemView};
 use crate::http::view::{EventStatusView, RunView, StatusView};
 use crate::limits::{API_READY_EVERY, FEEDS_LABELLED_MAX};
 use crate::model::{Event, FeedId, RunId};
@@ -31,7 +31,12 @@ pub async fn live() -> Json<Health> {
 
 /// Tells whether the store can be written to.
 #[utoipa::path(get, path = "/readyz", operation_id = "ready",
-    responses((status = 200, body = Health), (status = 503, body = Health, description = "Not ready; reads go on")))]
+    responses(
+        (status = 200, body = Health),
+        (status = 503, description = "Not ready; reads go on. A problem while the server stops", content(
+            (Health = "application/json"), (ProblemView = "application/problem+json"),
+        )),
+    ))]
 pub async fn ready(State(api): State<Shared>) -> Result<(StatusCode, Json<Health>), Problem> {
     Ok(match readiness(&api).await? {
         Ok(()) => (StatusCode::OK, Json(Health { status: "ok" })),

@@ -11,6 +11,7 @@ use super::sync::feeds;
 use crate::http::api::Shared;
 use crate::http::extract::{EmptyBody, Path, Query};
 use crate::http::problem::{Kind, Problem};
+use crate::http::shapes::Name;
 use crate::http::view::{PreviewRecordView, PreviewView};
 use crate::limits::{API_WAIT_MAX, PREVIEW_RECORDS_MAX};
 use crate::model::{RunError, SourceName};
@@ -20,7 +21,7 @@ use crate::model::{RunError, SourceName};
 #[into_params(parameter_in = Query)]
 pub struct PreviewQuery {
     /// One of the event's sources; needed if there are several.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Name>, inline)]
     source: Option<SourceName>,
 }
 

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{EmptyBody, Nothing, Path, Query};
 use crate::http::paging::{Cursor, Limit, Page};
 use crate::http::problem::Problem;
+use crate::http::shapes::{Name, OutcomeFilter};
 use crate::http::view::{LogLineView, RunView};
 use crate::model::{EventName, Run, RunId, RunOutcome, SourceName};
 
@@ -26,10 +27,10 @@ pub struct RunPath {
 #[into_params(parameter_in = Query)]
 pub struct RunsQuery {
     /// Of this event only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Name>, inline)]
     event: Option<EventName>,
     /// Of this source only.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Name>, inline)]
     source: Option<SourceName>,
     /// Ended so.
     #[param(value_type = Option<OutcomeFilter>, inline)]
@@ -118,18 +119,9 @@ pub async fn cancel(
     _: EmptyBody,
 ) -> Result<(StatusCode, Json<RunView>), Problem> {
     let run = find(&api, path.run)?;
-    if !api.app.runner.cancel(run.id).await {
+    // For a moment after its end is stored, a run is still among those that go on.
+    if run.ended_at.is_some() || !api.app.runner.cancel(run.id).await {
         return Err(Problem::conflict(format!("run {} has ended", run.id)));
     }
     Ok((StatusCode::ACCEPTED, Json(view(&api, &run).await)))
-}
-
-/// The outcomes a list can be asked for.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes `RunOutcome`, which knows nothing of the API")]
-enum OutcomeFilter {
-    Done,
-    Failed,
-    Cancelled,
 }

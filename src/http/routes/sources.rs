@@ -11,6 +11,7 @@ use crate::http::api::{Api, Shared};
 use crate::http::extract::{Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::Problem;
+use crate::http::shapes::Name;
 use crate::http::view::{BudgetWindowView, SourceErrorView, SourceFeedView, SourceView};
 use crate::model::{Event, FeedId, RunId, SourceName};
 use crate::sync::SourceEntry;
@@ -19,7 +20,7 @@ use crate::sync::SourceEntry;
 #[into_params(parameter_in = Path)]
 pub struct SourcePath {
     /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
-    #[param(value_type = String)]
+    #[param(value_type = Name, inline)]
     #[serde(deserialize_with = "name")]
     source: SourceName,
 }

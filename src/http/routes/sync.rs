@@ -17,6 +17,7 @@ use crate::http::api::{Api, Shared};
 use crate::http::auth::Caller;
 use crate::http::extract::{EmptyBody, Flag, Path, Query};
 use crate::http::problem::Problem;
+use crate::http::shapes::{self, Name};
 use crate::http::view::{EndedView, RunView, StartedView, SyncView};
 use crate::limits::API_WAIT_MAX;
 use crate::model::{EventName, Run, RunId, SourceName};
@@ -27,7 +28,7 @@ use crate::sync::{Feed, Request, StartError};
 #[into_params(parameter_in = Query)]
 pub struct SyncQuery {
     /// Only the feed of this source.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Name>, inline)]
     source: Option<SourceName>,
     /// Plan and write down, commit nothing.
     #[serde(default)]
@@ -38,7 +39,7 @@ pub struct SyncQuery {
     #[param(value_type = Option<bool>)]
     full: Flag,
     /// Answer when the runs have ended, at the latest after this long, e.g. `30s`; at most 5 minutes.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<shapes::Duration>, inline)]
     wait: Option<Wait>,
 }
 
@@ -60,7 +61,7 @@ impl<'de> Deserialize<'de> for Wait {
         (status = 202, body = SyncView, description = "The runs go on"),
         (status = 404, description = "No such event, or no feed of this source"),
         (status = 409, description = "The event has no feed, or its source is no longer configured"),
-        (status = 503, description = "The server is stopping"),
+        (status = 507, description = "The disk is full"),
     ))]
 pub async fn start(
     State(api): State<Shared>,

@@ -24,16 +24,20 @@ use crate::store::{ChangeSet, StoredToken, TokenWrite};
 #[into_params(parameter_in = Path)]
 pub struct TokenPath {
     /// The token's id: 12 hexadecimal digits.
+    #[param(pattern = "^[0-9a-f]{12}$")]
     id: String,
 }
 
 /// A token to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TokenSettings)]
 pub struct NewToken {
     /// Whose it is; 1 to 64 bytes on one line.
+    #[schema(min_length = 1, max_length = 64)]
     name: String,
     /// What it allows; at least one.
+    #[schema(min_items = 1)]
     scopes: Vec<Scope>,
 }
 
@@ -76,6 +80,7 @@ pub async fn list(State(api): State<Shared>, Query(query): Query<ListQuery>) -> 
         (status = 201, body = NewTokenView),
         (status = 409, description = "There are as many tokens as there may be"),
         (status = 422, description = "The name or the scopes are not valid"),
+        (status = 507, description = "The disk is full"),
     ))]
 pub async fn create(
     State(api): State<Shared>,
@@ -101,7 +106,11 @@ pub async fn create(
 
 /// Revokes a token, at once.
 #[utoipa::path(delete, path = "/v1/tokens/{id}", operation_id = "revoke_token", params(TokenPath),
-    responses((status = 204, description = "Revoked"), (status = 404, description = "No such token")))]
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "No such token"),
+        (status = 507, description = "The disk is full"),
+    ))]
 pub async fn delete(
     State(api): State<Shared>,
     Path(path): Path<TokenPath>,

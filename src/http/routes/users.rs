@@ -9,14 +9,15 @@ use crate::http::api::{Api, Shared};
 use crate::http::extract::{Body, Nothing, Path, Query};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{Kind, Problem};
+use crate::http::shapes::Name;
 use crate::http::view::UserView;
 use crate::model::{EmailKey, EventName, ExternalId, FeedId, Person, SourceName, UserId, UserNo};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct UserPath {
-    /// A UUID.
-    #[param(value_type = String)]
+    /// The user's id.
+    #[param(value_type = String, format = "uuid")]
     user: UserId,
 }
 
@@ -26,9 +27,9 @@ pub struct UserPath {
 pub struct Lookup {
     /// In any spelling.
     email: Option<String>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Name>, inline)]
     event: Option<EventName>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Name>, inline)]
     source: Option<SourceName>,
     /// The source's own id of a record.
     external_id: Option<String>,

@@ -1,6 +1,7 @@
 //! The engine against real servers on loopback.
 
 mod faults;
+mod garbage;
 mod paging;
 mod server;
 mod waiting;

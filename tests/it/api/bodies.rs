@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use rollcall::http::routes;
-use rollcall::limits::API_BODY_BYTES_MAX;
+use rollcall::limits::{API_BODY_BYTES_MAX, API_BODY_TIMEOUT};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -160,5 +160,23 @@ async fn answers_are_hardened() {
         let answer = fixture.get(path).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_is_given_up() {
+    let fixture = Fixture::new(1).await;
+    let token = fixture.app.local_token.expose_secret().to_owned();
+    for path in ["/v1/tokens", "/v1/users/lookup", "/v1/events/summit/sync"] {
+        // A byte a second, for ever.
+        let drip = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(" "), ()))
+        });
+        let request = Request::post(path).header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json").body(Body::from_stream(drip)).unwrap();
+        let began = tokio::time::Instant::now();
+        fixture.send(request).await.problem(408);
+        assert!(began.elapsed() >= API_BODY_TIMEOUT, "{path}: {:?}", began.elapsed());
     }
 }

@@ -69,3 +69,33 @@ fn collect(value: &Value, references: &mut BTreeSet<String>) {
         _ => {}
     }
 }
+
+/// A `default` answer would make any answer a described one.
+#[tokio::test]
+async fn every_answer_stands_alone_and_every_input_says_what_it_may_be() {
+    let document = document().await;
+    let body = |path: &str, method: &str| {
+        let schema = &document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+        let schema = document.pointer(schema.as_str().unwrap().strip_prefix('#').unwrap()).unwrap();
+        assert_eq!(schema["additionalProperties"], false, "{path}");
+        schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(body("/v1/tokens", "post"), ["name", "scopes"]);
+    assert_eq!(body("/v1/events/{event}", "put"), ["feeds", "starts_at", "title"]);
+    assert_eq!(body("/v1/users/lookup", "post"), ["email", "event", "external_id", "source"]);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let answers: Vec<_> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+            let guarded = !operation["security"].as_array().unwrap().is_empty();
+            let expected: &[_] = if guarded { &["400", "401", "403", "413", "500", "503"] } else { &["413"] };
+            assert!(expected.iter().all(|status| answers.contains(status)), "{method} {path}: {answers:?}");
+            assert!(!answers.contains(&"default"), "{method} {path}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let schema = &parameter["schema"];
+                let name = parameter["name"].as_str().unwrap();
+                assert!(!matches!(name, "event" | "source") || schema["pattern"].is_string(), "{path} {parameter}");
+                assert!(name != "user" || schema["format"] == "uuid", "{path} {parameter}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ mod access;
 mod bodies;
 mod described;
 mod events;
-mod fixture;
+pub mod fixture;
 mod people;
 mod runs;
 mod wire;

@@ -1,0 +1,25 @@
+//! How the description spells values that this crate reads into types of its own.
+//!
+//! Invariant: nothing but schemas. The types that are read know nothing of the API's description.
+#![expect(dead_code, reason = "schemas are never made")]
+
+use utoipa::ToSchema;
+
+/// The name of an event or a source.
+#[derive(ToSchema)]
+#[schema(pattern = "^[a-z0-9_-]{1,64}$")]
+pub struct Name(String);
+
+/// Whole numbers with units.
+#[derive(ToSchema)]
+#[schema(pattern = "^([0-9]+(ms|s|m|h|d))+$", example = "30s")]
+pub struct Duration(String);
+
+/// The outcomes a list of runs can be asked for.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum OutcomeFilter {
+    Done,
+    Failed,
+    Cancelled,
+}
