@@ -43,6 +43,9 @@ impl Engine {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         remove_half_snapshots(path)?;
         write_settings(path)?;
+        // sled builds upon what it finds; of that a killed process may have left some in the system's cache only.
+        let mut files = Vec::new();
+        sync_files(path, &mut files)?;
         let db = sled::Config::new()
             .path(path)
             .cache_capacity(STORE_CACHE_BYTES)
@@ -50,7 +53,7 @@ impl Engine {
             .flush_every_ms(None)
             .open()
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        Ok(Self { db, path: path.to_owned(), files: Mutex::default(), unsynced: RwLock::default() })
+        Ok(Self { db, path: path.to_owned(), files: Mutex::new(files), unsynced: RwLock::default() })
     }
 
     /// The value under a key, as it is on disk: what was applied shows only when it is synced, or somebody would be told
@@ -128,46 +131,46 @@ impl Engine {
     /// nor the file's length; so we `fdatasync` its files through handles of our own.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|source| StoreError::Engine { operation: "flush the store", source })?;
-        let mut files = self.files.lock();
-        self.take_up_new_files(&mut files)?;
-        for (path, file) in files.iter() {
-            file.sync_data().map_err(|source| io("sync", path, source))?;
-        }
+        sync_files(&self.path, &mut self.files.lock())?;
         self.unsynced.write().clear();
-        Ok(())
-    }
-
-    /// sled keeps its log in `db` and values too large for a segment in `blobs/`; snapshots are rebuilt from the log.
-    fn take_up_new_files(&self, files: &mut Vec<(PathBuf, File)>) -> Result<(), StoreError> {
-        let blobs = self.path.join("blobs");
-        let mut paths = vec![self.path.join("db"), self.path.join("conf")];
-        if blobs.is_dir() {
-            for entry in fs::read_dir(&blobs).map_err(|source| io("list", &blobs, source))? {
-                paths.push(entry.map_err(|source| io("list", &blobs, source))?.path());
-            }
-        }
-        files.retain(|(path, _)| path.exists());
-        let known = files.len();
-        for path in paths {
-            if path.is_file() && !files.iter().any(|(open, _)| *open == path) {
-                let file = File::open(&path).map_err(|source| io("open", &path, source))?;
-                files.push((path, file));
-            }
-        }
-        if files.len() > known {
-            // The folder itself is new to its parent.
-            for folder in [Some(self.path.as_path()), Some(&blobs), self.path.parent()].into_iter().flatten() {
-                if folder.is_dir() {
-                    sync_folder(folder)?;
-                }
-            }
-        }
         Ok(())
     }
 
     pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.db.size_on_disk().map_err(|source| StoreError::Engine { operation: "measure the store", source })
     }
+}
+
+/// Brings sled's files to disk, through handles that are kept. It keeps its log in `db`; in `blobs/` it kept values too
+/// large for its log, before we cut them into pieces. Snapshots are rebuilt from the log.
+fn sync_files(path: &Path, files: &mut Vec<(PathBuf, File)>) -> Result<(), StoreError> {
+    let blobs = path.join("blobs");
+    let mut paths = vec![path.join("db"), path.join("conf")];
+    if blobs.is_dir() {
+        for entry in fs::read_dir(&blobs).map_err(|source| io("list", &blobs, source))? {
+            paths.push(entry.map_err(|source| io("list", &blobs, source))?.path());
+        }
+    }
+    files.retain(|(path, _)| path.exists());
+    let known = files.len();
+    for path in paths {
+        if path.is_file() && !files.iter().any(|(open, _)| *open == path) {
+            let file = File::open(&path).map_err(|source| io("open", &path, source))?;
+            files.push((path, file));
+        }
+    }
+    if files.len() > known {
+        // The folder itself is new to its parent.
+        for folder in [Some(path), Some(&blobs), path.parent()].into_iter().flatten() {
+            if folder.is_dir() {
+                sync_folder(folder)?;
+            }
+        }
+    }
+    for (path, file) in files.iter() {
+        file.sync_data().map_err(|source| io("sync", path, source))?;
+    }
+    Ok(())
 }
 
 /// sled's settings as it writes them itself, with their checksum. They never differ: nothing of this is set here.
@@ -289,6 +292,19 @@ mod tests {
         engine.apply(batch).unwrap();
         engine.sync().unwrap();
         assert_eq!(engine.db.len(), 0, "pieces without their value");
+    }
+
+    #[test]
+    fn large_values_of_earlier_builds_are_read_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&folder.path().join("db")).unwrap();
+        engine.db.insert(b"k", vec![2; 300_000]).unwrap();
+        assert_eq!(engine.get(b"k").unwrap().unwrap().len(), 300_000);
+        let mut batch = Batch::default();
+        batch.put(b"k".to_vec(), vec![2; 200_000]);
+        engine.apply(batch).unwrap();
+        engine.sync().unwrap();
+        assert_eq!(engine.get(b"k").unwrap().unwrap().len(), 200_000);
     }
 
     #[test]

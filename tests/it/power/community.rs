@@ -48,9 +48,9 @@ pub fn pages(round: usize) -> Vec<String> {
 
 /// By what is left of the number, a person stays, or changes in one way.
 fn person(number: usize, round: usize) -> Value {
-    let even = round % 2 == 0;
+    let even = round.is_multiple_of(2);
     let way = number % 8;
-    let long = if number % 4 == 0 { LONG } else { 40 };
+    let long = if number.is_multiple_of(4) { LONG } else { 40 };
     let text = if way == 0 || round == 3 { round } else { 0 };
     let email = if way >= 6 && even { number ^ 1 } else { number };
     json!({

@@ -89,7 +89,8 @@ async fn expected(recording: &Recording) -> Vec<Expected> {
         copy(&recording.copy_after(round), &folder.path().join("data"));
         let recorded = Appliance::open_at(folder, &recording.config(&list_name(round))).await;
         let text = store_text(&recorded.app);
-        assert!(text == store_text(&reference.app), "round {round} came out otherwise");
+        let plain = |text: &str| if round == ROUNDS { without_runs(text) } else { text.to_owned() };
+        assert!(plain(&text) == plain(&store_text(&reference.app)), "round {round} came out otherwise");
         states.push(Expected { people: everybody(&recorded.app.store), text });
     }
     states
@@ -97,7 +98,7 @@ async fn expected(recording: &Recording) -> Vec<Expected> {
 
 fn everybody(store: &Store) -> BTreeMap<UserId, Person> {
     let person = |user| store.person(user).unwrap().expect("an indexed user is stored");
-    store.users(None, usize::MAX).into_iter().map(|user| person(user)).map(|person| (person.id, person)).collect()
+    store.users(None, usize::MAX).into_iter().map(person).map(|person| (person.id, person)).collect()
 }
 
 /// Every acknowledgement, every sync's beginning and end, and moments in between, thinned to so many.
@@ -149,7 +150,7 @@ async fn replay(recording: Arc<Recording>, expected: Arc<Vec<Expected>>) {
         for (number, (name, mut fate)) in fates(seed + 1000 * cut.step as u64).into_iter().enumerate() {
             let image = disk.image(&mut fate);
             let name = format!("step {at}, fate {number} ({name})");
-            let case = Case { name, image, told: cut.told.clone(), again: images % AGAIN == 0 };
+            let case = Case { name, image, told: cut.told.clone(), again: usize::is_multiple_of(images, AGAIN) };
             images += 1;
             if checking.len() >= 2 {
                 faults.extend(checking.join_next().await.and_then(Result::unwrap));
@@ -203,9 +204,11 @@ async fn check(folder: TempDir, case: &Case, recording: &Recording, expected: &[
     let appliance = Appliance::open_at(folder, &recording.config(&list_name(next))).await;
     check_told(&appliance.app.store, told);
     check_indexes(&appliance.app.store);
-    let run = appliance.app.store.run(RunId(next as u64)).unwrap();
-    let state = if is_done(run.as_ref()) { after } else { before };
-    assert!(store_text(&appliance.app) == state.text, "run {next} is {run:?}, the people are not so");
+    let last_told = told.iter().filter(|(_, outcome)| outcome.is_some()).map(|(run, _)| RunId(*run)).max();
+    let newer = appliance.app.store.runs(None, usize::MAX, |run| Some(run.id) > last_told).unwrap();
+    let state = if newer.iter().any(is_done) { after } else { before };
+    let as_told = without_runs(&store_text(&appliance.app)) == without_runs(&state.text);
+    assert!(as_told, "the people are not as the newest runs say: {newer:?}");
     if !case.again {
         return;
     }
@@ -239,8 +242,7 @@ fn check_told(store: &Store, told: &Told) {
 }
 
 /// Done, or else it changed nobody.
-fn is_done(run: Option<&Run>) -> bool {
-    let Some(run) = run else { return false };
+fn is_done(run: &Run) -> bool {
     let interrupted = run.error.as_ref().is_some_and(|error| error.reason == ErrorReason::Interrupted);
     let done = run.outcome == Some(RunOutcome::Done);
     assert!(done || interrupted, "run {} is {:?}: {:?}", run.id, run.outcome, run.error);
