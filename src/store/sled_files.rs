@@ -23,7 +23,10 @@ impl SledFiles {
     pub fn prepare(folder: &Path) -> Result<Self, StoreError> {
         remove_half_snapshots(folder)?;
         write_settings(folder)?;
-        Ok(Self { folder: folder.to_owned(), open: Mutex::default() })
+        let files = Self { folder: folder.to_owned(), open: Mutex::default() };
+        // sled builds upon what it finds; of that a killed process may have left some in the system's cache only.
+        files.sync()?;
+        Ok(files)
     }
 
     pub fn folder(&self) -> &Path {
@@ -47,7 +50,7 @@ impl SledFiles {
     /// snapshots are rebuilt from the log.
     fn take_up_new_files(&self, open: &mut Vec<(PathBuf, File)>) -> Result<(), StoreError> {
         let blobs = self.folder.join("blobs");
-        let mut paths = vec![self.folder.join("db")];
+        let mut paths = vec![self.folder.join("db"), self.folder.join("conf")];
         if blobs.is_dir() {
             for entry in fs::read_dir(&blobs).map_err(|source| io_error("list", &blobs, source))? {
                 paths.push(entry.map_err(|source| io_error("list", &blobs, source))?.path());

@@ -242,8 +242,8 @@ impl Disk {
         }
     }
 
-    /// What is not safe now, by path: content that has changed, and entries that are new or renamed. A removed entry
-    /// is not named: it may come back, as if the cut had been earlier.
+    /// What is not safe now, by path: content that has changed, and entries that are new or renamed. What was removed or
+    /// cut off is not named: it may come back, as if the cut had been earlier.
     pub fn unsafe_now(&self) -> Vec<(String, &'static str)> {
         let mut found = Vec::new();
         self.look(ROOT, "", &mut found);
@@ -252,8 +252,9 @@ impl Disk {
 
     fn look(&self, node: usize, path: &str, found: &mut Vec<(String, &'static str)>) {
         match &self.nodes[node] {
-            Node::File { changes, .. } => {
-                if !changes.is_empty() {
+            Node::File { safe, changes } => {
+                let cuts = |change: &Change| matches!(change, Change::Resize { bytes } if *bytes <= safe.len() as u64);
+                if !changes.iter().all(|(_, change)| cuts(change)) {
                     found.push((path.to_owned(), "written, not synced"));
                 }
             }

@@ -34,9 +34,10 @@ pub fn list_name(round: usize) -> String {
 const CURRENT: &str = "current";
 
 impl Recording {
-    /// Runs the command line, then a server, then the command line again.
+    /// Runs the command line, then a server, then the command line again: killed, and once more.
     pub async fn make() -> Self {
         let (mut folder, lists) = (tempfile::tempdir().unwrap(), ListServer::start().await);
+        // To be looked at when an image fails.
         folder.disable_cleanup(std::env::var_os("ROLLCALL_KEEP").is_some());
         for round in 1..=ROUNDS {
             lists.set(&list_name(round), community::pages(round));
@@ -47,9 +48,11 @@ impl Recording {
         fs::write(recording.folder.path().join("rollcall.toml"), config).unwrap();
         recording.sync(1).await;
         recording.serve().await;
+        recording.sync_killed(5).await;
         recording.sync(5).await;
-        let traces = (1..=ROUNDS).filter_map(|n| fs::read_to_string(recording.trace_path(n)).ok());
-        recording.trace = Trace::parse(&traces.collect::<String>(), &recording.root);
+        let names = ["sync-1", "serve", "killed-5", "sync-5"];
+        let traces = names.map(|name| fs::read_to_string(recording.trace_path(name)).unwrap());
+        recording.trace = Trace::parse(&traces.concat(), &recording.root);
         recording
     }
 
@@ -67,14 +70,14 @@ impl Recording {
         self.folder.path().join("data")
     }
 
-    fn trace_path(&self, round: usize) -> PathBuf {
-        self.folder.path().join(format!("{round}.trace"))
+    fn trace_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.trace"))
     }
 
-    fn traced(&self, round: usize, arguments: &[&str]) -> Command {
+    fn traced(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("strace");
         command.args(["-f", "-yy", "-xx", "-qq", "-s", "100000000", "-e", "signal=none"]);
-        command.arg(format!("-etrace={CALLS}")).arg("-o").arg(self.trace_path(round));
+        command.arg(format!("-etrace={CALLS}")).arg("-o").arg(self.trace_path(name));
         command.arg(env!("CARGO_BIN_EXE_rollcall")).args(arguments);
         command.current_dir(&self.root).env("SOURCE_TOKEN", SOURCE_TOKEN).stdin(Stdio::null());
         command
@@ -90,17 +93,30 @@ impl Recording {
 
     async fn sync(&self, round: usize) {
         self.show(round);
-        let mut command = self.traced(round, &["sync", "e", "--json"]);
+        let mut command = self.traced(&format!("sync-{round}"), &["sync", "e", "--json"]);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         self.keep(round);
     }
 
+    /// Killed while it commits, as far as one can tell. Stopped first, so that no call is cut off in its middle.
+    async fn sync_killed(&self, round: usize) {
+        self.show(round);
+        let mut command = self.traced(&format!("killed-{round}"), &["sync", "e", "--json"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let process = Process { child, lock: self.data_folder().join("lock") };
+        let journal = self.data_folder().join(format!("runs/{round}.journal"));
+        until(|| journal.exists().then_some(())).await;
+        process.signal("-STOP");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        process.kill().await;
+    }
+
     /// Rounds 2 to 4: the first by looking until its run has ended, the others by waiting for the answer.
     async fn serve(&mut self) {
-        let child = self.traced(2, &["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = self.traced("serve", &["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let beacon = self.data_folder().join("server.json");
-        let server = Server { child, lock: self.data_folder().join("lock") };
+        let server = Process { child, lock: self.data_folder().join("lock") };
         let (address, token) = until(|| read_beacon(&beacon)).await;
         self.ports.push(address.rsplit_once(':').unwrap().1.parse().unwrap());
         let ask = async |line: &str| {
@@ -127,30 +143,36 @@ impl Recording {
     }
 }
 
-/// A traced server. Should the test fail, it is ended with it.
-struct Server {
+/// A traced process. Should the test fail, it is ended with it.
+struct Process {
     child: Child,
     /// Names the process beneath strace.
     lock: PathBuf,
 }
 
-impl Server {
+impl Process {
     async fn end(mut self) {
         self.signal("-TERM");
         let ended = tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap();
         assert!(ended.success(), "{ended}");
     }
 
+    async fn kill(mut self) {
+        self.signal("-KILL");
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap();
+    }
+
     fn signal(&self, signal: &str) {
         let process = fs::read_to_string(&self.lock).unwrap_or_default();
         if !process.trim().is_empty() {
             let line = format!("kill {signal} {}", process.trim());
-            assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+            // It may have ended by itself.
+            let _ = Command::new("sh").args(["-c", &line]).stderr(Stdio::null()).status().unwrap();
         }
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal("-KILL");
