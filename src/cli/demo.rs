@@ -86,7 +86,7 @@ async fn lines_to_try(client: &Client, address: SocketAddr, run: &Value) -> Resu
     for path in [
         format!("/v1/events/{EVENT}/attendees/{user}"),
         "/v1/groups/speakers/members?limit=2".to_owned(),
-        format!("/v1/runs/{}/changes?limit=2", run["id"]),
+        format!("/v1/runs/{}/changes?limit=5", run["id"]),
     ] {
         print::line(&format!("  curl -s -H 'Authorization: Bearer {token}' '{base}{path}'"))?;
     }

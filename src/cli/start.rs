@@ -15,6 +15,7 @@ use crate::sync::Stopping;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    tell_of_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -39,6 +40,16 @@ pub fn main() -> ExitCode {
         }
         error.exit_code()
     })
+}
+
+/// Says where the program panicked, on one line. What it panicked over may be somebody's data, so only a message that is
+/// written in the program itself is told.
+fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload().downcast_ref::<&str>().unwrap_or(&"(a message that may hold data is not shown)");
+        eprintln!("rollcall: panicked at {place}: {message}");
+    }));
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, CliError> {

@@ -52,7 +52,12 @@ impl Api {
                 let detail = "the disk of the data directory is full";
                 return Problem::new(Kind::DiskFull, detail).hint("free some space; work resumes by itself");
             }
-            Problem::new(Kind::Internal, "the store failed").hint("look at the disk and the server's log")
+            if matches!(error, StoreError::Closed { .. }) {
+                let detail = "the store is closed after a write that failed";
+                return Problem::new(Kind::StoreClosed, detail).hint("it is opened again by itself: ask again soon");
+            }
+            let hint = error.way_out().unwrap_or("look at the disk and the server's log");
+            Problem::new(Kind::Internal, "the store failed").hint(hint)
         }
     }
 

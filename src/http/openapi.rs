@@ -104,7 +104,7 @@ fn answers_of_every(route: &RouteSpec, takes_json: bool) -> Vec<(&'static str, &
             ("401", "No token of this server was sent"),
             ("403", "The token does not have the scope"),
             ("500", "The server failed"),
-            ("503", "The server is stopping"),
+            ("503", "The server is stopping, or opens its store again"),
         ]);
     }
     // A route that takes no settings still takes an empty object.

@@ -27,6 +27,7 @@ pub enum Kind {
     Internal,
     SourceFailed,
     Stopping,
+    StoreClosed,
     SourceTimeout,
     DiskFull,
 }
@@ -49,6 +50,7 @@ impl Kind {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed"),
             Self::SourceFailed => (StatusCode::BAD_GATEWAY, "source-failed", "The source failed"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping"),
+            Self::StoreClosed => (StatusCode::SERVICE_UNAVAILABLE, "store-closed", "The store is being opened again"),
             Self::SourceTimeout => (StatusCode::GATEWAY_TIMEOUT, "source-timeout", "The source takes too long"),
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk is full"),
         }

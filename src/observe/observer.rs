@@ -235,9 +235,9 @@ impl Observer {
             "the run was cut short; its sync starts again");
     }
 
-    /// A run's thread panicked; the server goes on.
-    pub fn run_panicked(&self, run: &Run, message: &str) {
-        tracing::error!(run = run.id.0, event = %run.feed.event, source = %run.feed.source, message, "a run panicked");
+    /// A run's thread panicked; the server goes on. Where is told on standard error.
+    pub fn run_panicked(&self, run: &Run) {
+        tracing::error!(run = run.id.0, event = %run.feed.event, source = %run.feed.source, "a run panicked");
     }
 
     /// The store failed outside a run's own error.

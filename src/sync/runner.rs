@@ -204,8 +204,8 @@ impl Runner {
         let asked = execution.run.clone();
         let run = match tokio::task::spawn_blocking(move || execution.execute()).await {
             Ok(run) => Some(run),
-            Err(panic) => {
-                self.inner.observer.run_panicked(&asked, &panic.to_string());
+            Err(_) => {
+                self.inner.observer.run_panicked(&asked);
                 self.end_panicked(asked).await
             }
         };
