@@ -87,6 +87,8 @@ impl Store {
         let key = folder.community_key()?;
         let engine = Arc::new(Engine::open(&folder.engine())?);
         let state = Arc::new(RwLock::new(State::load(&engine, &key)?));
+        // Opening may have written, and so may reading, after a process that was killed in a commit.
+        engine.sync()?;
         let (commands, queue) = mpsc::channel(WRITER_QUEUE);
         let writer = Writer::new(Arc::clone(&engine), Arc::clone(&state));
         let writer = std::thread::Builder::new()

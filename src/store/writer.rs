@@ -101,8 +101,7 @@ impl Writer {
     fn commit(&mut self, mut set: ChangeSet) -> Result<Ack, StoreError> {
         let mut prepared = self.prepare(&mut set)?;
         self.publish_symbols();
-        self.engine.apply(std::mem::take(&mut prepared.batch))?;
-        self.engine.sync()?;
+        self.engine.commit(std::mem::take(&mut prepared.batch))?;
         let new_run = prepared.new_run;
         self.publish(set, prepared);
         Ok(Ack { new_run })
