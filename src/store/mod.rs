@@ -1,6 +1,7 @@
 //! The store: people in blocks of 16 in one sled tree, indexes in memory, one writer.
 //!
-//! Readers never wait for the writer's disk: they read the indexes and the blocks as last committed.
+//! Readers read the indexes and the blocks as last committed. Indexes answer at any time; whoever reads a block waits
+//! while a batch, of a megabyte at most, is brought to disk.
 
 mod engine;
 mod error;
