@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +28,9 @@ pub struct Engine {
     anchor: Anchor,
     /// As of the last batch applied.
     record: Mutex<Record>,
+    /// Was nothing synced since it was opened? Opening and the first reading may settle what a kill left unsettled, see
+    /// [`Self::settle`], which must be on disk before anything is written.
+    is_new: AtomicBool,
     faults: Faults,
 }
 
@@ -99,6 +103,7 @@ impl Engine {
             unsynced: RwLock::default(),
             anchor,
             record: Mutex::new(Record::new(key)),
+            is_new: AtomicBool::new(true),
             faults: faults.clone(),
         };
         Ok((engine, anchored))
@@ -159,9 +164,14 @@ impl Engine {
 
     /// Applies a batch. It is durable, and seen by [`Self::get`], only after [`Self::sync`].
     pub fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        if self.is_new.load(Ordering::Acquire) {
+            self.sync()?;
+            self.is_new.store(false, Ordering::Release);
+        }
         let mut record = *self.record.lock();
         record.batches += 1;
         let mut inner = sled::Batch::default();
+        let mut touched = vec![keys::INTEGRITY.to_vec()];
         let mut unsynced = self.unsynced.write();
         for (key, value) in batch.changes {
             let old = self.get_applied(&key)?;
@@ -171,7 +181,7 @@ impl Engine {
             if let Some(value) = &value {
                 record.sum.add(&key, value);
             }
-            put_pieces(&mut inner, &key, old.as_deref(), value.as_deref());
+            touched.extend(put_pieces(&mut inner, &key, old.as_deref(), value.as_deref()));
             // Of several batches before one sync, the first knows what is on disk.
             unsynced.entry(key).or_insert(old);
         }
@@ -180,7 +190,17 @@ impl Engine {
         let failed = |source| StoreError::Engine { operation: "write the store", source };
         self.faults.step(Step::Batch, |source| failed(source.into()), || self.db.apply_batch(inner).map_err(failed))?;
         *self.record.lock() = record;
-        Ok(())
+        self.settle(&touched)
+    }
+
+    /// Visits every node that a batch changed.
+    ///
+    /// sled splits and merges nodes when they are next visited, by whom does not matter, and trusts what it has written
+    /// as if it were synced: it overwrites what a split replaced. Left to a reader, a split would lie unsynced when the
+    /// next batch is written, and a power cut then could take with it what was acknowledged long ago. Visited here, it
+    /// is synced with its batch, and reading writes nothing.
+    fn settle(&self, keys: &[Vec<u8>]) -> Result<(), StoreError> {
+        keys.iter().try_for_each(|key| self.stored(key).map(drop))
     }
 
     /// Makes every applied batch survive a power cut.
@@ -198,22 +218,26 @@ impl Engine {
     }
 }
 
-/// One put or removal, with the pieces that come and go.
-fn put_pieces(batch: &mut sled::Batch, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
-    let mut kept = 0;
+/// One put or removal, with the pieces that come and go. Returns every key touched.
+fn put_pieces(batch: &mut sled::Batch, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<Vec<u8>> {
+    let mut touched = vec![key.to_vec()];
     match new {
         Some(value) => {
             let (head, parts) = pieces::split(value);
             batch.insert(key, head);
             for (piece, part) in (0..).zip(parts) {
+                touched.push(pieces::key(key, piece));
                 batch.insert(pieces::key(key, piece), part);
-                kept = piece + 1;
             }
         }
         None => batch.remove(key),
     }
-    let held = old.map_or(0, pieces::needed);
-    (kept..held).for_each(|piece| batch.remove(pieces::key(key, piece)));
+    let (kept, held) = (new.map_or(0, pieces::needed), old.map_or(0, pieces::needed));
+    for piece in kept..held {
+        touched.push(pieces::key(key, piece));
+        batch.remove(pieces::key(key, piece));
+    }
+    touched
 }
 
 #[cfg(test)]
@@ -227,6 +251,11 @@ impl Engine {
             }
         }
         self.db.flush().unwrap();
+    }
+
+    /// Bytes that were written since the last sync.
+    pub fn unflushed(&self) -> usize {
+        self.db.flush().unwrap()
     }
 
     pub fn put_raw(&self, key: &[u8], value: Vec<u8>) {

@@ -94,3 +94,23 @@ fn a_batch_is_seen_when_it_is_on_disk_and_not_before() {
     engine.sync().unwrap();
     assert_eq!(seen(b"a"), None);
 }
+
+#[test]
+fn reading_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(&folder.path().join("db"));
+    for round in 0..20_u8 {
+        let mut batch = Batch::default();
+        for key in (0..400_u16).filter(|key| key % 7 != u16::from(round) % 7) {
+            batch.put((key * (1 + u16::from(round) % 3)).to_be_bytes().to_vec(), vec![round; 3_000]);
+        }
+        (0..100_u16).for_each(|key| batch.remove((key * u16::from(round)).to_be_bytes().to_vec()));
+        engine.apply(batch).unwrap();
+        engine.sync().unwrap();
+        assert_eq!(engine.unflushed(), 0, "round {round}: right after the sync");
+        (0..1200_u16).for_each(|key| drop(engine.get(&key.to_be_bytes()).unwrap()));
+        assert_eq!(engine.unflushed(), 0, "round {round}: after gets");
+        engine.scan(b"").for_each(|row| drop(row.unwrap()));
+        assert_eq!(engine.unflushed(), 0, "round {round}");
+    }
+}

@@ -22,7 +22,7 @@ use crate::support::check_indexes;
 use crate::support::{Appliance, store_text};
 
 /// Moments that are cut, unless `ROLLCALL_CUTS` says otherwise; each in several ways.
-const CUTS: usize = 40;
+const CUTS: usize = 20;
 /// One image in so many is synced once more.
 const AGAIN: usize = 5;
 /// The same cuts every time, unless `ROLLCALL_SEED` says otherwise.
