@@ -53,6 +53,11 @@ pub fn run(RunId(id): RunId) -> Vec<u8> {
     join(RUNS, &id.to_be_bytes())
 }
 
+/// The number of a run from its key.
+pub fn run_number(key: &[u8]) -> Option<RunId> {
+    Some(RunId(u64::from_be_bytes(key.strip_prefix(RUNS)?.try_into().ok()?)))
+}
+
 pub fn event(name: &EventName) -> Vec<u8> {
     join(EVENTS, name.as_str().as_bytes())
 }

@@ -60,9 +60,12 @@ impl State {
                 state.take(tag, &key, &sealed)?;
             }
         }
+        // History stays on disk; damage in it is named here all the same.
         for row in engine.scan(keys::RUNS) {
             let (key, sealed) = row?;
             sum.add(&key, &sealed);
+            let run = keys::run_number(&key).map_or_else(|| "a run".to_owned(), |run| format!("run {run}"));
+            open(Kind::Run, &sealed).map_err(unreadable(run))?;
         }
         engine.check(sum)?;
         Ok(state)

@@ -8,36 +8,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{ListServer, SOURCE_TOKEN};
+use crate::support::{ListServer, ONE_FEED, SOURCE_TOKEN};
 
-const CONFIG: &str = r#"
+const SERVER: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 [store]
 path = "data"
-[source.s]
-base_url = "URL"
-[source.s.request]
-path = "s"
-[source.s.auth]
-kind = "bearer"
-token = { env = "SOURCE_TOKEN" }
-[source.s.pagination]
-kind = "page"
-param = "page"
-[source.s.records]
-select = ".items[]"
-[source.s.mapping]
-external_id = ".id"
-email = ".email"
-first_name = ".first"
-last_name = ".last"
-[source.s.groups]
-from = ".groups"
-[event.e]
-title = "The event"
-[[event.e.feed]]
-source = "s"
 "#;
 
 const ADA: &str = r#"{"id": 1, "email": "ada@example.org", "first": "Ada", "last": "Lovelace", "groups": ["VIP"]}"#;
@@ -56,7 +33,7 @@ struct Place {
 impl Place {
     async fn new() -> Self {
         let (folder, server) = (tempfile::tempdir().unwrap(), ListServer::start().await);
-        let config = CONFIG.replace("URL", &format!("http://{}", server.address));
+        let config = format!("{SERVER}{ONE_FEED}").replace("URL", &format!("http://{}", server.address));
         std::fs::write(folder.path().join("rollcall.toml"), config).unwrap();
         server.set("s", vec![page(&[ADA, GRACE])]);
         Self { folder, server }
@@ -243,8 +220,9 @@ async fn failures_have_a_sentence_and_an_exit_code() {
 async fn check_reports_every_fault_with_its_place() {
     let place = Place::new().await;
     assert_eq!(place.run(&["check"]).await.status.code(), Some(0));
-    let bad =
-        CONFIG.replace("email = \".email\"", "email = \".email | now\"").replace("kind = \"page\"", "kind = \"pages\"");
+    let bad = ONE_FEED
+        .replace("email = \".email\"", "email = \".email | now\"")
+        .replace("kind = \"page\"", "kind = \"pages\"");
     std::fs::write(place.folder.path().join("bad.toml"), bad.replace("URL", "http://127.0.0.1:1")).unwrap();
     let output = place.run(&["check", "bad.toml"]).await;
     let said = text(&output.stderr);

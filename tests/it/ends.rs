@@ -10,35 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Installation, ListServer, Program, until};
+use crate::support::{Installation, ListServer, ONE_FEED, Program, until};
 
 /// What README and FAULTS promise.
 const PROMISED: Duration = Duration::from_secs(30);
-
-const CONFIG: &str = r#"
-[source.s]
-base_url = "URL"
-[source.s.request]
-path = "s"
-[source.s.auth]
-kind = "bearer"
-token = { env = "SOURCE_TOKEN" }
-[source.s.pagination]
-kind = "page"
-param = "page"
-[source.s.records]
-select = ".items[]"
-[source.s.mapping]
-external_id = ".id"
-email = ".email"
-first_name = ".first"
-last_name = ".last"
-biography = ".biography"
-[event.e]
-title = "The event"
-[[event.e.feed]]
-source = "s"
-"#;
 
 struct Place {
     server: ListServer,
@@ -53,7 +28,7 @@ impl Place {
     /// With more in the config.
     async fn with(more: &str) -> Self {
         let server = ListServer::start().await;
-        let config = CONFIG.replace("URL", &format!("http://{}", server.address)) + more;
+        let config = ONE_FEED.replace("URL", &format!("http://{}", server.address)) + more;
         let installation = Installation::new(&config);
         server.set("s", pages(10, 0));
         Self { server, installation }

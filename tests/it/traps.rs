@@ -233,18 +233,6 @@ async fn somebody_elses_data_directory_is_named_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_instance_is_told_who_is_there() {
-    let server = ListServer::start().await;
-    let place = Installation::new(&config(&server));
-    let program = place.start(&["serve"]);
-    program.serves().await;
-    let mut second = place.start(&["serve"]);
-    assert_eq!(second.code().await, Some(1));
-    assert!(second.stderr().contains("is locked by another rollcall (process"), "{}", second.stderr());
-    assert_eq!(program.ask("GET", "/healthz").await.unwrap().0, 200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_of_a_newer_version_is_left_alone() {
     let server = ListServer::start().await;
     let place = Installation::new(&config(&server));

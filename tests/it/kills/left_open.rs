@@ -7,8 +7,7 @@ use rollcall::model::{EventName, Run, RunId, RunOutcome, SourceName, Trigger};
 use rollcall::sync::{Feed, Phase, Request, StartError, Started, Stopping};
 use serde_json::{Value, json};
 
-use super::list::CONFIG;
-use crate::support::{Appliance, Installation, ListServer, Program, check_indexes, until};
+use crate::support::{Appliance, Installation, ListServer, ONE_FEED, Program, check_indexes, until};
 
 /// Several batches.
 const MANY: usize = 500;
@@ -24,7 +23,7 @@ const REQUEST: Request = Request { trigger: Trigger::Api, dry_run: false, full: 
 impl Place {
     async fn new() -> Self {
         let server = ListServer::start().await;
-        let config = CONFIG.replace("URL", &format!("http://{}", server.address));
+        let config = ONE_FEED.replace("URL", &format!("http://{}", server.address));
         server.set("s", pages());
         let appliance = Appliance::open(&config).await;
         Self { server, config, appliance }
@@ -151,7 +150,7 @@ async fn a_run_that_was_cancelled_before_the_end_stays_cancelled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_beacon_left_behind_is_not_taken_for_a_server() {
     let server = ListServer::start().await;
-    let config = CONFIG.replace("URL", &format!("http://{}", server.address));
+    let config = ONE_FEED.replace("URL", &format!("http://{}", server.address));
     let (ours, others) = (Installation::new(&config), Installation::new(&config));
     let killed = ours.start(&["serve"]);
     killed.serves().await;

@@ -132,34 +132,3 @@ impl Record {
         })
     }
 }
-
-/// How it is read.
-pub const CONFIG: &str = r#"
-[source.s]
-base_url = "URL"
-[source.s.request]
-path = "s"
-[source.s.auth]
-kind = "bearer"
-token = { env = "SOURCE_TOKEN" }
-[source.s.pagination]
-kind = "page"
-param = "page"
-[source.s.records]
-select = ".items[]"
-[source.s.mapping]
-external_id = ".id"
-email = ".email"
-first_name = ".first"
-last_name = ".last"
-biography = ".biography"
-[source.s.states]
-removed_when = '.status == "cancelled"'
-delete_when = ".erase"
-[source.s.groups]
-from = ".groups"
-[event.e]
-title = "The event"
-[[event.e.feed]]
-source = "s"
-"#;

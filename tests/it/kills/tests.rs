@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use rollcall::store::Store;
 
 use super::dice::Dice;
-use super::list::CONFIG;
 use super::trial::{Hit, Trial};
 use super::witness::{Aim, Way, run_and_kill};
-use crate::support::{Installation, ListServer};
+use crate::support::{Installation, ListServer, ONE_FEED};
 
 /// How many kills, unless `ROLLCALL_KILLS` says otherwise.
 const KILLS: u32 = 100;
@@ -55,7 +54,7 @@ async fn a_store_whose_making_was_killed_opens() {
     let mut dice = Dice::new(seed());
     let server = ListServer::start().await;
     for _ in 0..8 {
-        let place = Installation::new(&CONFIG.replace("URL", &format!("http://{}", server.address)));
+        let place = Installation::new(&ONE_FEED.replace("URL", &format!("http://{}", server.address)));
         for _ in 0..2 {
             let aim = Aim::After(dice.time(Duration::from_millis(150)));
             run_and_kill(&place, Way::Serve, aim).await;

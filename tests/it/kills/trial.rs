@@ -10,9 +10,9 @@ use rollcall::store::{GroupCount, Store};
 
 use super::dice::Dice;
 use super::disk::{Expected, assert_same_people};
-use super::list::{CONFIG, List};
+use super::list::List;
 use super::witness::{Aim, Seen, Way, run_and_kill};
-use crate::support::{Appliance, Installation, ListServer, People, check_indexes, everybody};
+use crate::support::{Appliance, Installation, ListServer, ONE_FEED, People, check_indexes, everybody};
 
 /// Where a kill hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,7 @@ impl Trial {
     pub async fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let server = ListServer::start().await;
-        let config = CONFIG.replace("URL", &format!("http://{}", server.address));
+        let config = ONE_FEED.replace("URL", &format!("http://{}", server.address));
         let killed = Installation::new(&config);
         let reference = Appliance::open(&config).await;
         // The same community, so that the same people get the same ids.

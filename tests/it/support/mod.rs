@@ -11,3 +11,34 @@ pub use binary::{Installation, Program, until};
 pub use dump::{plan_text, store_text};
 pub use indexes::{People, check_indexes, check_indexes_amid_a_commit, everybody};
 pub use lists::ListServer;
+
+/// Event `e`, fed by the list `s` of a list server at `URL`.
+pub const ONE_FEED: &str = r#"
+[source.s]
+base_url = "URL"
+[source.s.request]
+path = "s"
+[source.s.auth]
+kind = "bearer"
+token = { env = "SOURCE_TOKEN" }
+[source.s.pagination]
+kind = "page"
+param = "page"
+[source.s.records]
+select = ".items[]"
+[source.s.mapping]
+external_id = ".id"
+email = ".email"
+first_name = ".first"
+last_name = ".last"
+biography = ".biography"
+[source.s.states]
+removed_when = '.status == "cancelled"'
+delete_when = ".erase"
+[source.s.groups]
+from = ".groups"
+[event.e]
+title = "The event"
+[[event.e.feed]]
+source = "s"
+"#;
