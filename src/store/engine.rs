@@ -111,9 +111,11 @@ impl Engine {
 
     fn sum(&self) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
-        for row in self.scan(b"").filter(|row| row.as_ref().is_ok_and(|(key, _)| !pieces::is_piece(key))) {
+        for row in self.scan(b"") {
             let (key, value) = row?;
-            sum.add(&key, &value);
+            if !pieces::is_piece(&key) {
+                sum.add(&key, &value);
+            }
         }
         Ok(sum)
     }
@@ -166,7 +168,6 @@ impl Engine {
     pub fn apply(&self, batch: Batch) -> Result<(), StoreError> {
         if self.is_new.load(Ordering::Acquire) {
             self.sync()?;
-            self.is_new.store(false, Ordering::Release);
         }
         let mut record = *self.record.lock();
         record.batches += 1;
@@ -203,10 +204,7 @@ impl Engine {
         keys.iter().try_for_each(|key| self.stored(key).map(drop))
     }
 
-    /// Makes every applied batch survive a power cut.
-    ///
-    /// sled's own flush ends in `sync_file_range` on Linux, which writes pages back but neither the disk's cache
-    /// nor the file's length; so we `fdatasync` its files through handles of our own.
+    /// Makes every applied batch survive a power cut; see [`SledFiles::sync`].
     pub fn sync(&self) -> Result<(), StoreError> {
         let failed = |source| StoreError::Engine { operation: "flush the store", source };
         self.faults.step(Step::Flush, |source| failed(source.into()), || self.db.flush().map(drop).map_err(failed))?;
@@ -214,6 +212,7 @@ impl Engine {
         self.faults.step(Step::Sync, io("sync"), || self.files.sync())?;
         self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))?;
         self.unsynced.write().clear();
+        self.is_new.store(false, Ordering::Release);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use rollcall::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Appliance, ListServer, store_text};
+use crate::support::{Appliance, ListServer, check_indexes, store_text, without_runs};
 
 /// How often a step of one kind may come in one sync.
 const OFTEN: usize = 64;
@@ -101,15 +101,6 @@ impl World {
 /// The store in words; owners are named without their run, whose number depends on what failed before.
 fn text(appliance: &Appliance) -> String {
     without_runs(&store_text(&appliance.app))
-}
-
-fn without_runs(text: &str) -> String {
-    let mut parts = text.split(" run ");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
-    }
-    plain
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -208,6 +199,7 @@ async fn survives(world: &World, round: usize, image: &Path, what: &str) -> bool
     let appliance = Appliance::open_at(folder, &world.config).await;
     let recovered = text(&appliance);
     assert!(recovered == before || recovered == *after, "{what}: after recovery somebody is half-changed");
+    check_indexes(&appliance.app.store, &["e", "f"]);
     if half {
         assert_eq!(recovered, *after, "{what}: a commit that had begun was not resumed");
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::dice::Dice;
+use crate::support::Dice;
 
 /// Most records, fewest records, and how many a page has.
 const RECORDS_MAX: usize = 170;

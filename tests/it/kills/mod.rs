@@ -4,7 +4,6 @@
 //!
 //! `ROLLCALL_KILLS` sets how many kills, `ROLLCALL_KILLS_SEED` repeats what a failure printed.
 
-mod dice;
 mod disk;
 mod left_open;
 mod list;

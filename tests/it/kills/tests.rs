@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use rollcall::store::Store;
 
-use super::dice::Dice;
 use super::trial::{Hit, Trial};
 use super::witness::{Aim, Way, run_and_kill};
-use crate::support::{Installation, ListServer, ONE_FEED};
+use crate::support::{Dice, Installation, ListServer, ONE_FEED};
 
 /// How many kills, unless `ROLLCALL_KILLS` says otherwise.
 const KILLS: u32 = 100;

@@ -8,11 +8,10 @@ use jiff::Timestamp;
 use rollcall::model::{Person, RunId, RunOutcome};
 use rollcall::store::{GroupCount, Store};
 
-use super::dice::Dice;
 use super::disk::{Expected, assert_same_people};
 use super::list::List;
 use super::witness::{Aim, Seen, Way, run_and_kill};
-use crate::support::{Appliance, Installation, ListServer, ONE_FEED, People, check_indexes, everybody};
+use crate::support::{Appliance, Dice, Installation, ListServer, ONE_FEED, People, check_indexes, everybody};
 
 /// Where a kill hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

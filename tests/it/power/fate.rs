@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::dice::Dice;
+use crate::support::Dice;
 
 /// The choices of one cut.
 pub struct Fate {

@@ -4,7 +4,6 @@
 //! choices of `fate`. `rule` says what must be safe whenever something is acknowledged; `replay` opens the images.
 
 mod community;
-mod dice;
 mod disk;
 mod fate;
 mod record;

@@ -12,14 +12,12 @@ use rollcall::store::Store;
 use tempfile::TempDir;
 
 use super::community::ROUNDS;
-use super::dice::Dice;
 use super::disk::{Disk, Image};
 use super::fate::Fate;
 use super::record::{Recording, copy, list_name};
 use super::rule::{Told, acknowledgements};
 use super::trace::Call;
-use crate::support::check_indexes;
-use crate::support::{Appliance, store_text};
+use crate::support::{Appliance, Dice, check_indexes, store_text, without_runs};
 
 /// Moments that are cut, unless `ROLLCALL_CUTS` says otherwise; each in several ways.
 const CUTS: usize = 20;
@@ -247,14 +245,4 @@ fn is_done(run: &Run) -> bool {
     let done = run.outcome == Some(RunOutcome::Done);
     assert!(done || interrupted, "run {} is {:?}: {:?}", run.id, run.outcome, run.error);
     done
-}
-
-/// Runs are numbered otherwise where one was interrupted.
-fn without_runs(text: &str) -> String {
-    let mut parts = text.split(" run ");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
-    }
-    plain
 }

@@ -153,3 +153,13 @@ fn registration_text(text: &mut String, person: &Person, registration: &Registra
     }
     text.push('\n');
 }
+
+/// A store in words, its owners named without their run, whose number depends on what failed before.
+pub fn without_runs(text: &str) -> String {
+    let mut parts = text.split(" run ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    plain
+}

@@ -2,13 +2,15 @@
 
 mod appliance;
 mod binary;
+mod dice;
 mod dump;
 mod indexes;
 mod lists;
 
 pub use appliance::{Appliance, SOURCE_TOKEN};
 pub use binary::{Installation, Program, until};
-pub use dump::{plan_text, store_text};
+pub use dice::Dice;
+pub use dump::{plan_text, store_text, without_runs};
 pub use indexes::{People, check_indexes, check_indexes_amid_a_commit, everybody};
 pub use lists::ListServer;
 
