@@ -25,6 +25,6 @@ pub use crate::codec::StoredToken;
 pub use error::StoreError;
 pub use files::STORE_SCHEMA;
 pub use index::RegistrationHit;
-pub use read::{AttendeeFilter, GroupCount, Store, TokenWrite, View};
+pub use read::{AttendeeFilter, Commit, GroupCount, Store, TokenWrite, View};
 pub use salvage::Salvage;
 pub use writer::{Ack, ChangeSet, EventWrite};

@@ -84,6 +84,19 @@ impl View<'_> {
     }
 }
 
+/// A change set on its way to the disk.
+#[derive(Debug)]
+pub struct Commit {
+    answer: oneshot::Receiver<Result<Ack, StoreError>>,
+}
+
+impl Commit {
+    /// Waits until the change set is on disk; see [`Store::commit`]. Blocks.
+    pub fn wait(self) -> Result<Ack, StoreError> {
+        self.answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+}
+
 impl Store {
     /// Opens or makes the store in a data directory, under its lock.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
@@ -157,10 +170,16 @@ impl Store {
     /// Commits from a thread that may block. When this returns, the changes survive a power cut. An error means that
     /// they are not there, or, where the disk kept failing, that nobody can promise that they stay.
     pub fn commit(&self, set: ChangeSet) -> Result<Ack, StoreError> {
+        self.begin_commit(set)?.wait()
+    }
+
+    /// Hands a change set to the writer, from a thread that may block. Change sets are applied in the order in which
+    /// they are handed over; one that fails does not keep back the next.
+    pub fn begin_commit(&self, set: ChangeSet) -> Result<Commit, StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
         commands.blocking_send(Command { set, reply }).map_err(|_| StoreError::Stopped)?;
-        answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+        Ok(Commit { answer })
     }
 
     /// Commits from async code.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +48,8 @@ pub enum EventWrite {
 pub struct Ack {
     /// The id given to `new_run`.
     pub new_run: Option<RunId>,
+    /// What waiting for the disk took.
+    pub synced_in: Duration,
 }
 
 pub struct Command {
@@ -111,19 +114,27 @@ impl Writer {
         self.room.check(prepared.batch.bytes())?;
         self.publish_symbols();
         let new_run = prepared.new_run;
-        match self.write(std::mem::take(&mut prepared.batch)) {
-            Ok(()) => self.publish(set, prepared),
-            Err(error) => self.take_stock(error, prepared.meta.generation)?,
-        }
-        Ok(Ack { new_run })
+        let synced_in = match self.write(std::mem::take(&mut prepared.batch)) {
+            Ok(synced_in) => {
+                self.publish(set, prepared);
+                synced_in
+            }
+            Err(error) => {
+                self.take_stock(error, prepared.meta.generation)?;
+                Duration::ZERO
+            }
+        };
+        Ok(Ack { new_run, synced_in })
     }
 
-    /// Brings a batch to disk.
-    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+    /// Brings a batch to disk. Returns what waiting for the disk took.
+    fn write(&self, batch: Batch) -> Result<Duration, StoreError> {
         let write = || {
             self.live.with(|engine| {
                 engine.apply(batch)?;
-                engine.sync()
+                let applied = Instant::now();
+                engine.sync()?;
+                Ok(applied.elapsed())
             })
         };
         // A fault in sled must not take the one writer away.
