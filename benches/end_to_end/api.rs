@@ -45,18 +45,23 @@ pub fn measure(count: u32, scratch: &Path, progress: &Progress) -> Outcome<Value
     let mut server = installation.serve()?;
     server.sync(EVENT, count)?;
     let questions = questions(&fake, &mut server)?;
-    heading(&format!("The API with {size} people, requests/s on kept connections"));
-    let mut table = Table::new(&["", "1 connection", "of empty", "8 connections", "of empty", "target"]);
     let mut columns = Vec::new();
     for connections in CONNECTIONS {
-        progress.say(&format!("API: {connections} connections"));
+        progress.say(&format!("API: {connections} at a time"));
         columns.push(turns(server.address, &questions, connections)?);
     }
+    heading(&format!("The API with {size} records, requests/s on kept connections"));
+    Ok(json!({ "records": count, "questions": print(&questions, &columns) }))
+}
+
+/// Prints a row for each question and returns the figures. `columns` are the turns by number of connections.
+fn print(questions: &[Question], columns: &[Vec<Vec<f64>>]) -> Vec<Value> {
+    let mut table = Table::new(&["", "1 connection", "of empty", "8 connections", "of empty", "target"]);
     let mut figures = Vec::new();
     for (at, question) in questions.iter().enumerate() {
         let mut row = vec![question.name.to_owned()];
         let mut figure = json!({ "name": question.name, "target_of_empty": (at > 0).then_some(TARGET) });
-        for (connections, turns) in CONNECTIONS.iter().zip(&columns) {
+        for (connections, turns) in CONNECTIONS.iter().zip(columns) {
             let rate = median(&turns.iter().map(|turn| turn[at]).collect::<Vec<_>>());
             let of_empty = median(&turns.iter().map(|turn| turn[at] / turn[0]).collect::<Vec<_>>());
             row.extend([whole(rate), percent(of_empty)]);
@@ -67,7 +72,7 @@ pub fn measure(count: u32, scratch: &Path, progress: &Progress) -> Outcome<Value
         figures.push(figure);
     }
     table.print();
-    Ok(json!({ "records": count, "questions": figures }))
+    figures
 }
 
 fn questions(fake: &Fake, server: &mut Server) -> Outcome<Vec<Question>> {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rollcall::demo::{EVENT, TOKEN, TOKEN_VARIABLE, config_toml};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -123,7 +124,7 @@ impl Installation {
         Ok(Server { address, token, process, connection: Connection::open(address)?, log: self.path("stderr") })
     }
 
-    /// What the data directory takes of the disk, as `du` counts.
+    /// What the data directory takes of the disk, as `du` counts: people, journals and the ballast.
     pub fn disk_bytes(&self) -> Outcome<u64> {
         disk_bytes(&self.path("data"))
     }
@@ -165,6 +166,13 @@ fn small_toml(source: SocketAddr) -> String {
 fn checked(run: Value, count: u32) -> Outcome<Value> {
     let whole = run["outcome"] == "done" && run["complete"] == true && run["counts"]["records"] == count;
     if whole { Ok(run) } else { Err(format!("a run did not do what it should: {run}").into()) }
+}
+
+/// From a run's start to its end, as its record has it.
+pub fn run_seconds(run: &Value) -> Outcome<f64> {
+    let instant =
+        |name: &str| -> Outcome<Timestamp> { Ok(run[name].as_str().ok_or("a run without its times")?.parse()?) };
+    Ok(instant("ended_at")?.duration_since(instant("started_at")?).as_secs_f64())
 }
 
 fn disk_bytes(folder: &Path) -> Outcome<u64> {

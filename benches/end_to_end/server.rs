@@ -4,12 +4,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use rollcall::demo::{EVENT, TOKEN};
 use serde_json::{Value, json};
 
 use super::fake::{Fake, page_path};
-use super::installation::{Installation, SMALL, Server};
+use super::installation::{Installation, SMALL, Server, run_seconds};
 use super::process::Memory;
 use super::stages;
 use super::table::{Table, heading, median, megabytes, millis, most, seconds, whole};
@@ -113,13 +112,9 @@ fn nothing_new(fake: &Fake, server: &mut Server) -> Outcome<Nothing> {
             return Err(format!("a sync of nothing new was none: {run}").into());
         }
         measured.round_trip.push(took.as_secs_f64());
-        measured.run.push(instant(&run["ended_at"])?.duration_since(instant(&run["started_at"])?).as_secs_f64());
+        measured.run.push(run_seconds(&run)?);
     }
     Ok(measured)
-}
-
-fn instant(value: &Value) -> Outcome<Timestamp> {
-    Ok(value.as_str().ok_or("a run without its times")?.parse()?)
 }
 
 impl Nothing {

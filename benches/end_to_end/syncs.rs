@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::bare;
 use super::fake::Fake;
-use super::installation::{Installation, Synced};
+use super::installation::{Installation, Synced, run_seconds};
 use super::options::Work;
 use super::process::Ended;
 use super::stages::{self, Stages};
@@ -39,6 +39,8 @@ struct Sample {
     synced: Synced,
     fetch: Ended,
     parse: Ended,
+    /// Of the command's time, that between the run's start and its end.
+    run_seconds: f64,
     store_bytes: u64,
 }
 
@@ -46,6 +48,7 @@ struct Sample {
 struct Row<'a> {
     name: &'static str,
     ended: Vec<&'a Ended>,
+    run_seconds: Option<f64>,
     target: Option<Target>,
     of_fetch: Option<f64>,
     of_parse: Option<f64>,
@@ -78,7 +81,7 @@ impl Kind {
     /// Did the run find what the list was made to be?
     fn fits(self, run: &Value) -> bool {
         let count = |name: &str| run["counts"][name].as_u64().unwrap_or(0);
-        let changed = count("records") - count("unchanged") - count("skip");
+        let changed = count("records").saturating_sub(count("unchanged") + count("skip"));
         match self {
             Self::First => count("unchanged") == 0 && count("create") * 10 > count("records") * 9,
             Self::Unchanged => changed == 0,
@@ -124,13 +127,15 @@ fn sample(kind: Kind, fake: &Fake, installation: &Installation) -> Outcome<Sampl
     if !kind.fits(&synced.run) {
         return Err(format!("a sync ({}) counted {}", kind.name(), synced.run["counts"]).into());
     }
-    Ok(Sample { synced, fetch, parse, store_bytes: installation.disk_bytes()? })
+    let run_seconds = run_seconds(&synced.run)?;
+    Ok(Sample { synced, fetch, parse, run_seconds, store_bytes: installation.disk_bytes()? })
 }
 
 fn rows(count: u32, samples: &[Vec<Sample>; KINDS.len()]) -> Vec<Row<'_>> {
     let bare = |name, pick: fn(&Sample) -> &Ended| Row {
         name,
         ended: samples.iter().flatten().map(pick).collect(),
+        run_seconds: None,
         target: None,
         of_fetch: None,
         of_parse: None,
@@ -143,6 +148,7 @@ fn rows(count: u32, samples: &[Vec<Sample>; KINDS.len()]) -> Vec<Row<'_>> {
         rows.push(Row {
             name: kind.name(),
             ended: samples.iter().map(|sample| &sample.synced.ended).collect(),
+            run_seconds: middle(|sample| sample.run_seconds),
             target: kind.target(count),
             of_fetch: middle(|sample| sample.fetch.took.div_duration_f64(sample.synced.ended.took)),
             of_parse: middle(|sample| sample.parse.took.div_duration_f64(sample.synced.ended.took)),
@@ -171,6 +177,7 @@ impl Row<'_> {
         json!({
             "name": self.name,
             "seconds": self.seconds(),
+            "run_seconds": self.run_seconds,
             "records_per_second": self.rate(count),
             "target_records_per_second": self.target.map(|target| target.records_per_second),
             "of_bare_fetch": self.of_fetch,
@@ -187,6 +194,7 @@ fn print_rows(count: u32, rows: &[Row<'_>]) {
         "",
         "s",
         "best s",
+        "run s",
         "records/s",
         "target",
         "reached",
@@ -203,6 +211,7 @@ fn print_rows(count: u32, rows: &[Row<'_>]) {
             row.name.to_owned(),
             seconds(median(&row.seconds())),
             seconds(least(&row.seconds())),
+            optional(row.run_seconds, seconds),
             whole(rate),
             optional(target, whole),
             optional(target.map(|target| rate / target), percent),
