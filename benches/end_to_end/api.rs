@@ -24,9 +24,9 @@ const PEOPLE: usize = 1_000;
 const CONNECTIONS: [usize; 2] = [1, 8];
 
 /// Turns; the first only warms up.
-const TURNS: usize = 8;
+const TURNS: usize = 21;
 
-const MOMENT: Duration = Duration::from_millis(500);
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// Share of the empty answer's rate.
 const TARGET: f64 = 0.7;

@@ -22,6 +22,9 @@ pub const SMALL: &str = "small";
 /// Longest time until a server listens.
 const START: Duration = Duration::from_secs(60);
 
+/// What is logged, by every verb: where the time goes, see [`super::stages`].
+const LOG: (&str, &str) = ("ROLLCALL_LOG", "info,rollcall::stages=debug");
+
 const SETTINGS: &str = r#"
 [server]
 listen = "127.0.0.1:0"
@@ -31,7 +34,6 @@ path = "data"
 
 [log]
 format = "json"
-level = "info,rollcall::stages=debug"
 "#;
 
 pub struct Installation {
@@ -84,7 +86,8 @@ impl Installation {
 
     fn command(&self, arguments: &[&str]) -> Outcome<Command> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
-        command.args(arguments).current_dir(self.folder.path()).env(TOKEN_VARIABLE, TOKEN).stdin(Stdio::null());
+        command.args(arguments).current_dir(self.folder.path()).env(TOKEN_VARIABLE, TOKEN);
+        command.env(LOG.0, LOG.1).stdin(Stdio::null());
         command.stdout(File::create(self.path("stdout"))?).stderr(File::create(self.path("stderr"))?);
         Ok(command)
     }

@@ -225,14 +225,14 @@ fn print_rows(count: u32, rows: &[Row<'_>]) {
     table.print();
 }
 
-/// Only where the command told: one that reports its faults by itself may keep no log.
+/// Only where the command told.
 fn print_stages(samples: &[Vec<Sample>; KINDS.len()]) -> Value {
     let stages = samples.each_ref().map(|samples| {
         let last = |sample: &Sample| stages::read(&sample.synced.log).pop();
         samples.iter().filter_map(last).collect::<Vec<Stages>>()
     });
     if stages.iter().all(Vec::is_empty) {
-        println!("  (the command logs no stages; the server below does)");
+        println!("  (the command told of no stages)");
         return Value::Null;
     }
     let named: Vec<(&str, &[Stages])> =
