@@ -2,13 +2,15 @@
 //! keys are hashes under a secret seed, so no second copy of personal data is held.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
 
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
+use super::columns::{ColumnReader, ColumnWriter, unfit};
 use super::registrations::{Registrations, Row};
 use super::table::Table;
-use crate::codec::{SymbolKind, Symbols};
+use crate::codec::{Meta, SymbolKind, Symbols};
 use crate::model::{
     CommunityKey, Digest, EmailKey, EventName, ExternalId, FeedId, GroupKey, Person, Registration, SourceName, UserId,
     UserNo,
@@ -216,6 +218,110 @@ impl Index {
             put(self.groups.entry(group).or_default());
         }
     }
+}
+
+/// Of a store, what its index may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// How many user numbers were given.
+    pub users: u32,
+    /// How many symbols there are of each kind.
+    pub symbols: [u32; 4],
+}
+
+impl Known {
+    pub fn of(meta: &Meta, symbols: &Symbols) -> Self {
+        let counts = symbols.counts().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        Self { users: meta.next_user, symbols: counts }
+    }
+
+    const fn symbols_of(&self, kind: SymbolKind) -> u32 {
+        self.symbols[kind as usize]
+    }
+}
+
+/// The index as columns in a file, and back.
+impl Index {
+    /// About how many bytes [`Self::write`] writes.
+    pub fn bytes_about(&self) -> usize {
+        2 * size_of::<u128>() * self.email.len() + self.registrations.bytes_about()
+    }
+
+    pub fn write<W: Write>(&self, to: &mut ColumnWriter<W>) -> io::Result<()> {
+        let mut feeds: Vec<_> = self.feed_numbers.iter().collect();
+        feeds.sort_unstable_by_key(|(_, number)| **number);
+        to.number(u32::try_from(feeds.len()).map_err(|_| unfit("too many feeds"))?)?;
+        for (feed, _) in feeds {
+            to.name(feed.event.as_str())?;
+            to.name(feed.source.as_str())?;
+        }
+        to.column(&self.email)?;
+        to.column(&self.id)?;
+        self.registrations.write(to)?;
+        [&self.active, &self.inactive, &self.groups].iter().try_for_each(|bitmaps| write_bitmaps(to, bitmaps))
+    }
+
+    /// Reads what [`Self::write`] wrote, and refuses what no store with this key could have written. The index finds
+    /// nobody before [`Self::build_tables`].
+    pub fn read<R: Read>(key: &CommunityKey, known: &Known, from: &mut ColumnReader<R>) -> io::Result<Self> {
+        let mut read = Self::new(key);
+        let feeds = from.number()?;
+        for number in 0..feeds {
+            let event = EventName::parse(&from.name()?).map_err(|_| unfit("no event's name"))?;
+            let source = SourceName::parse(&from.name()?).map_err(|_| unfit("no source's name"))?;
+            if read.feed_numbers.insert(FeedId { event, source }, number).is_some() {
+                return Err(unfit("a feed comes twice"));
+            }
+        }
+        (read.email, read.id) = (from.column()?, from.column()?);
+        if read.email.len() != read.id.len() || read.email.len() > known.users as usize {
+            return Err(unfit("columns of several lengths, or users that never were"));
+        }
+        read.users = (0..).zip(&read.email).filter_map(|(user, email)| (*email != 0).then_some(user)).collect();
+        read.registrations = Registrations::read(from, &read.users, feeds)?;
+        let events = known.symbols_of(SymbolKind::Event);
+        read.active = read_bitmaps(from, &read.users, events)?;
+        read.inactive = read_bitmaps(from, &read.users, events)?;
+        read.groups = read_bitmaps(from, &read.users, known.symbols_of(SymbolKind::Group))?;
+        Ok(read)
+    }
+
+    /// Makes the tables from the columns, on two threads.
+    pub fn build_tables(&mut self) -> io::Result<()> {
+        let Self { email, id, by_email, by_id, users, registrations, .. } = self;
+        std::thread::scope(|scope| {
+            let builder = std::thread::Builder::new().name("store-tables".into());
+            builder.spawn_scoped(scope, || registrations.build_tables())?;
+            *by_email = Table::of(email, users.iter());
+            *by_id = Table::of(id, users.iter());
+            Ok(())
+        })
+    }
+}
+
+fn write_bitmaps<W: Write>(to: &mut ColumnWriter<W>, bitmaps: &HashMap<u32, RoaringBitmap>) -> io::Result<()> {
+    to.number(u32::try_from(bitmaps.len()).map_err(|_| unfit("too many bitmaps"))?)?;
+    for (symbol, bitmap) in bitmaps {
+        to.number(*symbol)?;
+        to.bitmap(bitmap)?;
+    }
+    Ok(())
+}
+
+/// Bitmaps of users under symbols, of which there are so many.
+fn read_bitmaps<R: Read>(
+    from: &mut ColumnReader<R>,
+    users: &RoaringBitmap,
+    symbols: u32,
+) -> io::Result<HashMap<u32, RoaringBitmap>> {
+    let mut bitmaps = HashMap::new();
+    for _ in 0..from.number()? {
+        let (symbol, bitmap) = (from.number()?, from.bitmap()?);
+        if symbol >= symbols || !bitmap.is_subset(users) || bitmaps.insert(symbol, bitmap).is_some() {
+            return Err(unfit("a bitmap of nobody or of nothing, or one that comes twice"));
+        }
+    }
+    Ok(bitmaps)
 }
 
 /// 0 marks an empty place in a column, so no hash is 0.

@@ -1,9 +1,11 @@
 //! The index of registrations: by key (event, source, external id) and by the digest of the record's bytes.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
 
 use roaring::RoaringBitmap;
 
+use super::columns::{ColumnReader, ColumnWriter, unfit};
 use super::table::Table;
 use crate::model::Digest;
 
@@ -135,5 +137,62 @@ impl Registrations {
         self.absent.remove(number);
         (self.key[at], self.user[at], self.raw[at], self.mapped[at]) = (0, u32::MAX, 0, 0);
         self.free.push(number);
+    }
+
+    /// About how many bytes [`Self::write`] writes.
+    pub fn bytes_about(&self) -> usize {
+        self.key.len() * (3 * size_of::<u128>() + 2 * size_of::<u32>())
+    }
+
+    /// Writes the columns; what can be made of them is left out.
+    pub fn write<W: Write>(&self, to: &mut ColumnWriter<W>) -> io::Result<()> {
+        to.column(&self.key)?;
+        to.column(&self.user)?;
+        to.column(&self.raw)?;
+        to.column(&self.mapped)?;
+        to.column(&self.feed)?;
+        to.bitmap(&self.absent)
+    }
+
+    /// Reads what [`Self::write`] wrote. The tables are still to be made.
+    pub fn read<R: Read>(from: &mut ColumnReader<R>, users: &RoaringBitmap, feeds: u32) -> io::Result<Self> {
+        let mut read = Self {
+            key: from.column()?,
+            user: from.column()?,
+            raw: from.column()?,
+            mapped: from.column()?,
+            feed: from.column()?,
+            absent: from.bitmap()?,
+            ..Self::default()
+        };
+        let lengths = [read.user.len(), read.raw.len(), read.mapped.len(), read.feed.len()];
+        if lengths != [read.key.len(); 4] {
+            return Err(unfit("columns of several lengths"));
+        }
+        let mut of_feed = vec![RoaringBitmap::new(); feeds as usize];
+        for (number, key) in (0..).zip(&read.key) {
+            let at = number as usize;
+            if *key == 0 {
+                read.free.push(number);
+                continue;
+            }
+            let of_feed = of_feed.get_mut(read.feed[at] as usize).ok_or_else(|| unfit("an unknown feed"))?;
+            of_feed.insert(number);
+            if !users.contains(read.user[at]) {
+                return Err(unfit("a registration of nobody"));
+            }
+        }
+        if read.absent.iter().any(|number| read.key.get(number as usize).is_none_or(|key| *key == 0)) {
+            return Err(unfit("what is absent is not there"));
+        }
+        read.of_feed = (0..).zip(of_feed).collect();
+        Ok(read)
+    }
+
+    /// Makes the tables from the columns.
+    pub fn build_tables(&mut self) {
+        let taken = |(number, key): (u32, &u128)| (*key != 0).then_some(number);
+        self.by_key = Table::of(&self.key, (0..).zip(&self.key).filter_map(taken));
+        self.by_raw = Table::of(&self.raw, (0..).zip(&self.key).filter_map(taken));
     }
 }

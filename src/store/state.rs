@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::StoreError;
 use super::engine::Engine;
-use super::index::Index;
-use super::integrity::Sum;
+use super::index::{Index, Known};
+use super::integrity::{Sum, Sums};
 use super::keys;
+use super::snapshot::Snapshot;
 use crate::codec::{
     Block, CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
     decode_meta, decode_person, decode_token, open,
@@ -25,6 +26,8 @@ pub struct State {
     pub tokens: Vec<StoredToken>,
     /// How often the store was opened anew; the index's numbers mean something within one epoch only.
     pub epoch: u64,
+    /// Was the index made by reading every block, or taken from its snapshot?
+    pub was_scanned: bool,
 }
 
 fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError {
@@ -44,20 +47,43 @@ impl State {
             events: BTreeMap::new(),
             tokens: Vec::new(),
             epoch: 0,
+            was_scanned: false,
         }
     }
 
-    /// Reads everything that is held in memory, and the rest for its sum. One scan rebuilds the indexes; at its end
-    /// the store is known to be whole.
-    pub fn load(engine: &Engine, key: &CommunityKey) -> Result<Self, StoreError> {
+    /// What the index may name.
+    pub fn known(&self) -> Known {
+        Known::of(&self.meta, &self.symbols)
+    }
+
+    /// Reads everything that is held in memory, and the rest for its sum. The index comes from its snapshot, or from a
+    /// scan of all blocks; at the end the store is known to be whole, but for blocks that were not read.
+    pub fn load(engine: &Engine, key: &CommunityKey, snapshot: &Snapshot) -> Result<Self, StoreError> {
         let mut state = Self::new(key);
+        let mut sums = Sums { rest: state.load_rest(engine)?, ..Sums::default() };
+        let record = engine.record();
+        if let (Some(blocks), Some(index)) = (record.blocks, snapshot.read(&record, &state.known(), key)?) {
+            (sums.blocks, state.index) = (blocks, index);
+        } else {
+            state.was_scanned = true;
+            for row in engine.scan(keys::BLOCKS) {
+                let (key, sealed) = row?;
+                sums.blocks.add(&key, &sealed);
+                state.take_block(&key, &sealed)?;
+            }
+        }
+        engine.check(sums)?;
+        Ok(state)
+    }
+
+    /// Reads everything but the blocks. Returns its sum.
+    fn load_rest(&mut self, engine: &Engine) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
-        // Symbols before the people who use them.
-        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS, keys::BLOCKS] {
+        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS] {
             for row in engine.scan(tag) {
                 let (key, sealed) = row?;
                 sum.add(&key, &sealed);
-                state.take(tag, &key, &sealed)?;
+                self.take(tag, &key, &sealed)?;
             }
         }
         // History stays on disk; damage in it is named here all the same.
@@ -67,8 +93,7 @@ impl State {
             let run = keys::run_number(&key).map_or_else(|| "a run".to_owned(), |run| format!("run {run}"));
             open(Kind::Run, &sealed).map_err(unreadable(run))?;
         }
-        engine.check(sum)?;
-        Ok(state)
+        Ok(sum)
     }
 
     /// Takes up one value.
@@ -88,8 +113,7 @@ impl State {
                 let event = decode_event(sealed).map_err(unreadable("an event"))?;
                 self.events.insert(event.name.clone(), event);
             }
-            keys::TOKENS => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
-            _ => self.take_block(key, sealed)?,
+            _ => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
         }
         Ok(())
     }

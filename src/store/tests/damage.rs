@@ -57,7 +57,7 @@ fn people(store: &Store) -> Vec<Person> {
     store.users(None, usize::MAX).into_iter().map(|user| store.person(user).unwrap().unwrap()).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
