@@ -114,6 +114,10 @@ impl Engine {
         Ok((engine, anchored))
     }
 
+    pub fn folder(&self) -> &Path {
+        self.files.folder()
+    }
+
     fn sums(&self) -> Result<Sums, StoreError> {
         let mut sums = Sums::default();
         for row in self.scan(b"") {
@@ -230,7 +234,7 @@ impl Engine {
     pub fn sync(&self) -> Result<(), StoreError> {
         let failed = |source| StoreError::Engine { operation: "flush the store", source };
         self.faults.step(Step::Flush, |source| failed(source.into()), || self.db.flush().map(drop).map_err(failed))?;
-        let io = |operation| move |source| io_error(operation, self.files.folder(), source);
+        let io = |operation| move |source| io_error(operation, self.folder(), source);
         self.faults.step(Step::Sync, io("sync"), || self.files.sync())?;
         self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))?;
         self.unsynced.write().clear();

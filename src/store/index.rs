@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 use super::columns::{ColumnReader, ColumnWriter, unfit};
 use super::registrations::{Registrations, Row};
 use super::table::Table;
-use crate::codec::{Meta, SymbolKind, Symbols};
+use crate::codec::{Glance, Meta, RegistrationGlance, SymbolKind, Symbols};
 use crate::model::{
     CommunityKey, Digest, EmailKey, EventName, ExternalId, FeedId, GroupKey, Person, Registration, SourceName, UserId,
     UserNo,
@@ -162,18 +162,37 @@ impl Index {
                 self.put_registration(number, registration);
             }
         }
-        self.identify(number, after);
+        let email = after.map_or(0, |person| self.email_hash(&person.email.key()));
+        self.identify(number, email, after.map_or(0, |person| person.id.as_u128()));
     }
 
-    /// Enters who a user number is, or that it is nobody.
-    fn identify(&mut self, user: u32, person: Option<&Person>) {
+    /// Takes up a person who is new to the index; the symbols it bears must be known.
+    pub fn take_up(&mut self, UserNo(user): UserNo, person: &Glance<'_>) {
+        for attendance in &person.attendances {
+            let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
+            of_event.entry(attendance.event).or_default().insert(user);
+        }
+        for group in person.groups() {
+            self.groups.entry(group).or_default().insert(user);
+        }
+        let email = self.email_hash(&EmailKey::of(person.email));
+        self.identify(user, email, person.id().as_u128());
+    }
+
+    /// The same for one of its registrations, of a feed as [`Self::feed`] gave it.
+    pub fn take_up_registration(&mut self, UserNo(user): UserNo, feed: (u32, u64), of: &RegistrationGlance<'_>) {
+        let (feed, seed) = feed;
+        let key = keyed(seed, of.external_id.as_bytes());
+        self.registrations.put(Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() });
+    }
+
+    /// Enters who a user number is; 0 and 0 for nobody.
+    fn identify(&mut self, user: u32, email: u128, id: u128) {
         let at = user as usize;
         if self.email.len() <= at {
             self.email.resize(at + 1, 0);
             self.id.resize(at + 1, 0);
         }
-        let email = person.map_or(0, |person| self.email_hash(&person.email.key()));
-        let id = person.map_or(0, |person| person.id.as_u128());
         if (self.email[at], self.id[at]) == (email, id) {
             return;
         }
@@ -182,21 +201,27 @@ impl Index {
             self.by_id.remove(&self.id, user);
         }
         (self.email[at], self.id[at]) = (email, id);
-        if person.is_some() {
+        if email != 0 {
             self.by_email.insert(&self.email, user);
             self.by_id.insert(&self.id, user);
             self.users.insert(user);
         }
     }
 
-    fn put_registration(&mut self, user: u32, registration: &Registration) {
+    /// A feed's number, new if need be, and the seed of its registrations' keys.
+    pub fn feed(&mut self, feed: &FeedId) -> (u32, u64) {
         let next = u32::try_from(self.feed_numbers.len()).unwrap_or(u32::MAX);
-        let feed = match self.feed_numbers.get(&registration.feed) {
-            Some(feed) => *feed,
-            None => *self.feed_numbers.entry(registration.feed.clone()).or_insert(next),
+        let number = match self.feed_numbers.get(feed) {
+            Some(number) => *number,
+            None => *self.feed_numbers.entry(feed.clone()).or_insert(next),
         };
+        (number, self.feed_seed(feed))
+    }
+
+    fn put_registration(&mut self, user: u32, registration: &Registration) {
+        let (feed, seed) = self.feed(&registration.feed);
         self.registrations.put(Row {
-            key: self.registration_hash(&registration.feed, &registration.external_id),
+            key: keyed(seed, registration.external_id.as_str().as_bytes()),
             user,
             raw: registration.raw,
             mapped: registration.mapped,

@@ -15,6 +15,7 @@ mod read;
 mod registrations;
 mod room;
 mod salvage;
+mod scan;
 mod sled_files;
 mod snapshot;
 mod state;

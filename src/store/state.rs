@@ -7,13 +7,13 @@ use super::engine::Engine;
 use super::index::{Index, Known};
 use super::integrity::{Sum, Sums};
 use super::keys;
+use super::scan::scan;
 use super::snapshot::Snapshot;
 use crate::codec::{
-    Block, CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
-    decode_meta, decode_person, decode_token, open,
+    CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
+    decode_meta, decode_token, open,
 };
-use crate::limits::BLOCK_USERS;
-use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, SourceName, UserNo};
+use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, SourceName};
 
 pub struct State {
     pub meta: Meta,
@@ -30,7 +30,8 @@ pub struct State {
     pub was_scanned: bool,
 }
 
-fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError {
+/// What it is that cannot be read.
+pub fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError {
     let what = what.into();
     move |source| StoreError::Codec { what, source }
 }
@@ -66,11 +67,7 @@ impl State {
             (sums.blocks, state.index) = (blocks, index);
         } else {
             state.was_scanned = true;
-            for row in engine.scan(keys::BLOCKS) {
-                let (key, sealed) = row?;
-                sums.blocks.add(&key, &sealed);
-                state.take_block(&key, &sealed)?;
-            }
+            sums.blocks = scan(engine, &state.symbols, &mut state.index)?;
         }
         engine.check(sums)?;
         Ok(state)
@@ -114,20 +111,6 @@ impl State {
                 self.events.insert(event.name.clone(), event);
             }
             _ => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
-        }
-        Ok(())
-    }
-
-    fn take_block(&mut self, key: &[u8], sealed: &[u8]) -> Result<(), StoreError> {
-        let number =
-            keys::block_number(key).ok_or_else(|| unreadable("a block's key")(CodecError::Short(Kind::Block)))?;
-        let failed = || unreadable(format!("block {number}"));
-        for (slot, bytes) in Block::slots_of(sealed).map_err(failed())? {
-            let person = decode_person(&self.symbols, bytes).map_err(failed())?;
-            let user = u32::try_from(slot).ok().and_then(|slot| number.checked_mul(BLOCK_USERS)?.checked_add(slot));
-            let user =
-                user.ok_or_else(|| failed()(CodecError::Malformed { kind: Kind::Block, what: "its key".into() }))?;
-            self.index.apply(&self.symbols, UserNo(user), None, Some(&person));
         }
         Ok(())
     }
