@@ -20,7 +20,7 @@ pub struct Glance<'a> {
     _email_owner: u8,
     _created_at_ms: i64,
     _owners: Passed<v1::Owner>,
-    _profile: Passed<v1::ProfileField<'a>>,
+    _profile: Passed<(v1::Field, u8, PassedValue<'a>)>,
     pub registrations: Vec<RegistrationGlance<'a>>,
     pub attendances: Vec<AttendanceGlance<'a>>,
 }
@@ -33,14 +33,14 @@ pub struct RegistrationGlance<'a> {
     /// A symbol.
     pub source: u32,
     pub external_id: &'a str,
-    _email: Option<&'a str>,
+    _email: Option<&'a [u8]>,
     state: v1::RegistrationState,
     absent_since: Option<u32>,
     _updated_at_us: Option<i64>,
     raw: [u8; 16],
     mapped: [u8; 16],
-    _fields: Passed<(v1::Field, Option<v1::Value<'a>>)>,
-    _event_fields: Passed<(v1::EventField, Option<v1::Value<'a>>)>,
+    _fields: Passed<(v1::Field, Option<PassedValue<'a>>)>,
+    _event_fields: Passed<(v1::EventField, Option<PassedValue<'a>>)>,
     groups: Vec<u32>,
 }
 
@@ -51,7 +51,17 @@ pub struct AttendanceGlance<'a> {
     pub event: u32,
     pub active: bool,
     _changed_at_ms: i64,
-    _fields: Passed<(v1::EventField, v1::Value<'a>)>,
+    _fields: Passed<(v1::EventField, PassedValue<'a>)>,
+}
+
+/// The variants of [`v1::Value`], in their order. Texts are not looked into.
+#[derive(BorrowDecode)]
+#[expect(dead_code, reason = "only passed over")]
+enum PassedValue<'a> {
+    Text(&'a [u8]),
+    Number(&'a [u8]),
+    Bool(bool),
+    List(Passed<&'a [u8]>),
 }
 
 /// A list that is read and not kept.

@@ -4,9 +4,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{
-    Block, EntryDecoder, EntryEncoder, Glance, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer, SpooledRecord,
-    SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta, decode_person, decode_run, decode_token,
-    encode_person, encode_run,
+    Block, EntryDecoder, EntryEncoder, Glance, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer,
+    SpooledRecord, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta, decode_person,
+    decode_run, decode_token, encode_person, encode_run,
 };
 use crate::model::{
     Action, Attendance, Counts, Digest, Email, Entry, ErrorReason, EventField, EventName, ExternalId, FeedId, Field,

@@ -150,14 +150,19 @@ impl Index {
     /// Takes up the change of one person. The names that `after` uses must be interned.
     pub fn apply(&mut self, symbols: &Symbols, user: UserNo, before: Option<&Person>, after: Option<&Person>) {
         let UserNo(number) = user;
+        let stays = matches!((before, after), (Some(before), Some(after)) if same_places(before, after));
         if let Some(person) = before {
-            self.mark(symbols, number, person, false);
+            if !stays {
+                self.mark(symbols, number, person, false);
+            }
             for gone in person.registrations.iter().filter(|r| !after.is_some_and(|after| holds(after, r))) {
                 self.registrations.remove(self.registration_hash(&gone.feed, &gone.external_id), number);
             }
         }
         if let Some(person) = after {
-            self.mark(symbols, number, person, true);
+            if !stays {
+                self.mark(symbols, number, person, true);
+            }
             for registration in &person.registrations {
                 self.put_registration(number, registration);
             }
@@ -166,7 +171,8 @@ impl Index {
         self.identify(number, email, after.map_or(0, |person| person.id.as_u128()));
     }
 
-    /// Takes up a person who is new to the index; the symbols it bears must be known.
+    /// Takes up a person under a number that the index does not know yet, and whose symbols are known. It is found only
+    /// after [`Self::build_tables`].
     pub fn take_up(&mut self, UserNo(user): UserNo, person: &Glance<'_>) {
         for attendance in &person.attendances {
             let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
@@ -175,24 +181,31 @@ impl Index {
         for group in person.groups() {
             self.groups.entry(group).or_default().insert(user);
         }
-        let email = self.email_hash(&EmailKey::of(person.email));
-        self.identify(user, email, person.id().as_u128());
+        self.make_place(user);
+        self.email[user as usize] = self.email_hash(&EmailKey::of(person.email));
+        self.id[user as usize] = person.id().as_u128();
+        self.users.insert(user);
     }
 
     /// The same for one of its registrations, of a feed as [`Self::feed`] gave it.
     pub fn take_up_registration(&mut self, UserNo(user): UserNo, feed: (u32, u64), of: &RegistrationGlance<'_>) {
         let (feed, seed) = feed;
         let key = keyed(seed, of.external_id.as_bytes());
-        self.registrations.put(Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() });
+        self.registrations.push(&Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() });
+    }
+
+    fn make_place(&mut self, user: u32) {
+        let needed = user as usize + 1;
+        if self.email.len() < needed {
+            self.email.resize(needed, 0);
+            self.id.resize(needed, 0);
+        }
     }
 
     /// Enters who a user number is; 0 and 0 for nobody.
     fn identify(&mut self, user: u32, email: u128, id: u128) {
+        self.make_place(user);
         let at = user as usize;
-        if self.email.len() <= at {
-            self.email.resize(at + 1, 0);
-            self.id.resize(at + 1, 0);
-        }
         if (self.email[at], self.id[at]) == (email, id) {
             return;
         }
@@ -356,6 +369,17 @@ fn keyed(seed: u64, bytes: &[u8]) -> u128 {
 
 fn holds(person: &Person, registration: &Registration) -> bool {
     person.registration(&registration.feed, &registration.external_id).is_some()
+}
+
+/// Are both in the same events and groups, as far as that can be told cheaply?
+fn same_places(before: &Person, after: &Person) -> bool {
+    let (ours, theirs) = (&before.attendances, &after.attendances);
+    let events =
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.event == b.event && a.active == b.active);
+    let (ours, theirs) = (&before.registrations, &after.registrations);
+    let grants_as =
+        |(a, b): (&Registration, &Registration)| a.is_cancelled() == b.is_cancelled() && a.groups == b.groups;
+    events && ours.len() == theirs.len() && ours.iter().zip(theirs).all(grants_as)
 }
 
 fn hit((number, row): (u32, Row)) -> RegistrationHit {

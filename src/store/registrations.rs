@@ -94,6 +94,18 @@ impl Registrations {
     }
 
     fn insert(&mut self, row: &Row) {
+        let number = self.enter(row);
+        self.by_key.insert(&self.key, number);
+        self.by_raw.insert(&self.raw, number);
+    }
+
+    /// Enters a registration that is new. It is found only after [`Self::build_tables`].
+    pub fn push(&mut self, row: &Row) {
+        self.enter(row);
+    }
+
+    /// Puts a registration into the columns. Returns its number.
+    fn enter(&mut self, row: &Row) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.key.push(0);
             self.user.push(0);
@@ -109,10 +121,9 @@ impl Registrations {
         self.raw[at] = row.raw.0;
         self.mapped[at] = row.mapped.0;
         self.feed[at] = row.feed;
-        self.by_key.insert(&self.key, number);
-        self.by_raw.insert(&self.raw, number);
         self.of_feed.entry(row.feed).or_default().insert(number);
         self.mark_absent(number, row.absent);
+        number
     }
 
     fn mark_absent(&mut self, number: u32, absent: bool) {

@@ -24,20 +24,22 @@ type Rows = Vec<(IVec, IVec)>;
 /// Takes up everybody in the store into an empty index. Returns the sum of the blocks.
 pub fn scan(engine: &Engine, symbols: &Symbols, index: &mut Index) -> Result<Sum, StoreError> {
     let (read, rows) = sync_channel(AHEAD);
-    std::thread::scope(|scope| {
+    let sum = std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("store-scan".into());
-        let mut taker = Taker { symbols, index, feeds: HashMap::new(), sum: Sum::default() };
+        let mut taker = Taker { symbols, index: &mut *index, feeds: HashMap::new(), sum: Sum::default() };
         let taker = builder.spawn_scoped(scope, move || taker.take_all(&rows));
         let taker = taker.map_err(|source| io_error("start a thread for", engine.folder(), source))?;
         let done = read_all(engine, read);
         let sum = taker.join().unwrap_or_else(|panic| resume_unwind(panic));
         done.and(sum)
-    })
+    })?;
+    index.build_tables().map_err(|source| io_error("start a thread for", engine.folder(), source))?;
+    Ok(sum)
 }
 
 fn read_all(engine: &Engine, read: SyncSender<Rows>) -> Result<(), StoreError> {
     let mut rows = Rows::with_capacity(BLOCKS_AT_ONCE);
-    for row in engine.scan(keys::BLOCKS) {
+    for row in engine.scan_much(keys::BLOCKS) {
         rows.push(row?);
         if rows.len() == BLOCKS_AT_ONCE && read.send(std::mem::take(&mut rows)).is_err() {
             // Whoever takes them up has failed, and says why.
@@ -69,13 +71,14 @@ impl Taker<'_> {
     fn take_block(&mut self, key: &[u8], sealed: &[u8]) -> Result<(), StoreError> {
         let number =
             keys::block_number(key).ok_or_else(|| unreadable("a block's key")(CodecError::Short(Kind::Block)))?;
-        let failed = || unreadable(format!("block {number}"));
-        let malformed = || CodecError::Malformed { kind: Kind::Block, what: "its key".into() };
-        for (slot, bytes) in Block::slots_of(sealed).map_err(failed())? {
-            let user = u32::try_from(slot).ok().and_then(|slot| number.checked_mul(BLOCK_USERS)?.checked_add(slot));
-            let user = user.ok_or_else(malformed).map_err(failed())?;
-            let person = Glance::at(bytes).map_err(failed())?;
-            self.take_person(UserNo(user), &person).map_err(failed())?;
+        self.take_people(number, sealed).map_err(|error| unreadable(format!("block {number}"))(error))
+    }
+
+    fn take_people(&mut self, block: u32, sealed: &[u8]) -> Result<(), CodecError> {
+        for (slot, bytes) in Block::slots_of(sealed)? {
+            let user = u32::try_from(slot).ok().and_then(|slot| block.checked_mul(BLOCK_USERS)?.checked_add(slot));
+            let malformed = || CodecError::Malformed { kind: Kind::Block, what: "its key".into() };
+            self.take_person(UserNo(user.ok_or_else(malformed)?), &Glance::at(bytes)?)?;
         }
         Ok(())
     }
