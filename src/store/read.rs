@@ -159,7 +159,7 @@ impl Store {
     pub fn commit(&self, set: ChangeSet) -> Result<Ack, StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
-        commands.blocking_send(Command::Commit { set, reply }).map_err(|_| StoreError::Stopped)?;
+        commands.blocking_send(Command::Commit { set: Box::new(set), reply }).map_err(|_| StoreError::Stopped)?;
         answer.blocking_recv().map_err(|_| StoreError::Stopped)?
     }
 
@@ -185,7 +185,7 @@ impl Store {
     pub async fn commit_async(&self, set: ChangeSet) -> Result<Ack, StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
-        commands.send(Command::Commit { set, reply }).await.map_err(|_| StoreError::Stopped)?;
+        commands.send(Command::Commit { set: Box::new(set), reply }).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 

@@ -51,7 +51,7 @@ pub struct Ack {
 
 pub enum Command {
     Commit {
-        set: ChangeSet,
+        set: Box<ChangeSet>,
         reply: oneshot::Sender<Result<Ack, StoreError>>,
     },
     /// Writes the snapshot of the index.
@@ -104,7 +104,7 @@ impl Writer {
         while let Some(command) = commands.blocking_recv() {
             // A caller that no longer waits does not undo what is on disk.
             match command {
-                Command::Commit { set, reply } => drop(reply.send(self.commit(set))),
+                Command::Commit { set, reply } => drop(reply.send(self.commit(*set))),
                 Command::KeepIndex { reply } => drop(reply.send(self.keep_index())),
             }
         }

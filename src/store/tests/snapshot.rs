@@ -127,7 +127,9 @@ fn a_snapshot_that_knows_of_a_later_batch_tells_that_the_store_went_back() {
     let store = open(&folder);
     add(&store, "grace");
     // More batches than a rebuild takes.
-    (0..20).for_each(|_| drop(store.commit(ChangeSet::default()).unwrap()));
+    for _ in 0..20 {
+        store.commit(ChangeSet::default()).unwrap();
+    }
     store.keep_index().unwrap();
     drop(store);
     fs::remove_dir_all(&db).unwrap();
