@@ -9,6 +9,7 @@
 mod block;
 mod convert;
 mod entry;
+mod glance;
 mod history;
 mod item;
 mod person;
@@ -20,6 +21,7 @@ mod v1;
 
 pub use block::{Block, decode_person, encode_person};
 pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer};
+pub use glance::{AttendanceGlance, Glance, RegistrationGlance};
 pub use history::{
     Meta, StoredToken, decode_event, decode_feed_state, decode_group, decode_meta, decode_run, decode_token,
     encode_event, encode_feed_state, encode_group, encode_meta, encode_run, encode_token,

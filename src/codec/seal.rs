@@ -29,12 +29,18 @@ pub enum Kind {
     JournalTrailer = 11,
     SpoolItem = 12,
     Integrity = 13,
+    /// The head of a snapshot of the indexes.
+    IndexHead = 14,
 }
 
 impl Kind {
     /// The newest schema version this build writes and reads.
     const fn version(self) -> u8 {
-        1
+        match self {
+            // From version 2 on it says the sum of the blocks, too.
+            Self::Integrity => 2,
+            _ => 1,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Readers never wait for the writer's disk: they read the indexes and the blocks as last committed.
 
+mod columns;
 mod engine;
 mod error;
 mod files;
@@ -14,7 +15,9 @@ mod read;
 mod registrations;
 mod room;
 mod salvage;
+mod scan;
 mod sled_files;
+mod snapshot;
 mod state;
 mod table;
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::codec::{
     Block, Kind, Meta, StoredToken, Symbols, decode_person, encode_event, encode_feed_state, encode_group, encode_meta,
     encode_person, encode_run, encode_token, seal,
 };
-use crate::limits::STORED_VALUE_BYTES_MAX;
+use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::{Event, EventName, FeedId, FeedState, Group, GroupName, Person, PersonChange, Run, RunId, UserNo};
 
 /// Changes that happen together or not at all.
@@ -52,9 +52,15 @@ pub struct Ack {
     pub synced_in: Duration,
 }
 
-pub struct Command {
-    pub set: ChangeSet,
-    pub reply: oneshot::Sender<Result<Ack, StoreError>>,
+pub enum Command {
+    Commit {
+        set: Box<ChangeSet>,
+        reply: oneshot::Sender<Result<Ack, StoreError>>,
+    },
+    /// Writes the snapshot of the index.
+    KeepIndex {
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 pub struct Writer {
@@ -98,11 +104,24 @@ impl Writer {
 
     /// Serves until every sender is gone.
     pub fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        while let Some(Command { set, reply }) = commands.blocking_recv() {
-            let result = self.commit(set);
+        while let Some(command) = commands.blocking_recv() {
             // A caller that no longer waits does not undo what is on disk.
-            let _ = reply.send(result);
+            match command {
+                Command::Commit { set, reply } => drop(reply.send(self.commit(*set))),
+                Command::KeepIndex { reply } => drop(reply.send(self.keep_index())),
+            }
         }
+    }
+
+    /// Writes the snapshot of the index. Between two commits it is that of the store; readers go on meanwhile.
+    fn keep_index(&mut self) -> Result<(), StoreError> {
+        let sync = || self.live.with(|engine| if engine.is_synced() { Ok(()) } else { engine.sync() });
+        if let Err(error) = catch_unwind(AssertUnwindSafe(sync)).unwrap_or(Err(StoreError::Panicked)) {
+            // As after a write that failed; where it cannot be opened anew, the store says so itself.
+            let _ = self.reopen();
+            return Err(error);
+        }
+        self.live.keep_index(&self.state.read())
     }
 
     /// Applies one set. When this returns, it survives a power cut.
@@ -210,7 +229,7 @@ impl Writer {
             let number = keys::block_of(user);
             let block = match blocks.entry(number) {
                 std::collections::btree_map::Entry::Occupied(block) => block.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(read_block(&self.live, number)?),
+                std::collections::btree_map::Entry::Vacant(place) => place.insert(self.read_block(number)?),
             };
             let current = block
                 .person(keys::slot_of(user))
@@ -234,6 +253,17 @@ impl Writer {
             }
         }
         Ok(checked)
+    }
+
+    /// A block as it is on disk. Between two commits it holds exactly those whom the index knows; another one is damage,
+    /// which may come to light only now, and must not be written over.
+    fn read_block(&self, number: u32) -> Result<Block, StoreError> {
+        let sealed = self.live.with(|engine| engine.get(&keys::block(number)))?;
+        let block = sealed.as_deref().map_or_else(|| Ok(Block::default()), Block::open);
+        let block = block.map_err(|source| StoreError::Codec { what: format!("block {number}"), source })?;
+        let first = number * BLOCK_USERS;
+        let known = self.state.read().index.users().range_cardinality(first..=first + (BLOCK_USERS - 1));
+        if known == block.count() { Ok(block) } else { Err(StoreError::Incomplete) }
     }
 
     /// The change must have been planned upon what is there now.
@@ -276,7 +306,7 @@ impl Writer {
         self.meta = prepared.meta;
         let mut state = self.state.write();
         self.stored_symbols = self.symbols.counts();
-        let State { index, symbols, groups, feeds, events, tokens, meta, epoch: _ } = &mut *state;
+        let State { index, symbols, groups, feeds, events, tokens, meta, epoch: _, was_scanned: _ } = &mut *state;
         *meta = prepared.meta;
         for Checked { user, before, after } in &prepared.people {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
@@ -309,10 +339,4 @@ fn encode_checked(symbols: &mut Symbols, person: &Person) -> Result<Vec<u8>, Sto
         return Err(StoreError::TooLarge(person.id));
     }
     Ok(encoded)
-}
-
-fn read_block(live: &Live, number: u32) -> Result<Block, StoreError> {
-    let sealed = live.with(|engine| engine.get(&keys::block(number)))?;
-    let Some(sealed) = sealed else { return Ok(Block::default()) };
-    Block::open(&sealed).map_err(|source| StoreError::Codec { what: format!("block {number}"), source })
 }
