@@ -116,7 +116,7 @@ fn store(criterion: &mut Criterion) {
         );
     });
     drop(store);
-    let mut group = criterion.benchmark_group("open a store of 100,000");
+    let mut group = criterion.benchmark_group("open and close a store of 100,000");
     group.sample_size(20);
     group.bench_function("with the snapshot", |b| b.iter(|| open(folder.path(), false)));
     std::fs::remove_file(folder.path().join("index")).expect("the snapshot");
