@@ -159,6 +159,11 @@ pub(super) fn read_payload<'a, T: BorrowDecode<'a, ()>>(kind: Kind, payload: &'a
     }
 }
 
+/// Decodes what a payload begins with. Returns how many bytes that was; `None` where it begins with something else.
+pub(super) fn read_beginning<'a, T: BorrowDecode<'a, ()>>(payload: &'a [u8]) -> Option<(T, usize)> {
+    bincode::borrow_decode_from_slice(payload, bincode_config()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

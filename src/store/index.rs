@@ -171,9 +171,8 @@ impl Index {
         self.identify(number, email, after.map_or(0, |person| person.id.as_u128()));
     }
 
-    /// Takes up a person under a number that the index does not know yet, and whose symbols are known. It is found only
-    /// after [`Self::build_tables`].
-    pub fn take_up(&mut self, UserNo(user): UserNo, person: &Glance<'_>) {
+    /// Enters a person into the bitmaps of its events and groups.
+    fn mark_glance(&mut self, user: u32, person: &Glance<'_>) {
         for attendance in &person.attendances {
             let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
             of_event.entry(attendance.event).or_default().insert(user);
@@ -181,6 +180,12 @@ impl Index {
         for group in person.groups() {
             self.groups.entry(group).or_default().insert(user);
         }
+    }
+
+    /// Takes up a person under a number that the index does not know yet, and whose symbols are known. It is found only
+    /// after [`Self::build_tables`].
+    pub fn take_up(&mut self, UserNo(user): UserNo, person: &Glance<'_>) {
+        self.mark_glance(user, person);
         self.make_place(user);
         self.email[user as usize] = self.email_hash(&EmailKey::of(person.email));
         self.id[user as usize] = person.id().as_u128();
@@ -360,6 +365,47 @@ fn read_bitmaps<R: Read>(
         }
     }
     Ok(bitmaps)
+}
+
+/// Enters new users, whose names must be interned, as they are stored.
+pub struct Entering<'a> {
+    index: &'a mut Index,
+    symbols: &'a Symbols,
+    /// What the index needs of the feed of the last one, which is mostly that of the next, by its symbols.
+    feed: Option<((u32, u32), (u32, u64))>,
+}
+
+impl<'a> Entering<'a> {
+    pub const fn new(index: &'a mut Index, symbols: &'a Symbols) -> Self {
+        Self { index, symbols, feed: None }
+    }
+
+    pub fn enter(&mut self, UserNo(user): UserNo, stored: &[u8]) {
+        let person = Glance::at(stored).expect("it was looked at before it was written");
+        self.index.mark_glance(user, &person);
+        for of in &person.registrations {
+            let Some((feed, seed)) = self.feed(of.event, of.source) else { continue };
+            let key = keyed(seed, of.external_id.as_bytes());
+            let row = Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() };
+            self.index.registrations.put(row);
+        }
+        let email = self.index.email_hash(&EmailKey::of(person.email));
+        self.index.identify(user, email, person.id().as_u128());
+    }
+
+    fn feed(&mut self, event: u32, source: u32) -> Option<(u32, u64)> {
+        if let Some((symbols, feed)) = self.feed
+            && symbols == (event, source)
+        {
+            return Some(feed);
+        }
+        let name = |kind, number| self.symbols.get(kind, number);
+        let event_name = EventName::from_stored(name(SymbolKind::Event, event)?);
+        let source_name = SourceName::from_stored(name(SymbolKind::Source, source)?);
+        let feed = self.index.feed(&FeedId { event: event_name, source: source_name });
+        self.feed = Some(((event, source), feed));
+        Some(feed)
+    }
 }
 
 /// 0 marks an empty place in a column, so no hash is 0.

@@ -9,14 +9,12 @@ use super::failure::Failure;
 use super::progress::{Lines, Progress};
 use super::stopping::Stopping;
 use crate::clock::Clock;
+use crate::codec::Planned;
 use crate::journal::{JournalReader, journal_path};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::model::{Entry, FeedId, FeedState, Field, Person, Registration, Run, RunOutcome, Value};
 use crate::observe::Stages;
 use crate::store::{ChangeSet, Commit, Store};
-
-/// About as many people of 400 bytes come to [`BATCH_BYTES_MAX`].
-const PEOPLE_OF_A_BATCH: usize = 2_600;
 
 /// The last words of a run, written with its last batch.
 pub struct Ending {
@@ -94,29 +92,34 @@ struct Batches<'a> {
 impl Batches<'_> {
     fn write_all(
         &mut self,
-        journal: JournalReader,
+        mut journal: JournalReader,
         finish: impl FnOnce(&mut Run) -> Ending,
     ) -> Result<Committed, Failure> {
         let before = self.run.clone();
-        let mut set = gathering();
+        let mut set = ChangeSet::default();
         let mut bytes = 0;
         let mut read = 0;
-        for entry in journal {
+        while let Some(entry) = journal.next_planned() {
             let entry = entry?;
             read += 1;
             if read <= before.applied {
                 continue;
             }
             match entry {
-                Entry::Person(change) => {
+                Planned::Newcomer(newcomer) => {
+                    bytes += newcomer.person.len();
+                    set.newcomers.people.push(newcomer);
+                }
+                Planned::Other(Entry::Person(change)) => {
                     bytes += change.after.as_ref().map_or(64, weigh);
                     set.people.push(*change);
                 }
-                Entry::Group(group) => set.groups.push(group),
-                Entry::Record(_) => {}
+                Planned::Other(Entry::Group(group)) => set.groups.push(group),
+                Planned::Other(Entry::Record(_)) => {}
             }
             if bytes >= BATCH_BYTES_MAX {
-                self.begin(std::mem::replace(&mut set, gathering()), Run { applied: read, ..before.clone() })?;
+                set.newcomers.symbols = journal.symbols().clone();
+                self.begin(std::mem::take(&mut set), Run { applied: read, ..before.clone() })?;
                 bytes = 0;
                 if self.lines.stopping.is_said() {
                     return Ok(Committed::Paused);
@@ -126,6 +129,7 @@ impl Batches<'_> {
         let mut ended = Run { applied: read, ..before };
         let Ending { feed, state } = finish(&mut ended);
         set.feed = Some((feed, state));
+        set.newcomers.symbols = journal.symbols().clone();
         self.begin(set, ended)?;
         Ok(Committed::Whole)
     }
@@ -146,11 +150,6 @@ impl Batches<'_> {
         *self.run = after;
         Ok(())
     }
-}
-
-/// An empty change set with room for as many people as a batch usually has.
-fn gathering() -> ChangeSet {
-    ChangeSet { people: Vec::with_capacity(PEOPLE_OF_A_BATCH), ..ChangeSet::default() }
 }
 
 /// About how many bytes a person takes in a batch, their neighbours in the block not counted.
