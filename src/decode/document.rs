@@ -58,29 +58,54 @@ impl fmt::Debug for Document {
 }
 
 /// The JSON text of one item of a list. Cloning shares it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RawRecord(Bytes);
+#[derive(Clone)]
+pub struct RawRecord {
+    bytes: Bytes,
+    /// A part of a page that was checked.
+    checked: bool,
+}
 
 impl RawRecord {
     /// Any bytes; those that are no JSON object are rejected when mapped.
     pub fn new(json: Bytes) -> Self {
-        Self(json)
+        Self { bytes: json, checked: false }
+    }
+
+    /// The text of one value of a [`Document`], which need not be checked again.
+    pub(crate) fn of_page(json: Bytes) -> Self {
+        Self { bytes: json, checked: true }
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Is it an object, in JSON without a fault?
+    pub(crate) fn is_object(&self) -> bool {
+        let object = self.bytes.trim_ascii_start().first() == Some(&b'{');
+        object && (self.checked || check(&self.bytes).is_ok())
     }
 
     /// `None` if it is no JSON.
     pub(crate) fn value(&self) -> Option<Val> {
-        std::str::from_utf8(&self.0).ok()?;
-        parse_value(&self.0)
+        if !self.checked {
+            std::str::from_utf8(&self.bytes).ok()?;
+        }
+        parse_value(&self.bytes)
     }
 }
 
+impl PartialEq for RawRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for RawRecord {}
+
 impl fmt::Debug for RawRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawRecord({} bytes)", self.0.len())
+        write!(f, "RawRecord({} bytes)", self.bytes.len())
     }
 }
 

@@ -4,6 +4,8 @@
 //! process) and lets `"\uZZZZ"` pass. It is strict but for one kindness: a lone surrogate (`\ud83d`), which
 //! systems produce when they cut a text inside an emoji, is accepted and read as U+FFFD, as jq does.
 
+use std::borrow::Cow;
+
 use crate::limits::JSON_DEPTH_MAX;
 
 use super::error::{Fault, What};
@@ -268,6 +270,18 @@ pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     }
     let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
     bytes[at..].iter().position(special).map_or(bytes.len(), |offset| at + offset)
+}
+
+/// Is it a number and nothing else?
+pub(crate) fn is_number(text: &[u8]) -> bool {
+    let ends = (text.first(), text.last());
+    // What begins so and is JSON is a number; white space may follow it.
+    matches!(ends, (Some(b'-' | b'0'..=b'9'), Some(b'0'..=b'9'))) && read(text, &Check).is_ok()
+}
+
+/// The text of a checked string, without its quotes.
+pub(crate) fn unescaped(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.contains(&b'\\') { Cow::Owned(unescape(raw)) } else { Cow::Borrowed(raw) }
 }
 
 /// The text behind its escapes. The escapes must have been checked.

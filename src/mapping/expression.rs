@@ -15,6 +15,7 @@ use jaq_json::Val;
 
 use super::allowed;
 use super::error::{EvaluationError, ExpressionError, Failure, SelectError, TopLevelKeys, abbreviated};
+use super::native::Native;
 use super::program::Program;
 use super::syntax::{self, SyntaxError};
 use crate::decode::{self, Document, Found, RawRecord};
@@ -27,6 +28,7 @@ pub struct Expression(Arc<Compiled>);
 struct Compiled {
     source: Box<str>,
     shape: Shape,
+    native: Option<Native>,
     program: Program,
 }
 
@@ -45,14 +47,20 @@ impl Expression {
         let term = syntax::parse(source).map_err(|error| syntax_error(source, &error))?;
         allowed::check(&term).map_err(|refusal| refused(source, refusal))?;
         let shape = Shape::of(&term);
+        let native = Native::of(&term);
         let program = Program::compile(source, term)
             .map_err(|undefined| ExpressionError::new(format!("undefined: `{}`", undefined.0), source, undefined.0))?;
-        Ok(Self(Arc::new(Compiled { source: source.into(), shape, program })))
+        Ok(Self(Arc::new(Compiled { source: source.into(), shape, native, program })))
     }
 
     /// As the operator wrote it.
     pub fn source(&self) -> &str {
         &self.0.source
+    }
+
+    /// The form that answers on records without jaq, where there is one.
+    pub(super) fn native(&self) -> Option<&Native> {
+        self.0.native.as_ref()
     }
 
     /// The records of a page: every output, as JSON text.
@@ -116,7 +124,7 @@ impl Expression {
             Found::Value(list) if list.starts_with(b"[") => list,
             other => return Err(self.no_list(page, path, other)),
         };
-        Ok(decode::elements(list).map(|item| RawRecord::new(page.bytes().slice_ref(item))).collect())
+        Ok(decode::elements(list).map(|item| RawRecord::of_page(page.bytes().slice_ref(item))).collect())
     }
 
     fn no_list(&self, page: &Document, path: &[Box<str>], found: Found<'_>) -> SelectError {

@@ -1,13 +1,12 @@
 //! Typed values from what an expression gave, with the reason where that is not possible.
 
-use compact_str::{CompactString, ToCompactString};
-use jaq_json::{Num, Val};
+use compact_str::CompactString;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::decode::spell_number;
+use super::native::Piece;
 use crate::limits::{EXTERNAL_ID_BYTES_MAX, FIELD_BYTES_MAX, GROUP_NAME_BYTES_MAX, LIST_ITEMS_MAX};
 use crate::model::{Email, ExternalId, GroupName, RejectReason, Value};
 
@@ -21,14 +20,16 @@ const EPOCH_SECONDS_END: f64 = 1e11;
 type Read<T> = Result<T, RejectReason>;
 
 /// One text: texts trimmed, numbers and booleans as JSON spells them. `None` for null and for a blank text.
-fn single(value: &Val) -> Read<Option<CompactString>> {
+fn single(value: &Piece<'_>) -> Read<Option<CompactString>> {
     let text: CompactString = match value {
-        Val::Null => return Ok(None),
-        Val::Bool(true) => CompactString::const_new("true"),
-        Val::Bool(false) => CompactString::const_new("false"),
-        Val::Num(number) => spell_number(number).ok_or(RejectReason::WrongType)?.into(),
-        Val::TStr(bytes) => trimmed(bytes)?,
-        Val::BStr(_) | Val::Arr(_) | Val::Obj(_) => return Err(RejectReason::WrongType),
+        Piece::Null => return Ok(None),
+        Piece::Bool(true) => CompactString::const_new("true"),
+        Piece::Bool(false) => CompactString::const_new("false"),
+        Piece::Number(spelled) => (&**spelled).into(),
+        Piece::Text(bytes) => trimmed(bytes)?,
+        Piece::NotFinite | Piece::RawList(_) | Piece::List(_) | Piece::RawObject(_) | Piece::Opaque => {
+            return Err(RejectReason::WrongType);
+        }
     };
     Ok((!text.is_empty()).then_some(text))
 }
@@ -47,61 +48,64 @@ fn at_most(text: CompactString, bytes_max: usize) -> Read<CompactString> {
     if text.len() <= bytes_max { Ok(text) } else { Err(RejectReason::FieldTooLong) }
 }
 
-/// The items of a list that are not blank, each a single text.
-fn list(items: &[Val]) -> Read<Vec<CompactString>> {
+/// The items of a list that are not blank, each a single text; `None` if it is no list.
+fn list(value: &Piece<'_>) -> Option<Read<Vec<CompactString>>> {
     let mut texts = Vec::new();
-    for item in items {
-        let Some(text) = single(item)? else { continue };
+    let read = value.try_items(|item| {
+        let Some(text) = single(item)? else { return Ok(()) };
         if texts.len() == LIST_ITEMS_MAX {
             return Err(RejectReason::FieldTooLong);
         }
         texts.push(at_most(text, FIELD_BYTES_MAX)?);
-    }
-    Ok(texts)
+        Ok(())
+    })?;
+    Some(read.map(|()| texts))
 }
 
-pub(super) fn external_id(value: &Val) -> Read<Option<ExternalId>> {
+pub(super) fn external_id(value: &Piece<'_>) -> Read<Option<ExternalId>> {
     let Some(text) = single(value)? else { return Ok(None) };
     Ok(ExternalId::new(&at_most(text, EXTERNAL_ID_BYTES_MAX)?))
 }
 
-pub(super) fn email(value: &Val) -> Read<Option<Email>> {
+pub(super) fn email(value: &Piece<'_>) -> Read<Option<Email>> {
     let Some(text) = single(value)? else { return Ok(None) };
     Email::parse(&text).map(Some).map_err(|_| RejectReason::InvalidEmail)
 }
 
 /// A field that holds text: a list becomes one text, e.g. `Dr., Prof.`.
-pub(super) fn text(value: &Val) -> Read<Option<Value>> {
-    let text = match value {
-        Val::Arr(items) => {
-            let joined = list(items)?.join(LIST_SEPARATOR);
+pub(super) fn text(value: &Piece<'_>) -> Read<Option<Value>> {
+    let text = match list(value) {
+        Some(items) => {
+            let joined = items?.join(LIST_SEPARATOR);
             (!joined.is_empty()).then(|| joined.into())
         }
-        other => single(other)?,
+        None => single(value)?,
     };
     text.map(|text| at_most(text, FIELD_BYTES_MAX).map(Value::Text)).transpose()
 }
 
 /// A custom field: keeps its kind. An empty list is blank.
-pub(super) fn any(value: &Val) -> Read<Option<Value>> {
-    Ok(match value {
-        Val::Bool(value) => Some(Value::Bool(*value)),
-        Val::Num(_) => {
-            single(value)?.map(|spelled| at_most(spelled, FIELD_BYTES_MAX).map(Value::Number)).transpose()?
+pub(super) fn any(value: &Piece<'_>) -> Read<Option<Value>> {
+    match value {
+        Piece::Bool(value) => Ok(Some(Value::Bool(*value))),
+        Piece::Number(_) => {
+            single(value)?.map(|spelled| at_most(spelled, FIELD_BYTES_MAX).map(Value::Number)).transpose()
         }
-        Val::Arr(items) => {
-            let items = list(items)?;
-            if items.iter().map(CompactString::len).sum::<usize>() > FIELD_BYTES_MAX {
-                return Err(RejectReason::FieldTooLong);
+        _ => match list(value) {
+            Some(items) => {
+                let items = items?;
+                if items.iter().map(CompactString::len).sum::<usize>() > FIELD_BYTES_MAX {
+                    return Err(RejectReason::FieldTooLong);
+                }
+                Ok((!items.is_empty()).then_some(Value::List(items)))
             }
-            (!items.is_empty()).then_some(Value::List(items))
-        }
-        other => text(other)?,
-    })
+            None => text(value),
+        },
+    }
 }
 
 /// An http(s) URL whose path ends like a JPG, PNG or PDF. Kept as spelled.
-pub(super) fn badge_url(value: &Val) -> Read<Option<Value>> {
+pub(super) fn badge_url(value: &Piece<'_>) -> Read<Option<Value>> {
     let Some(text) = single(value)? else { return Ok(None) };
     let text = at_most(text, FIELD_BYTES_MAX)?;
     let url = Url::parse(&text).map_err(|_| RejectReason::InvalidUrl)?;
@@ -112,15 +116,15 @@ pub(super) fn badge_url(value: &Val) -> Read<Option<Value>> {
 
 /// The names of groups in one output: a text or number, or a list of them. A boolean is no name; it is what
 /// `.vip and "VIP"` gives by mistake.
-pub(super) fn group_names(value: &Val, names: &mut Vec<GroupName>) -> Read<()> {
-    match value {
-        Val::Arr(items) => items.iter().try_for_each(|item| group_name(item, names)),
-        single => group_name(single, names),
+pub(super) fn group_names(value: &Piece<'_>, names: &mut Vec<GroupName>) -> Read<()> {
+    match value.try_items(|item| group_name(item, names)) {
+        Some(read) => read,
+        None => group_name(value, names),
     }
 }
 
-fn group_name(value: &Val, names: &mut Vec<GroupName>) -> Read<()> {
-    if matches!(value, Val::Bool(_)) {
+fn group_name(value: &Piece<'_>, names: &mut Vec<GroupName>) -> Read<()> {
+    if matches!(value, Piece::Bool(_)) {
         return Err(RejectReason::WrongType);
     }
     if let Some(text) = single(value)? {
@@ -131,14 +135,15 @@ fn group_name(value: &Val, names: &mut Vec<GroupName>) -> Read<()> {
 
 /// An instant: RFC 3339; a date or date-time without a zone, read as UTC; or seconds or milliseconds since
 /// 1970 as a number. Nothing is guessed from any other text.
-pub(super) fn timestamp(value: &Val) -> Read<Option<Timestamp>> {
+pub(super) fn timestamp(value: &Piece<'_>) -> Read<Option<Timestamp>> {
     let instant = match value {
-        Val::Num(number) => epoch(number),
-        Val::TStr(_) => {
+        Piece::Number(spelled) => epoch(spelled),
+        Piece::NotFinite => None,
+        Piece::Text(_) => {
             let Some(text) = single(value)? else { return Ok(None) };
             written(&text)
         }
-        Val::Null => return Ok(None),
+        Piece::Null => return Ok(None),
         _ => return Err(RejectReason::WrongType),
     };
     instant.map(Some).ok_or(RejectReason::InvalidTime)
@@ -157,8 +162,8 @@ fn written(text: &str) -> Option<Timestamp> {
     Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-fn epoch(number: &Num) -> Option<Timestamp> {
-    let seconds_or_millis: f64 = number.to_compact_string().parse().ok()?;
+fn epoch(number: &str) -> Option<Timestamp> {
+    let seconds_or_millis: f64 = number.parse().ok()?;
     let millis = if seconds_or_millis.abs() < EPOCH_SECONDS_END { seconds_or_millis * 1e3 } else { seconds_or_millis };
     // Saturates; jiff refuses what lies outside its years.
     Timestamp::from_millisecond(millis.round() as i64).ok().filter(|_| millis.is_finite())
@@ -166,11 +171,41 @@ fn epoch(number: &Num) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use jaq_json::Val;
+    use proptest::{prop_assert_eq, prop_assume, proptest};
+
     use super::*;
     use crate::decode::RawRecord;
 
-    fn value(json: &str) -> Val {
-        RawRecord::new(json.to_owned().into()).value().unwrap()
+    /// The value as jaq gives it.
+    fn value(json: &str) -> Piece<'static> {
+        let value = RawRecord::new(json.to_owned().into()).value().unwrap();
+        Piece::from(&*Box::leak(Box::new(value)))
+    }
+
+    fn nan() -> Piece<'static> {
+        Piece::from(&*Box::leak(Box::new(Val::from(f64::NAN))))
+    }
+
+    proptest! {
+        /// It does not matter whether jaq or the native form gave a value.
+        #[test]
+        fn the_source_of_a_value_does_not_matter(
+            json in r#"(-?[0-9]|[1-9][0-9]{0,70}|[0-9]\.[0-9]{1,3}(E2)?|true|"[a-c@. \u{e9}]{0,8}"|"a\\u(0000|00e9|d800|0020)"|\[("[a ]{0,2}"|7|null|\[\])?(,-0|,"")?\]|\{\}|null)"#,
+        ) {
+            prop_assume!(serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() || json.contains("ud800"));
+            let (ours, jaqs) = (Piece::of(json.as_bytes()), value(&json));
+            prop_assert_eq!(text(&ours), text(&jaqs));
+            prop_assert_eq!(any(&ours), any(&jaqs));
+            prop_assert_eq!(external_id(&ours), external_id(&jaqs));
+            prop_assert_eq!(email(&ours), email(&jaqs));
+            prop_assert_eq!(timestamp(&ours), timestamp(&jaqs));
+            let groups = |value: &Piece<'_>| {
+                let mut names = Vec::new();
+                group_names(value, &mut names).map(|()| names)
+            };
+            prop_assert_eq!(groups(&ours), groups(&jaqs));
+        }
     }
 
     fn text_value(text: &str) -> Read<Option<Value>> {
@@ -224,7 +259,7 @@ mod tests {
         ] {
             assert_eq!(any(&value(json)), expected, "{json}");
         }
-        assert_eq!(any(&Val::from(f64::NAN)), Err(RejectReason::WrongType));
+        assert_eq!(any(&nan()), Err(RejectReason::WrongType));
     }
 
     #[test]
@@ -278,7 +313,7 @@ mod tests {
         ] {
             assert_eq!(badge_url(&value(&format!("\"{bad}\""))), Err(RejectReason::InvalidUrl), "{bad}");
         }
-        assert_eq!(badge_url(&Val::Null), Ok(None));
+        assert_eq!(badge_url(&Piece::Null), Ok(None));
     }
 
     #[test]
@@ -313,7 +348,7 @@ mod tests {
             let read = timestamp(&value(json)).map(|at| at.map(|at| at.to_string()));
             assert_eq!(read, Ok(Some(expected.to_owned())), "{json}");
         }
-        assert_eq!(timestamp(&Val::Null), Ok(None));
+        assert_eq!(timestamp(&Piece::Null), Ok(None));
         assert_eq!(timestamp(&value("\"\"")), Ok(None));
         for bad in [
             "\"yesterday\"",
@@ -327,7 +362,7 @@ mod tests {
         ] {
             assert_eq!(timestamp(&value(bad)), Err(RejectReason::InvalidTime), "{bad}");
         }
-        assert_eq!(timestamp(&Val::from(f64::NAN)), Err(RejectReason::InvalidTime));
+        assert_eq!(timestamp(&nan()), Err(RejectReason::InvalidTime));
         assert_eq!(timestamp(&value("true")), Err(RejectReason::WrongType));
     }
 }

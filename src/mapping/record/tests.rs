@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mapping::GroupRule;
+use crate::mapping::FieldSpec;
 
 fn jq(source: &str) -> Expression {
     Expression::compile(source).unwrap()

@@ -1,0 +1,123 @@
+//! The expressions of a mapping on one record: one walk over its text finds what all of them read.
+//!
+//! Whatever the native forms leave open goes to jaq; then, once for the record, its value is built.
+
+use std::cell::OnceCell;
+use std::ops::ControlFlow;
+
+use jaq_json::Val;
+
+use super::Expression;
+use super::native::{Input, Piece, Unsure};
+use crate::decode::{Found, KeyTree, RawRecord};
+use crate::model::RejectReason;
+
+/// The paths of all expressions of a mapping.
+#[derive(Debug)]
+pub(super) struct Paths(KeyTree);
+
+/// An expression that knows where the values at its paths are found.
+#[derive(Debug)]
+pub(super) struct Bound {
+    expression: Expression,
+    /// For each path of the native form.
+    places: Vec<usize>,
+}
+
+impl Paths {
+    pub(super) fn of<'e>(expressions: impl Iterator<Item = &'e Expression>) -> Self {
+        let paths = expressions.filter_map(Expression::native).flat_map(|native| native.paths());
+        Self(KeyTree::new(paths.map(|path| &**path)))
+    }
+
+    /// `expression` must be one of those these paths are of.
+    pub(super) fn bind(&self, expression: &Expression) -> Bound {
+        let paths = expression.native().map_or(&[][..], |native| native.paths());
+        // A path that is none of ours has no place, and evaluating becomes unsure.
+        let places = paths.iter().map(|path| self.0.place(path).unwrap_or(usize::MAX)).collect();
+        Bound { expression: expression.clone(), places }
+    }
+
+    /// Hands over the record with what was found in it; `None` if it is no object.
+    pub(super) fn read<'a, T>(&self, raw: &'a RawRecord, read: impl FnOnce(&Record<'_, 'a>) -> T) -> Option<T> {
+        /// Enough for nearly every mapping.
+        const ON_STACK: usize = 48;
+        if !raw.is_object() {
+            return None;
+        }
+        let mut on_stack = [Found::Null; ON_STACK];
+        let mut on_heap = Vec::new();
+        let found = match on_stack.get_mut(..self.0.len()) {
+            Some(found) => found,
+            None => {
+                on_heap.resize(self.0.len(), Found::Null);
+                &mut on_heap[..]
+            }
+        };
+        self.0.find(raw.bytes(), found);
+        Some(read(&Record { raw, found, value: OnceCell::new() }))
+    }
+}
+
+/// A record and what its mapping's paths lead to.
+pub(super) struct Record<'r, 'a> {
+    raw: &'a RawRecord,
+    found: &'r [Found<'a>],
+    /// Built when jaq is asked first. `None` if it cannot be.
+    value: OnceCell<Option<Val>>,
+}
+
+impl<'a> Record<'_, 'a> {
+    /// Folds the outputs into a state, until told to stop.
+    pub(super) fn outputs<T: Default>(
+        &self,
+        bound: &'a Bound,
+        mut each: impl FnMut(&mut T, &Piece<'_>) -> ControlFlow<()>,
+    ) -> Result<T, RejectReason> {
+        let mut state = T::default();
+        if self.native(bound, |output| each(&mut state, output)).is_ok() {
+            return Ok(state);
+        }
+        let mut state = T::default();
+        let value = self.value.get_or_init(|| self.raw.value()).as_ref().ok_or(RejectReason::WrongType)?;
+        let outcome = bound
+            .expression
+            .outputs(value, self.raw.bytes().len(), |output| each(&mut state, &Piece::from(&output)));
+        outcome.map(|()| state).map_err(|_| RejectReason::ExpressionFailed)
+    }
+
+    fn native(&self, bound: &'a Bound, each: impl FnMut(&Piece<'a>) -> ControlFlow<()>) -> Result<(), Unsure> {
+        let native = bound.expression.native().ok_or(Unsure)?;
+        native.run(Input { record: self.raw.bytes(), found: self.found, places: &bound.places }, each)
+    }
+
+    /// What `read` makes of the first output that is not null; of null when there is none.
+    pub(super) fn first<T: Default>(
+        &self,
+        bound: &'a Bound,
+        read: impl Fn(&Piece<'_>) -> Result<T, RejectReason>,
+    ) -> Result<T, RejectReason> {
+        let first: Option<Result<T, RejectReason>> = self.outputs(bound, |first, output| {
+            if matches!(output, Piece::Null) {
+                return ControlFlow::Continue(());
+            }
+            *first = Some(read(output));
+            ControlFlow::Break(())
+        })?;
+        first.unwrap_or_else(|| read(&Piece::Null))
+    }
+
+    /// Is the first output true? No output is false.
+    pub(super) fn condition(&self, bound: &'a Bound) -> Result<bool, RejectReason> {
+        self.outputs(bound, |holds, output| {
+            *holds = output.is_true();
+            ControlFlow::Break(())
+        })
+    }
+
+    /// Has jaq been asked?
+    #[cfg(test)]
+    pub(super) fn asked_jaq(&self) -> bool {
+        self.value.get().is_some()
+    }
+}
