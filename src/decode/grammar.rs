@@ -48,26 +48,44 @@ impl Build for Check {
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
     pub raw: &'a [u8],
+    /// Where `raw` begins.
+    pub start: usize,
     /// Holds at least one escape, so that `raw` is not yet the text.
     pub escaped: bool,
 }
 
 /// Reads one JSON text, with nothing but white space around it. The bytes must be UTF-8.
 pub(super) fn read<B: Build>(bytes: &[u8], build: &B) -> Result<B::Value, Fault> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut reader = Reader::new(bytes);
     let value = reader.value(build, JSON_DEPTH_MAX)?;
-    match reader.next_token() {
-        None => Ok(value),
-        Some(_) => Err(reader.fault(What::TrailingText)),
-    }
+    reader.end()?;
+    Ok(value)
 }
 
-struct Reader<'a> {
+/// Reads part by part, for those who want to know where a part stands.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How many bytes were read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Nothing but white space may be left.
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        match self.next_token() {
+            None => Ok(()),
+            Some(_) => Err(self.fault(What::TrailingText)),
+        }
+    }
+
     fn fault(&self, what: What) -> Fault {
         let what = if self.at >= self.bytes.len() { What::EndsTooEarly } else { what };
         Fault { at: self.at, what }
@@ -78,7 +96,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte that is not white space, without passing it.
-    fn next_token(&mut self) -> Option<u8> {
+    pub(super) fn next_token(&mut self) -> Option<u8> {
         while let Some(byte) = self.peek() {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
@@ -89,7 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `depth` is how many more levels may be opened.
-    fn value<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
+    pub(super) fn value<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
         match self.next_token() {
             Some(b'"') => Ok(build.text(self.text()?)),
             Some(b'{') => self.object(build, depth),
@@ -105,19 +123,11 @@ impl<'a> Reader<'a> {
     fn object<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
         let depth = self.open(depth)?;
         let mut object = B::Object::default();
-        if self.next_token() == Some(b'}') {
-            self.at += 1;
+        if self.is_empty(b'}') {
             return Ok(build.object(object));
         }
         loop {
-            if self.next_token() != Some(b'"') {
-                return Err(self.fault(What::NoKey));
-            }
-            let key = self.text()?;
-            if self.next_token() != Some(b':') {
-                return Err(self.fault(What::NoColon));
-            }
-            self.at += 1;
+            let key = self.key()?;
             let value = self.value(build, depth)?;
             build.insert(&mut object, key, value);
             if !self.another(b'}', What::NoObjectEnd)? {
@@ -129,8 +139,7 @@ impl<'a> Reader<'a> {
     fn array<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
         let depth = self.open(depth)?;
         let mut array = B::Array::default();
-        if self.next_token() == Some(b']') {
-            self.at += 1;
+        if self.is_empty(b']') {
             return Ok(build.array(array));
         }
         loop {
@@ -142,14 +151,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open(&mut self, depth: usize) -> Result<usize, Fault> {
+    /// Passes the end of a container that was just opened, if it is empty.
+    pub(super) fn is_empty(&mut self, end: u8) -> bool {
+        let empty = self.next_token() == Some(end);
+        self.at += usize::from(empty);
+        empty
+    }
+
+    /// A key and the colon behind it.
+    pub(super) fn key(&mut self) -> Result<Text<'a>, Fault> {
+        if self.next_token() != Some(b'"') {
+            return Err(self.fault(What::NoKey));
+        }
+        let key = self.text()?;
+        if self.next_token() != Some(b':') {
+            return Err(self.fault(What::NoColon));
+        }
+        self.at += 1;
+        Ok(key)
+    }
+
+    pub(super) fn open(&mut self, depth: usize) -> Result<usize, Fault> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.fault(What::TooDeep))?;
         self.at += 1;
         Ok(depth)
     }
 
     /// Passes `,` (true) or `end` (false).
-    fn another(&mut self, end: u8, otherwise: What) -> Result<bool, Fault> {
+    pub(super) fn another(&mut self, end: u8, otherwise: What) -> Result<bool, Fault> {
         let more = match self.next_token() {
             Some(b',') => true,
             Some(byte) if byte == end => false,
@@ -180,7 +209,7 @@ impl<'a> Reader<'a> {
                 Some(b'"') => {
                     let raw = &self.bytes[start..self.at];
                     self.at += 1;
-                    return Ok(Text { raw, escaped });
+                    return Ok(Text { raw, start, escaped });
                 }
                 Some(b'\\') => {
                     escaped = true;

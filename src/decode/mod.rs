@@ -9,6 +9,7 @@
 mod document;
 mod error;
 mod grammar;
+mod outline;
 mod tree;
 mod value;
 mod walk;
@@ -19,4 +20,4 @@ pub use error::DecodeError;
 pub(crate) use tree::KeyTree;
 pub(crate) use value::{NotJson, parse_value, spell_number, write_json};
 pub(crate) use grammar::{is_number, unescaped};
-pub(crate) use walk::{Found, elements, keys, look_up, look_up_key};
+pub(crate) use walk::{Found, elements, keys, look_up_key};

@@ -168,7 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decode::look_up;
+    use crate::decode::walk::look_up;
 
     fn path(keys: &[&str]) -> Vec<Box<str>> {
         keys.iter().map(|key| Box::from(*key)).collect()

@@ -24,7 +24,7 @@ pub(crate) fn look_up_key<'a>(text: &'a [u8], key: &str) -> Found<'a> {
 }
 
 /// The value at `path`. Of equal keys the last counts, as in jq.
-pub(crate) fn look_up<'a>(text: &'a [u8], path: &[Box<str>]) -> Found<'a> {
+pub(super) fn look_up<'a>(text: &'a [u8], path: &[Box<str>]) -> Found<'a> {
     let mut value = trim(text);
     for key in path {
         match step(value, key) {

@@ -120,11 +120,7 @@ impl Expression {
     }
 
     fn items(&self, page: &Document, path: &[Box<str>]) -> Result<Vec<RawRecord>, SelectError> {
-        let list = match decode::look_up(page.bytes(), path) {
-            Found::Value(list) if list.starts_with(b"[") => list,
-            other => return Err(self.no_list(page, path, other)),
-        };
-        Ok(decode::elements(list).map(|item| RawRecord::of_page(page.bytes().slice_ref(item))).collect())
+        page.items(path).map_err(|found| self.no_list(page, path, found))
     }
 
     fn no_list(&self, page: &Document, path: &[Box<str>], found: Found<'_>) -> SelectError {
@@ -168,7 +164,7 @@ impl Expression {
     /// The first output on a page.
     fn first(&self, page: &Document) -> Result<Option<Val>, EvaluationError> {
         if let Shape::Path(path) = &self.0.shape {
-            match decode::look_up(page.bytes(), path) {
+            match page.look_up(path) {
                 Found::Null => return Ok(None),
                 // The text is part of a checked page, so there is a value.
                 Found::Value(text) => return Ok(decode::parse_value(&page.bytes().slice_ref(text))),
