@@ -108,10 +108,34 @@ pub(super) fn any(value: &Piece<'_>) -> Read<Option<Value>> {
 pub(super) fn badge_url(value: &Piece<'_>) -> Read<Option<Value>> {
     let Some(text) = single(value)? else { return Ok(None) };
     let text = at_most(text, FIELD_BYTES_MAX)?;
-    let url = Url::parse(&text).map_err(|_| RejectReason::InvalidUrl)?;
-    let path = url.path().to_ascii_lowercase();
-    let good = matches!(url.scheme(), "http" | "https") && BADGE_ENDINGS.iter().any(|ending| path.ends_with(ending));
+    let good = is_plain_badge(&text) || is_badge(&text);
     if good { Ok(Some(Value::Text(text))) } else { Err(RejectReason::InvalidUrl) }
+}
+
+fn is_badge(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    matches!(url.scheme(), "http" | "https") && has_badge_ending(url.path())
+}
+
+fn has_badge_ending(path: &str) -> bool {
+    let ends = |ending: &&str| {
+        let last = path.len().checked_sub(ending.len()).and_then(|start| path.get(start..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(ending))
+    };
+    BADGE_ENDINGS.iter().any(ends)
+}
+
+/// Only where [`is_badge`] would say so, too: a name of plain labels, of which the last is neither a number nor
+/// an encoded one, and a path of characters that mean nothing else.
+fn is_plain_badge(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let Some((host, path)) = rest.and_then(|rest| rest.split_once('/')) else { return false };
+    let label = |label: &str| {
+        let letters = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        label.starts_with(|first: char| first.is_ascii_lowercase()) && letters
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
+    host.split('.').all(label) && path.bytes().all(plain) && has_badge_ending(path)
 }
 
 /// The names of groups in one output: a text or number, or a list of them. A boolean is no name; it is what
@@ -206,6 +230,17 @@ mod tests {
             };
             prop_assert_eq!(groups(&ours), groups(&jaqs));
         }
+
+        /// What the short way takes for a badge is one to the URL standard.
+        #[test]
+        fn plain_badges_are_badges(
+            host in "(xn--|[0x]{0,2})?[a-z0-9.]{0,6}(\\.[a-z0-9]{0,3})?",
+            path in "[a-z./%?#_:@\\\\ -]{0,8}",
+            ending in "\\.(png|PDF|jpeg|jpg|gif)",
+        ) {
+            let text = format!("https://{host}/{path}{ending}");
+            prop_assert!(!is_plain_badge(&text) || is_badge(&text), "{}", text);
+        }
     }
 
     fn text_value(text: &str) -> Read<Option<Value>> {
@@ -298,6 +333,7 @@ mod tests {
 
     #[test]
     fn badges() {
+        assert!(is_plain_badge("https://badges.example/reg_000001.png"), "the usual kind");
         for good in
             ["https://x.org/a.jpg", "http://x.org/b/A.JPEG?size=2#x", "https://x.org/a.png", "HTTPS://x.org/a.Pdf"]
         {

@@ -59,6 +59,11 @@ impl Native {
         let bytes = u64::try_from(input.record.len()).unwrap_or(u64::MAX);
         let steps = (JQ_STEPS_MAX + bytes * JQ_STEPS_PER_INPUT_BYTE) / CAUTION;
         let evaluation = Evaluation { input, steps: Cell::new(steps) };
+        if let Some(output) = evaluation.one(&self.root) {
+            // It is all there is, and no larger than the record.
+            let _ = each(&output);
+            return Ok(());
+        }
         let mut outputs = 0;
         let outcome = evaluation.run(&self.root, &Piece::RawObject(input.record), &mut |output| {
             outputs += 1;
@@ -87,6 +92,28 @@ impl<'a> Evaluation<'_, 'a> {
         let left = self.steps.get().checked_sub(u64::try_from(size).unwrap_or(u64::MAX)).ok_or(Stop::Unsure)?;
         self.steps.set(left);
         Ok(())
+    }
+
+    /// The output on the record of the plainest expressions, which give just one; `None` leaves it to
+    /// [`Self::run`].
+    fn one(&self, node: &'a Node) -> Option<Piece<'a>> {
+        match node {
+            Node::Found { path, .. } => {
+                let place = self.input.places.get(*path)?;
+                Piece::found(*self.input.found.get(*place)?)
+            }
+            Node::Constant(constant) => Some(constant.piece()),
+            Node::Compare(left, op, right) => {
+                let (left, right) = (self.one(left)?, self.one(right)?);
+                self.charge(left.size() + right.size()).ok()?;
+                compare(&left, *op, &right).map(Piece::Bool)
+            }
+            Node::Logic(left, word, right) => {
+                let left = self.one(left)?.is_true();
+                Some(Piece::Bool(if left == *word { left } else { self.one(right)?.is_true() }))
+            }
+            _ => None,
+        }
     }
 
     /// Recurses as deep as the expression nests.
