@@ -282,6 +282,7 @@ impl<'a> Reader<'a> {
 ///
 /// Sixteen bytes at a time: most keys and texts end within the first, so that the processor need not guess how
 /// long they are.
+#[inline]
 pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(&[low, high]) = bytes.get(at..).and_then(|rest| rest.as_chunks::<8>().0.first_chunk::<2>()) {
         let (low, high) = (special(u64::from_le_bytes(low)), special(u64::from_le_bytes(high)));

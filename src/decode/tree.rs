@@ -21,10 +21,40 @@ pub(crate) struct KeyTree {
 struct Node {
     /// After the last node below this one.
     end: usize,
-    /// The keys below, with their nodes, ascending by length.
-    keys: Vec<(Box<str>, usize)>,
+    /// The keys below, ascending by length.
+    keys: Vec<Key>,
     /// For each length, where its keys begin in `keys`; those from `LENGTHS - 1` bytes on count as of one length.
     by_length: [u16; LENGTHS + 1],
+}
+
+#[derive(Debug)]
+struct Key {
+    text: Box<str>,
+    mark: Mark,
+    node: usize,
+}
+
+/// A key's beginning and end: of keys of equal length up to [`MARKED`], equal exactly for equal keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark(u64, u64);
+
+/// Bytes of a key that its mark holds.
+const MARKED: usize = 16;
+
+impl Mark {
+    fn of(key: &[u8]) -> Self {
+        if let (Some(first), Some(last)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+            return Self(u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        }
+        if let (Some(first), Some(last)) = (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+            return Self(u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
+        }
+        match key {
+            [] => Self(0, 0),
+            [first, .., last] => Self((*first).into(), u64::from(*last) << 8 | u64::from(key[key.len() / 2])),
+            [only] => Self((*only).into(), 0),
+        }
+    }
 }
 
 /// A tree while it grows.
@@ -45,15 +75,15 @@ impl KeyTree {
     fn add(&mut self, branch: &Branch<'_>) {
         let place = self.nodes.len();
         self.nodes.push(Node { end: 0, keys: Vec::new(), by_length: [0; LENGTHS + 1] });
-        let mut keys: Vec<(Box<str>, usize)> = Vec::with_capacity(branch.0.len());
+        let mut keys: Vec<Key> = Vec::with_capacity(branch.0.len());
         for (key, below) in &branch.0 {
-            keys.push((Box::from(*key), self.nodes.len()));
+            keys.push(Key { text: (*key).into(), mark: Mark::of(key.as_bytes()), node: self.nodes.len() });
             self.add(below);
         }
-        keys.sort_by_key(|(key, _)| key.len());
+        keys.sort_by_key(|key| key.text.len());
         let node = &mut self.nodes[place];
         for (length, start) in node.by_length.iter_mut().enumerate() {
-            let shorter = keys.partition_point(|(key, _)| key.len().min(LENGTHS - 1) < length);
+            let shorter = keys.partition_point(|key| key.text.len().min(LENGTHS - 1) < length);
             // Expressions are too short for more keys.
             *start = u16::try_from(shorter).unwrap_or(u16::MAX);
         }
@@ -88,7 +118,13 @@ impl Node {
     fn child(&self, key: &[u8]) -> Option<usize> {
         let length = key.len().min(LENGTHS - 1);
         let alike = usize::from(self.by_length[length])..usize::from(self.by_length[length + 1]);
-        self.keys.get(alike)?.iter().find(|(wanted, _)| wanted.as_bytes() == key).map(|(_, child)| *child)
+        let alike = self.keys.get(alike)?;
+        if alike.is_empty() {
+            return None;
+        }
+        let mark = Mark::of(key);
+        let is = |wanted: &&Key| wanted.mark == mark && (key.len() <= MARKED || wanted.text.as_bytes() == key);
+        alike.iter().find(is).map(|wanted| wanted.node)
     }
 }
 
@@ -110,11 +146,10 @@ impl<'a> Walk<'_, 'a, '_> {
                 return self.text.len().min(at + 1);
             }
             let start = at + 1;
-            let escaped;
-            (at, escaped) = skip_text(self.text, at);
-            let key = self.text.get(start..at - 1).unwrap_or_default();
+            let (end, escaped) = skip_text(self.text, at);
+            let key = self.text.get(start..end - 1).unwrap_or_default();
             let child = if escaped { node.child(&unescape(key)) } else { node.child(key) };
-            at = self.token(at);
+            at = self.token(end);
             at = match child {
                 Some(child) => self.value(child, at),
                 None => value_end(self.text, at),
@@ -223,7 +258,15 @@ mod tests {
 
     #[test]
     fn keys_of_every_length_are_told_apart() {
-        let keys: Vec<String> = (0..80).flat_map(|n| ["a", "b"].map(|last| "x".repeat(n) + last)).collect();
+        // The empty one, and of each length some that differ in one byte.
+        let differing = |length: usize| {
+            (0..length).map(move |place| {
+                let mut key = "x".repeat(length);
+                key.replace_range(place..=place, "a");
+                key
+            })
+        };
+        let keys: Vec<String> = std::iter::once(String::new()).chain((1..50).flat_map(differing)).collect();
         let paths: Vec<_> = keys.iter().map(|key| path(&[key])).collect();
         let entries: Vec<String> = keys.iter().enumerate().map(|(n, key)| format!("\"{key}\":{n}")).collect();
         let text = format!("{{{}}}", entries.join(","));

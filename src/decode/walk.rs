@@ -100,6 +100,7 @@ impl<'a> Walker<'a> {
 }
 
 /// After the value that begins at `start`; never beyond the text.
+#[inline]
 pub(super) fn value_end(text: &[u8], start: usize) -> usize {
     match text.get(start) {
         Some(b'"') => skip_text(text, start).0,
@@ -110,6 +111,7 @@ pub(super) fn value_end(text: &[u8], start: usize) -> usize {
 }
 
 /// After the closing quote of the string that opens at `start`, and whether an escape was passed.
+#[inline]
 pub(super) fn skip_text(text: &[u8], start: usize) -> (usize, bool) {
     let mut at = start + 1;
     let mut escaped = false;

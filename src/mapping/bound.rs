@@ -87,16 +87,27 @@ impl<'a> Record<'_, 'a> {
     }
 
     fn native(&self, bound: &'a Bound, each: impl FnMut(&Piece<'a>) -> ControlFlow<()>) -> Result<(), Unsure> {
-        let native = bound.expression.native().ok_or(Unsure)?;
-        native.run(Input { record: self.raw.bytes(), found: self.found, places: &bound.places }, each)
+        bound.expression.native().ok_or(Unsure)?.run(self.input(bound), each)
+    }
+
+    /// The one output of a plain expression.
+    fn one(&self, bound: &'a Bound) -> Option<Piece<'a>> {
+        bound.expression.native()?.one(self.input(bound))
+    }
+
+    fn input<'s>(&'s self, bound: &'s Bound) -> Input<'s, 'a> {
+        Input { record: self.raw.bytes(), found: self.found, places: &bound.places }
     }
 
     /// What `read` makes of the first output that is not null; of null when there is none.
-    pub(super) fn first<T: Default>(
+    pub(super) fn first<T>(
         &self,
         bound: &'a Bound,
         read: impl Fn(&Piece<'_>) -> Result<T, RejectReason>,
     ) -> Result<T, RejectReason> {
+        if let Some(output) = self.one(bound) {
+            return read(&output);
+        }
         let first: Option<Result<T, RejectReason>> = self.outputs(bound, |first, output| {
             if matches!(output, Piece::Null) {
                 return ControlFlow::Continue(());
@@ -109,6 +120,9 @@ impl<'a> Record<'_, 'a> {
 
     /// Is the first output true? No output is false.
     pub(super) fn condition(&self, bound: &'a Bound) -> Result<bool, RejectReason> {
+        if let Some(output) = self.one(bound) {
+            return Ok(output.is_true());
+        }
         self.outputs(bound, |holds, output| {
             *holds = output.is_true();
             ControlFlow::Break(())

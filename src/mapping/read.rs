@@ -19,95 +19,98 @@ const EPOCH_SECONDS_END: f64 = 1e11;
 
 type Read<T> = Result<T, RejectReason>;
 
-/// One text: texts trimmed, numbers and booleans as JSON spells them. `None` for null and for a blank text.
-fn single(value: &Piece<'_>) -> Read<Option<CompactString>> {
-    let text: CompactString = match value {
-        Piece::Null => return Ok(None),
-        Piece::Bool(true) => CompactString::const_new("true"),
-        Piece::Bool(false) => CompactString::const_new("false"),
-        Piece::Number(spelled) => (&**spelled).into(),
-        Piece::Text(bytes) => trimmed(bytes)?,
+/// One text of bounded length: texts trimmed, numbers and booleans as JSON spells them. `None` for null and for
+/// a blank text.
+#[inline]
+fn single(value: &Piece<'_>, bytes_max: usize) -> Read<Option<CompactString>> {
+    match value {
+        Piece::Text(bytes) => trimmed(bytes, bytes_max),
+        Piece::Null => Ok(None),
+        Piece::Bool(true) => Ok(Some(CompactString::const_new("true"))),
+        Piece::Bool(false) => Ok(Some(CompactString::const_new("false"))),
+        Piece::Number(spelled) => at_most(spelled, bytes_max),
         Piece::NotFinite | Piece::RawList(_) | Piece::List(_) | Piece::RawObject(_) | Piece::Opaque => {
-            return Err(RejectReason::WrongType);
+            Err(RejectReason::WrongType)
         }
-    };
-    Ok((!text.is_empty()).then_some(text))
+    }
 }
 
-fn trimmed(bytes: &[u8]) -> Read<CompactString> {
+#[inline]
+fn trimmed(bytes: &[u8], bytes_max: usize) -> Read<Option<CompactString>> {
     if bytes.contains(&0) {
         return Err(RejectReason::NulCharacter);
     }
-    Ok(match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim().into(),
-        Err(_) => String::from_utf8_lossy(bytes).trim().into(),
-    })
+    // Most texts neither begin nor end with what might be white space.
+    let solid = |end: Option<&u8>| end.is_some_and(u8::is_ascii_graphic);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if solid(bytes.first()) && solid(bytes.last()) => at_most(text, bytes_max),
+        Ok(text) => at_most(text.trim(), bytes_max),
+        Err(_) => at_most(String::from_utf8_lossy(bytes).trim(), bytes_max),
+    }
 }
 
-fn at_most(text: CompactString, bytes_max: usize) -> Read<CompactString> {
-    if text.len() <= bytes_max { Ok(text) } else { Err(RejectReason::FieldTooLong) }
+#[inline]
+fn at_most(text: &str, bytes_max: usize) -> Read<Option<CompactString>> {
+    match text.len() {
+        0 => Ok(None),
+        length if length <= bytes_max => Ok(Some(text.into())),
+        _ => Err(RejectReason::FieldTooLong),
+    }
 }
 
-/// The items of a list that are not blank, each a single text; `None` if it is no list.
-fn list(value: &Piece<'_>) -> Option<Read<Vec<CompactString>>> {
+/// The items of a list that are not blank, each a single text.
+fn list(value: &Piece<'_>) -> Read<Vec<CompactString>> {
     let mut texts = Vec::new();
     let read = value.try_items(|item| {
-        let Some(text) = single(item)? else { return Ok(()) };
+        let Some(text) = single(item, FIELD_BYTES_MAX)? else { return Ok(()) };
         if texts.len() == LIST_ITEMS_MAX {
             return Err(RejectReason::FieldTooLong);
         }
-        texts.push(at_most(text, FIELD_BYTES_MAX)?);
+        texts.push(text);
         Ok(())
-    })?;
-    Some(read.map(|()| texts))
+    });
+    read.unwrap_or(Err(RejectReason::WrongType)).map(|()| texts)
 }
 
 pub(super) fn external_id(value: &Piece<'_>) -> Read<Option<ExternalId>> {
-    let Some(text) = single(value)? else { return Ok(None) };
-    Ok(ExternalId::new(&at_most(text, EXTERNAL_ID_BYTES_MAX)?))
+    let Some(text) = single(value, EXTERNAL_ID_BYTES_MAX)? else { return Ok(None) };
+    Ok(ExternalId::new(&text))
 }
 
 pub(super) fn email(value: &Piece<'_>) -> Read<Option<Email>> {
-    let Some(text) = single(value)? else { return Ok(None) };
+    let Some(text) = single(value, usize::MAX)? else { return Ok(None) };
     Email::parse(&text).map(Some).map_err(|_| RejectReason::InvalidEmail)
 }
 
 /// A field that holds text: a list becomes one text, e.g. `Dr., Prof.`.
+#[inline]
 pub(super) fn text(value: &Piece<'_>) -> Read<Option<Value>> {
-    let text = match list(value) {
-        Some(items) => {
-            let joined = items?.join(LIST_SEPARATOR);
-            (!joined.is_empty()).then(|| joined.into())
-        }
-        None => single(value)?,
+    let text = match value {
+        Piece::RawList(_) | Piece::List(_) => at_most(&list(value)?.join(LIST_SEPARATOR), FIELD_BYTES_MAX)?,
+        _ => single(value, FIELD_BYTES_MAX)?,
     };
-    text.map(|text| at_most(text, FIELD_BYTES_MAX).map(Value::Text)).transpose()
+    Ok(text.map(Value::Text))
 }
 
 /// A custom field: keeps its kind. An empty list is blank.
 pub(super) fn any(value: &Piece<'_>) -> Read<Option<Value>> {
     match value {
         Piece::Bool(value) => Ok(Some(Value::Bool(*value))),
-        Piece::Number(_) => {
-            single(value)?.map(|spelled| at_most(spelled, FIELD_BYTES_MAX).map(Value::Number)).transpose()
-        }
-        _ => match list(value) {
-            Some(items) => {
-                let items = items?;
-                if items.iter().map(CompactString::len).sum::<usize>() > FIELD_BYTES_MAX {
-                    return Err(RejectReason::FieldTooLong);
-                }
-                Ok((!items.is_empty()).then_some(Value::List(items)))
+        Piece::Number(_) => Ok(single(value, FIELD_BYTES_MAX)?.map(Value::Number)),
+        Piece::RawList(_) | Piece::List(_) => {
+            let items = list(value)?;
+            if items.iter().map(CompactString::len).sum::<usize>() > FIELD_BYTES_MAX {
+                return Err(RejectReason::FieldTooLong);
             }
-            None => text(value),
-        },
+            Ok((!items.is_empty()).then_some(Value::List(items)))
+        }
+        _ => text(value),
     }
 }
 
 /// An http(s) URL whose path ends like a JPG, PNG or PDF. Kept as spelled.
 pub(super) fn badge_url(value: &Piece<'_>) -> Read<Option<Value>> {
-    let Some(text) = single(value)? else { return Ok(None) };
-    let text = at_most(text, FIELD_BYTES_MAX)?;
+    let Some(text) = single(value, FIELD_BYTES_MAX)? else { return Ok(None) };
     let good = is_plain_badge(&text) || is_badge(&text);
     if good { Ok(Some(Value::Text(text))) } else { Err(RejectReason::InvalidUrl) }
 }
@@ -151,8 +154,8 @@ fn group_name(value: &Piece<'_>, names: &mut Vec<GroupName>) -> Read<()> {
     if matches!(value, Piece::Bool(_)) {
         return Err(RejectReason::WrongType);
     }
-    if let Some(text) = single(value)? {
-        names.extend(GroupName::new(&at_most(text, GROUP_NAME_BYTES_MAX)?));
+    if let Some(text) = single(value, GROUP_NAME_BYTES_MAX)? {
+        names.extend(GroupName::new(&text));
     }
     Ok(())
 }
@@ -164,7 +167,7 @@ pub(super) fn timestamp(value: &Piece<'_>) -> Read<Option<Timestamp>> {
         Piece::Number(spelled) => epoch(spelled),
         Piece::NotFinite => None,
         Piece::Text(_) => {
-            let Some(text) = single(value)? else { return Ok(None) };
+            let Some(text) = single(value, usize::MAX)? else { return Ok(None) };
             written(&text)
         }
         Piece::Null => return Ok(None),

@@ -254,9 +254,11 @@ impl<'a> Rest<'_, 'a> {
     ) -> Mapped<Vec<(F, Value)>> {
         let mut values = Vec::with_capacity(bound.len());
         for (field, value) in bound {
-            let read = self.reader.record.first(value, |value| read(field, value));
-            let read = read.map_err(|reason| Fault { reason, key: field.to_compact_string() });
-            values.extend(self.or_blank(read)?.map(|value| (field.clone(), value)));
+            match self.reader.record.first(value, |value| read(field, value)) {
+                Ok(Some(value)) => values.push((field.clone(), value)),
+                Err(reason) if self.strict => return Err(Fault { reason, key: field.to_compact_string() }),
+                Ok(None) | Err(_) => {}
+            }
         }
         values.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(values)

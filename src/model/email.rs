@@ -29,6 +29,9 @@ impl Email {
     /// The rule is deliberately wider than RFC 5321 (any Unicode, RFC 6531): the registration system
     /// already mailed the person, and a stricter rule here would lose people.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
+        if is_plain(text) {
+            return Ok(Self(text.into()));
+        }
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@').ok_or(EmailError)?;
         let blank = |c: char| c.is_whitespace() || c.is_control();
@@ -66,6 +69,22 @@ impl EmailKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Is it an address of the usual kind, to be seen at one look? Only those that the full rule accepts.
+fn is_plain(text: &str) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+');
+    let bytes = text.as_bytes();
+    let Some(at) = bytes.iter().position(|byte| *byte == b'@') else { return false };
+    let (local, domain) = (&bytes[..at], &bytes[at + 1..]);
+    let local_ok = !local.is_empty() && local.iter().all(|byte| letter(byte) || *byte == b'.');
+    let mut after_dot = true;
+    let domain_ok = domain.iter().all(|byte| {
+        let ok = letter(byte) || (*byte == b'.' && !after_dot);
+        after_dot = *byte == b'.';
+        ok
+    });
+    local_ok && domain_ok && !after_dot && bytes.len() <= EMAIL_BYTES_MAX
 }
 
 /// Trimmed, NFC, lower case. Lower-casing can denormalise, so NFC comes last.

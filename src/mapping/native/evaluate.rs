@@ -22,7 +22,7 @@ use crate::limits::{JQ_OUTPUT_BYTES_MAX, JQ_OUTPUTS_MAX, JQ_STEPS_MAX, JQ_STEPS_
 const CAUTION: u64 = 16;
 /// Larger records are jaq's. The outputs of any smaller one stay within their bounds: their size is taken from
 /// the steps.
-const RECORD_BYTES_MAX: usize = JQ_OUTPUT_BYTES_MAX / 4;
+const RECORD_BYTES_MAX: u64 = JQ_OUTPUT_BYTES_MAX as u64 / 4;
 
 /// jaq must be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,23 +47,18 @@ pub(in crate::mapping) struct Input<'r, 'a> {
 }
 
 impl Native {
+    /// The output of the plainest expressions, which give just one. `None` leaves it to [`Self::run`].
+    pub(in crate::mapping) fn one<'a>(&'a self, input: Input<'_, 'a>) -> Option<Piece<'a>> {
+        Evaluation::new(input)?.one(&self.root)
+    }
+
     /// Hands over each output until told to stop.
     pub(in crate::mapping) fn run<'a>(
         &'a self,
         input: Input<'_, 'a>,
         mut each: impl FnMut(&Piece<'a>) -> ControlFlow<()>,
     ) -> Result<(), Unsure> {
-        if input.record.len() > RECORD_BYTES_MAX {
-            return Err(Unsure);
-        }
-        let bytes = u64::try_from(input.record.len()).unwrap_or(u64::MAX);
-        let steps = (JQ_STEPS_MAX + bytes * JQ_STEPS_PER_INPUT_BYTE) / CAUTION;
-        let evaluation = Evaluation { input, steps: Cell::new(steps) };
-        if let Some(output) = evaluation.one(&self.root) {
-            // It is all there is, and no larger than the record.
-            let _ = each(&output);
-            return Ok(());
-        }
+        let evaluation = Evaluation::new(input).ok_or(Unsure)?;
         let mut outputs = 0;
         let outcome = evaluation.run(&self.root, &Piece::RawObject(input.record), &mut |output| {
             outputs += 1;
@@ -87,7 +82,14 @@ struct Evaluation<'r, 'a> {
 
 type Out<'o, 'a> = &'o mut dyn FnMut(Piece<'a>) -> Flow;
 
-impl<'a> Evaluation<'_, 'a> {
+impl<'r, 'a> Evaluation<'r, 'a> {
+    /// `None` for records that are too large.
+    fn new(input: Input<'r, 'a>) -> Option<Self> {
+        let bytes = u64::try_from(input.record.len()).unwrap_or(u64::MAX);
+        let steps = (JQ_STEPS_MAX + bytes.min(RECORD_BYTES_MAX) * JQ_STEPS_PER_INPUT_BYTE) / CAUTION;
+        (bytes <= RECORD_BYTES_MAX).then(|| Self { input, steps: Cell::new(steps) })
+    }
+
     fn charge(&self, size: usize) -> Flow {
         let left = self.steps.get().checked_sub(u64::try_from(size).unwrap_or(u64::MAX)).ok_or(Stop::Unsure)?;
         self.steps.set(left);

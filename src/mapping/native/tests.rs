@@ -38,8 +38,12 @@ fn native(expression: &Expression, record: &str, wanted: usize) -> Result<Vec<St
     let mut found = vec![Found::Null; tree.len()];
     tree.find(record.as_bytes(), &mut found);
     let places: Vec<usize> = native.paths().iter().map(|path| tree.place(path).unwrap()).collect();
+    let input = Input { record: record.as_bytes(), found: &found, places: &places };
+    if let Some(piece) = native.one(input) {
+        return Ok(vec![written(&value(&piece))]);
+    }
     let mut outputs = Vec::new();
-    native.run(Input { record: record.as_bytes(), found: &found, places: &places }, |piece| {
+    native.run(input, |piece| {
         outputs.push(written(&value(piece)));
         if outputs.len() == wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
