@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn many_keys_are_left_to_walking() {
-        let entries = |count: usize| (0..count).map(|n| format!("\"k{n}\":{{\"v\":{n}}}")).collect::<Vec<_>>().join(",");
+        let entries =
+            |count: usize| (0..count).map(|n| format!("\"k{n}\":{{\"v\":{n}}}")).collect::<Vec<_>>().join(",");
         for count in [2, KEYS_MAX / 2 - 1, KEYS_MAX / 2, KEYS_MAX, 2 * KEYS_MAX] {
             let text = format!("{{\"o\":{{{}}},\"list\":[{{}}]}}", entries(count));
             let outline = Outline::read(text.as_bytes()).unwrap();
@@ -206,7 +207,12 @@ mod tests {
     }
 
     fn json() -> impl Strategy<Value = String> {
-        let leaf = prop_oneof![Just("null".to_owned()), Just("-1.5".to_owned()), "\"[a-c\\[{,: ]{0,3}\"", Just("{}".to_owned())];
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("-1.5".to_owned()),
+            "\"[a-c\\[{,: ]{0,3}\"",
+            Just("{}".to_owned())
+        ];
         let key = prop_oneof!["[a-c]", Just("\\u0061".to_owned())];
         leaf.prop_recursive(5, 40, 4, move |inner| {
             prop_oneof![

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use jaq_json::Val;
 
 use super::Expression;
-use super::native::{Input, Piece, Unsure};
+use super::native::{Input, Native, Piece, Unsure};
 use crate::decode::{Found, KeyTree, RawRecord};
 use crate::model::RejectReason;
 
@@ -20,8 +20,8 @@ pub(super) struct Paths(KeyTree);
 #[derive(Debug)]
 pub(super) struct Bound {
     expression: Expression,
-    /// For each path of the native form.
-    places: Vec<usize>,
+    /// For each path of the native form; `None` if there is no such form.
+    places: Option<Vec<usize>>,
 }
 
 impl Paths {
@@ -30,11 +30,10 @@ impl Paths {
         Self(KeyTree::new(paths.map(|path| &**path)))
     }
 
-    /// `expression` must be one of those these paths are of.
+    /// For `expression` to be answered without jaq it must be one of those these paths are of.
     pub(super) fn bind(&self, expression: &Expression) -> Bound {
-        let paths = expression.native().map_or(&[][..], |native| native.paths());
-        // A path that is none of ours has no place, and evaluating becomes unsure.
-        let places = paths.iter().map(|path| self.0.place(path).unwrap_or(usize::MAX)).collect();
+        let native = expression.native();
+        let places = native.and_then(|native| native.paths().iter().map(|path| self.0.place(path)).collect());
         Bound { expression: expression.clone(), places }
     }
 
@@ -80,26 +79,31 @@ impl<'a> Record<'_, 'a> {
         }
         let mut state = T::default();
         let value = self.value.get_or_init(|| self.raw.value()).as_ref().ok_or(RejectReason::WrongType)?;
-        let outcome = bound
-            .expression
-            .outputs(value, self.raw.bytes().len(), |output| each(&mut state, &Piece::from(&output)));
+        let outcome =
+            bound.expression.outputs(value, self.raw.bytes().len(), |output| each(&mut state, &Piece::from(&output)));
         outcome.map(|()| state).map_err(|_| RejectReason::ExpressionFailed)
     }
 
     fn native(&self, bound: &'a Bound, each: impl FnMut(&Piece<'a>) -> ControlFlow<()>) -> Result<(), Unsure> {
-        bound.expression.native().ok_or(Unsure)?.run(self.input(bound), each)
+        let (native, input) = self.input(bound).ok_or(Unsure)?;
+        native.run(input, each)
     }
 
     /// The one output of a plain expression.
+    #[inline]
     fn one(&self, bound: &'a Bound) -> Option<Piece<'a>> {
-        bound.expression.native()?.one(self.input(bound))
+        let (native, input) = self.input(bound)?;
+        native.one(input)
     }
 
-    fn input<'s>(&'s self, bound: &'s Bound) -> Input<'s, 'a> {
-        Input { record: self.raw.bytes(), found: self.found, places: &bound.places }
+    #[inline]
+    fn input<'s>(&'s self, bound: &'a Bound) -> Option<(&'a Native, Input<'s, 'a>)> {
+        let places = bound.places.as_ref()?;
+        Some((bound.expression.native()?, Input { record: self.raw.bytes(), found: self.found, places }))
     }
 
     /// What `read` makes of the first output that is not null; of null when there is none.
+    #[inline]
     pub(super) fn first<T>(
         &self,
         bound: &'a Bound,

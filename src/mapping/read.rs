@@ -1,5 +1,7 @@
 //! Typed values from what an expression gave, with the reason where that is not possible.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -22,40 +24,36 @@ type Read<T> = Result<T, RejectReason>;
 /// One text of bounded length: texts trimmed, numbers and booleans as JSON spells them. `None` for null and for
 /// a blank text.
 #[inline]
-fn single(value: &Piece<'_>, bytes_max: usize) -> Read<Option<CompactString>> {
-    match value {
-        Piece::Text(bytes) => trimmed(bytes, bytes_max),
-        Piece::Null => Ok(None),
-        Piece::Bool(true) => Ok(Some(CompactString::const_new("true"))),
-        Piece::Bool(false) => Ok(Some(CompactString::const_new("false"))),
-        Piece::Number(spelled) => at_most(spelled, bytes_max),
+fn single<'p>(value: &'p Piece<'_>, bytes_max: usize) -> Read<Option<Cow<'p, str>>> {
+    let text = match value {
+        Piece::Text(bytes) => trimmed(bytes)?,
+        Piece::Null => return Ok(None),
+        Piece::Bool(true) => Cow::Borrowed("true"),
+        Piece::Bool(false) => Cow::Borrowed("false"),
+        Piece::Number(spelled) => Cow::Borrowed(&**spelled),
         Piece::NotFinite | Piece::RawList(_) | Piece::List(_) | Piece::RawObject(_) | Piece::Opaque => {
-            Err(RejectReason::WrongType)
+            return Err(RejectReason::WrongType);
         }
+    };
+    match text.len() {
+        0 => Ok(None),
+        length if length <= bytes_max => Ok(Some(text)),
+        _ => Err(RejectReason::FieldTooLong),
     }
 }
 
 #[inline]
-fn trimmed(bytes: &[u8], bytes_max: usize) -> Read<Option<CompactString>> {
+fn trimmed(bytes: &[u8]) -> Read<Cow<'_, str>> {
     if bytes.contains(&0) {
         return Err(RejectReason::NulCharacter);
     }
     // Most texts neither begin nor end with what might be white space.
     let solid = |end: Option<&u8>| end.is_some_and(u8::is_ascii_graphic);
-    match std::str::from_utf8(bytes) {
-        Ok(text) if solid(bytes.first()) && solid(bytes.last()) => at_most(text, bytes_max),
-        Ok(text) => at_most(text.trim(), bytes_max),
-        Err(_) => at_most(String::from_utf8_lossy(bytes).trim(), bytes_max),
-    }
-}
-
-#[inline]
-fn at_most(text: &str, bytes_max: usize) -> Read<Option<CompactString>> {
-    match text.len() {
-        0 => Ok(None),
-        length if length <= bytes_max => Ok(Some(text.into())),
-        _ => Err(RejectReason::FieldTooLong),
-    }
+    Ok(match std::str::from_utf8(bytes) {
+        Ok(text) if solid(bytes.first()) && solid(bytes.last()) => Cow::Borrowed(text),
+        Ok(text) => Cow::Borrowed(text.trim()),
+        Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).trim().to_owned()),
+    })
 }
 
 /// The items of a list that are not blank, each a single text.
@@ -66,7 +64,7 @@ fn list(value: &Piece<'_>) -> Read<Vec<CompactString>> {
         if texts.len() == LIST_ITEMS_MAX {
             return Err(RejectReason::FieldTooLong);
         }
-        texts.push(text);
+        texts.push((&*text).into());
         Ok(())
     });
     read.unwrap_or(Err(RejectReason::WrongType)).map(|()| texts)
@@ -85,18 +83,23 @@ pub(super) fn email(value: &Piece<'_>) -> Read<Option<Email>> {
 /// A field that holds text: a list becomes one text, e.g. `Dr., Prof.`.
 #[inline]
 pub(super) fn text(value: &Piece<'_>) -> Read<Option<Value>> {
-    let text = match value {
-        Piece::RawList(_) | Piece::List(_) => at_most(&list(value)?.join(LIST_SEPARATOR), FIELD_BYTES_MAX)?,
-        _ => single(value, FIELD_BYTES_MAX)?,
-    };
-    Ok(text.map(Value::Text))
+    if let Piece::RawList(_) | Piece::List(_) = value {
+        let joined = list(value)?.join(LIST_SEPARATOR);
+        let fits = joined.len() <= FIELD_BYTES_MAX;
+        return if fits {
+            Ok((!joined.is_empty()).then(|| Value::Text(joined.into())))
+        } else {
+            Err(RejectReason::FieldTooLong)
+        };
+    }
+    Ok(single(value, FIELD_BYTES_MAX)?.map(|text| Value::Text((&*text).into())))
 }
 
 /// A custom field: keeps its kind. An empty list is blank.
 pub(super) fn any(value: &Piece<'_>) -> Read<Option<Value>> {
     match value {
         Piece::Bool(value) => Ok(Some(Value::Bool(*value))),
-        Piece::Number(_) => Ok(single(value, FIELD_BYTES_MAX)?.map(Value::Number)),
+        Piece::Number(_) => Ok(single(value, FIELD_BYTES_MAX)?.map(|spelled| Value::Number((&*spelled).into()))),
         Piece::RawList(_) | Piece::List(_) => {
             let items = list(value)?;
             if items.iter().map(CompactString::len).sum::<usize>() > FIELD_BYTES_MAX {
@@ -112,7 +115,7 @@ pub(super) fn any(value: &Piece<'_>) -> Read<Option<Value>> {
 pub(super) fn badge_url(value: &Piece<'_>) -> Read<Option<Value>> {
     let Some(text) = single(value, FIELD_BYTES_MAX)? else { return Ok(None) };
     let good = is_plain_badge(&text) || is_badge(&text);
-    if good { Ok(Some(Value::Text(text))) } else { Err(RejectReason::InvalidUrl) }
+    if good { Ok(Some(Value::Text((&*text).into()))) } else { Err(RejectReason::InvalidUrl) }
 }
 
 fn is_badge(text: &str) -> bool {
@@ -199,7 +202,7 @@ fn epoch(number: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use jaq_json::Val;
-    use proptest::{prop_assert_eq, prop_assume, proptest};
+    use proptest::{prop_assert, prop_assert_eq, prop_assume, proptest};
 
     use super::*;
     use crate::decode::RawRecord;

@@ -48,8 +48,13 @@ pub(in crate::mapping) struct Input<'r, 'a> {
 
 impl Native {
     /// The output of the plainest expressions, which give just one. `None` leaves it to [`Self::run`].
+    #[inline]
     pub(in crate::mapping) fn one<'a>(&'a self, input: Input<'_, 'a>) -> Option<Piece<'a>> {
-        Evaluation::new(input)?.one(&self.root)
+        let evaluation = Evaluation::new(input)?;
+        match &self.root {
+            Node::Found { path, .. } => evaluation.at(*path),
+            root => evaluation.one(root),
+        }
     }
 
     /// Hands over each output until told to stop.
@@ -84,6 +89,7 @@ type Out<'o, 'a> = &'o mut dyn FnMut(Piece<'a>) -> Flow;
 
 impl<'r, 'a> Evaluation<'r, 'a> {
     /// `None` for records that are too large.
+    #[inline]
     fn new(input: Input<'r, 'a>) -> Option<Self> {
         let bytes = u64::try_from(input.record.len()).unwrap_or(u64::MAX);
         let steps = (JQ_STEPS_MAX + bytes.min(RECORD_BYTES_MAX) * JQ_STEPS_PER_INPUT_BYTE) / CAUTION;
@@ -100,10 +106,7 @@ impl<'r, 'a> Evaluation<'r, 'a> {
     /// [`Self::run`].
     fn one(&self, node: &'a Node) -> Option<Piece<'a>> {
         match node {
-            Node::Found { path, .. } => {
-                let place = self.input.places.get(*path)?;
-                Piece::found(*self.input.found.get(*place)?)
-            }
+            Node::Found { path, .. } => self.at(*path),
             Node::Constant(constant) => Some(constant.piece()),
             Node::Compare(left, op, right) => {
                 let (left, right) = (self.one(left)?, self.one(right)?);
@@ -123,7 +126,11 @@ impl<'r, 'a> Evaluation<'r, 'a> {
         self.charge(1)?;
         match node {
             Node::Input => out(input.clone()),
-            Node::Found { path, or_nothing } => self.found(*path, *or_nothing, out),
+            Node::Found { path, or_nothing } => match self.at(*path) {
+                Some(value) => out(value),
+                None if *or_nothing => Ok(()),
+                None => Err(Stop::Unsure),
+            },
             Node::Constant(constant) => out(constant.piece()),
             Node::Empty => Ok(()),
             Node::Step(head, step, optional) => {
@@ -156,11 +163,7 @@ impl<'r, 'a> Evaluation<'r, 'a> {
             Node::Any(word, items) => out(Piece::Bool(self.meets(items, input, *word)? == *word)),
             Node::Kinds(from, to) => {
                 self.charge(input.size())?;
-                if (*from..=*to).contains(&input.kind()) {
-                    out(input.clone())
-                } else {
-                    Ok(())
-                }
+                if (*from..=*to).contains(&input.kind()) { out(input.clone()) } else { Ok(()) }
             }
             Node::Apply(filter) => {
                 self.charge(input.size())?;
@@ -172,14 +175,11 @@ impl<'r, 'a> Evaluation<'r, 'a> {
         }
     }
 
-    fn found(&self, path: usize, or_nothing: bool, out: Out<'_, 'a>) -> Flow {
-        let place = self.input.places.get(path);
-        let found = place.and_then(|place| self.input.found.get(*place)).ok_or(Stop::Unsure)?;
-        match Piece::found(*found) {
-            Some(value) => out(value),
-            None if or_nothing => Ok(()),
-            None => Err(Stop::Unsure),
-        }
+    /// The value at a path; `None` where jq would fail.
+    #[inline]
+    fn at(&self, path: usize) -> Option<Piece<'a>> {
+        let place = self.input.places.get(path)?;
+        Piece::found(*self.input.found.get(*place)?)
     }
 
     fn step(&self, value: &Piece<'a>, step: &Step, optional: bool, out: Out<'_, 'a>) -> Flow {
@@ -190,9 +190,7 @@ impl<'r, 'a> Evaluation<'r, 'a> {
                 Piece::found(look_up_key(json, key))
             }
             (Step::Key(_) | Step::Nth(..), Piece::Null) => Some(Piece::Null),
-            (Step::Nth(nth, from_end), Piece::RawList(_) | Piece::List(_)) => {
-                Some(self.nth(value, *nth, *from_end)?)
-            }
+            (Step::Nth(nth, from_end), Piece::RawList(_) | Piece::List(_)) => Some(self.nth(value, *nth, *from_end)?),
             // jaq has its own ways here, e.g. with equal keys.
             (Step::Each | Step::Nth(..), Piece::RawObject(_)) => return Err(Stop::Unsure),
             _ => None,

@@ -93,9 +93,9 @@ fn to_number<'a>(input: &Piece<'a>) -> Option<Piece<'a>> {
     match input {
         Piece::Number(_) => Some(input.clone()),
         Piece::Text(Cow::Borrowed(text)) => number::from_text(text).map(Piece::Number),
-        Piece::Text(Cow::Owned(text)) => number::from_text(text).map(|spelled| {
-            Piece::Number(Cow::Owned(spelled.into_owned()))
-        }),
+        Piece::Text(Cow::Owned(text)) => {
+            number::from_text(text).map(|spelled| Piece::Number(Cow::Owned(spelled.into_owned())))
+        }
         _ => None,
     }
 }

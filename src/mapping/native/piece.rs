@@ -52,6 +52,7 @@ impl Kind {
 }
 
 impl<'a> Piece<'a> {
+    #[inline]
     pub(super) fn found(found: Found<'a>) -> Option<Self> {
         match found {
             Found::Value(json) => Some(Self::of(json)),
@@ -61,6 +62,7 @@ impl<'a> Piece<'a> {
     }
 
     /// The value of a checked JSON text without white space around it.
+    #[inline]
     pub(in crate::mapping) fn of(json: &'a [u8]) -> Self {
         match json {
             [b'"', text @ .., b'"'] => Self::Text(unescaped(text)),

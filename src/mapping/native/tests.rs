@@ -7,7 +7,7 @@ use proptest::test_runner::Config;
 
 use super::*;
 use crate::decode::{Found, KeyTree, RawRecord, parse_value, write_json};
-use crate::limits::{JQ_OUTPUTS_MAX, JQ_STEPS_MAX};
+use crate::limits::JQ_OUTPUTS_MAX;
 use crate::mapping::Expression;
 
 /// A value of the native form as jaq's, by way of its JSON text.
@@ -156,8 +156,10 @@ const ANSWERED: &[(&str, Option<&[&str]>)] = &[
     (".tags | length", Some(&["4"])),
     (".esc | length", Some(&["5"])),
     (".yes | length", None),
-    ("(.n, .yes, .id, .first, .tags, .profile) | type",
-        Some(&["\"null\"", "\"boolean\"", "\"number\"", "\"string\"", "\"array\"", "\"object\""])),
+    (
+        "(.n, .yes, .id, .first, .tags, .profile) | type",
+        Some(&["\"null\"", "\"boolean\"", "\"number\"", "\"string\"", "\"array\"", "\"object\""]),
+    ),
     (".tags[] | strings", Some(&["\"VIP\"", "\"Press\""])),
     (".tags[] | values | scalars | isnumber", Some(&["false", "false", "true"])),
     ("null, .nick, \"second\", error", None),
@@ -174,6 +176,34 @@ fn answers_as_jaq_does() {
         if let Some(ours) = ours {
             assert_eq!(jaq(&expression, RECORD, usize::MAX), Ok(ours), "{source}");
         }
+    }
+}
+
+/// Every quoted text of a configuration that is a jq expression on a page or record: those that begin with a dot.
+fn expressions(config: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in config.lines() {
+        let line = line.split(" # ").next().unwrap_or_default();
+        let mut rest = if line.trim_start().starts_with(['#', '/']) { "" } else { line };
+        while let Some(start) = rest.find(['"', '\'']) {
+            let quote = &rest[start..=start];
+            let Some((text, after)) = rest[start + 1..].split_once(quote) else { break };
+            found.extend(text.starts_with('.').then(|| text.to_owned()));
+            rest = after;
+        }
+    }
+    found
+}
+
+/// So that the fast way cannot silently go away.
+#[test]
+fn the_demo_and_the_example_are_answered_without_jaq() {
+    let demo = expressions(include_str!("../../demo/config.rs"));
+    let example = expressions(include_str!("../../../config/rollcall.example.toml"));
+    assert!(demo.len() >= 20 && demo.iter().any(|source| source.contains("==")), "{demo:?}");
+    assert!(example.len() >= 40 && example.iter().any(|source| source.contains("==")), "{example:?}");
+    for source in demo.iter().chain(&example) {
+        assert!(compile(source).native().is_some(), "{source}");
     }
 }
 
@@ -228,7 +258,36 @@ fn leaves_much_work_to_jaq() {
     ] {
         assert_eq!(native(&compile(source), &record, usize::MAX), Err(Unsure), "{source}");
     }
-    assert!(JQ_STEPS_MAX > 0);
+}
+
+/// Up to where the native form gives up, jaq is far from doing so.
+#[test]
+fn what_is_answered_is_within_jaqs_bounds() {
+    let mut answered = [0; 8];
+    for size in (0..14).map(|power| 1_usize << power) {
+        let list = vec!["\"ab\""; size].join(",");
+        let record = format!("{{\"l\":[{list}],\"t\":\"{}\",\"o\":[[[[{list}]]]]}}", "x".repeat(size * 8));
+        for (n, source) in [
+            "[.l[] == .l[]] | length",
+            ".l | map(1) | join(\"xxxxxxxx\")",
+            ".t + .t | . + . | . + . | . + . | . + . | length",
+            "[.o, .o, .o] | map(type) | join(\",\")",
+            ".o | type, isobject, (. == 1), (. > \"t\"), first, last, (map(map(map(length))) | length)",
+            ".l | any(. == \"c\"), all(. == \"ab\"), map(select(. != \"a\") | ascii_upcase | ltrimstr(\"A\"))",
+            "(.t | split(\"\") | map(. + \"y\") | join(\"\")) == .t",
+            "[.l[] | . + .] | map(contains(\"b\")) | any, length",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let expression = compile(source);
+            if let Ok(ours) = native(&expression, &record, usize::MAX) {
+                assert_eq!(jaq(&expression, &record, usize::MAX), Ok(ours), "{source} of {size}");
+                answered[n] += 1;
+            }
+        }
+    }
+    assert!(answered.iter().all(|times| (3..14).contains(times)), "each up to a size: {answered:?}");
 }
 
 fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -251,22 +310,77 @@ fn step() -> impl Strategy<Value = String> {
 fn path() -> impl Strategy<Value = String> {
     let steps = proptest::collection::vec((step(), any::<bool>()), 1..4);
     steps.prop_map(|steps| {
-        let steps: String = steps.iter().map(|(step, optional)| format!("{step}{}", if *optional { "?" } else { "" })).collect();
+        let steps: String =
+            steps.iter().map(|(step, optional)| format!("{step}{}", if *optional { "?" } else { "" })).collect();
         if steps.starts_with('[') { format!(".{steps}") } else { steps }
     })
 }
 
 fn constant() -> impl Strategy<Value = String> {
-    const WORDS: &[&str] = &["null", "true", "false", "empty", "0", "1", "-1", "100", "007", "1.5", "1e2", "\"\"", "\"a\"", "\"b\"", "\" \"",
-        "\"aé\"", "\"\\n\"", "\"\\u00e9\"", "[]", "[\"a\"]", "12345678901234567890", "error"];
+    const WORDS: &[&str] = &[
+        "null",
+        "true",
+        "false",
+        "empty",
+        "0",
+        "1",
+        "-1",
+        "100",
+        "007",
+        "1.5",
+        "1e2",
+        "\"\"",
+        "\"a\"",
+        "\"b\"",
+        "\" \"",
+        "\"aé\"",
+        "\"\\n\"",
+        "\"\\u00e9\"",
+        "[]",
+        "[\"a\"]",
+        "12345678901234567890",
+        "error",
+    ];
     one_of(WORDS)
 }
 
 fn filter() -> impl Strategy<Value = String> {
     const WORDS: &[&str] = &[
-        "not", "length", "tostring", "tonumber", "type", "ascii_downcase", "ascii_upcase", "trim", "ltrim", "rtrim",
-        "first", "last", "any", "all", "values", "strings", "numbers", "arrays", "objects", "scalars", "iterables", "nulls",
-        "booleans", "isstring", "isnumber", "isarray", "isobject", "isboolean", ".", ".[]", ".[]?", ".[0]", "reverse", "add", "keys",
+        "not",
+        "length",
+        "tostring",
+        "tonumber",
+        "type",
+        "ascii_downcase",
+        "ascii_upcase",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "first",
+        "last",
+        "any",
+        "all",
+        "values",
+        "strings",
+        "numbers",
+        "arrays",
+        "objects",
+        "scalars",
+        "iterables",
+        "nulls",
+        "booleans",
+        "isstring",
+        "isnumber",
+        "isarray",
+        "isobject",
+        "isboolean",
+        ".",
+        ".[]",
+        ".[]?",
+        ".[0]",
+        "reverse",
+        "add",
+        "keys",
     ];
     one_of(WORDS)
 }
@@ -303,14 +417,40 @@ fn json() -> impl Strategy<Value = String> {
         Just("false".to_owned()),
         "-?(0|[1-9][0-9]{0,2})",
         one_of(&[
-                "-0", "0.0", "-0.0", "1.50", "1.5", "1e2", "100", "1E+2", "100.0", "1e999", "-1e999", "12345678901234567890",
-                "999999999999999", "9007199254740993", "0.1e-400", "123456789012345678901234567890.5",
-            ]),
+            "-0",
+            "0.0",
+            "-0.0",
+            "1.50",
+            "1.5",
+            "1e2",
+            "100",
+            "1E+2",
+            "100.0",
+            "1e999",
+            "-1e999",
+            "12345678901234567890",
+            "999999999999999",
+            "9007199254740993",
+            "0.1e-400",
+            "123456789012345678901234567890.5",
+        ]),
         "\"[abAB ,é]{0,4}\"",
         one_of(&[
-                r#""\u00e9a""#, r#""\ud83d\ude00""#, r#""\ud83d""#, r#""a\n\t ""#, r#""\u0000""#, r#""\"\\""#, r#""100""#, r#"" 1""#,
-                r#""-0""#, r#""1.50""#, r#""1e2""#, "\"\u{a0}a\u{2003}\u{85}\u{200b}\"", r#""null""#, r#""[1]""#,
-            ]),
+            r#""\u00e9a""#,
+            r#""\ud83d\ude00""#,
+            r#""\ud83d""#,
+            r#""a\n\t ""#,
+            r#""\u0000""#,
+            r#""\"\\""#,
+            r#""100""#,
+            r#"" 1""#,
+            r#""-0""#,
+            r#""1.50""#,
+            r#""1e2""#,
+            "\"\u{a0}a\u{2003}\u{85}\u{200b}\"",
+            r#""null""#,
+            r#""[1]""#,
+        ]),
     ];
     let entry_key = prop_oneof![6 => key(), 1 => Just("\\u0061".to_owned()), 1 => Just("A".to_owned())];
     leaf.prop_recursive(4, 24, 4, move |inner| {

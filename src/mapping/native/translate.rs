@@ -198,9 +198,7 @@ fn constant(name: &str) -> Option<Node> {
         "false" => Node::Constant(Constant::Bool(false)),
         "first" => Node::Step(Box::new(Node::Input), Step::Nth(0, false), false),
         "last" => Node::Step(Box::new(Node::Input), Step::Nth(1, true), false),
-        "any" | "all" => {
-            Node::Any(name == "any", Box::new(Node::Step(Box::new(Node::Input), Step::Each, false)))
-        }
+        "any" | "all" => Node::Any(name == "any", Box::new(Node::Step(Box::new(Node::Input), Step::Each, false))),
         _ => return None,
     })
 }
