@@ -4,9 +4,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{
-    Block, EntryDecoder, EntryEncoder, Glance, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer,
-    SpooledRecord, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta, decode_person,
-    decode_run, decode_token, encode_person, encode_run,
+    Block, EntryDecoder, EntryEncoder, Glance, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer, Planned,
+    Recoding, SpooledRecord, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta,
+    decode_person, decode_run, decode_token, encode_person, encode_run,
 };
 use crate::model::{
     Action, Attendance, Counts, Digest, Email, Entry, ErrorReason, EventField, EventName, ExternalId, FeedId, Field,
@@ -159,6 +159,19 @@ fn entry() -> impl Strategy<Value = Entry> {
     prop_oneof![4 => change, 1 => note().prop_map(Entry::Record), 1 => group]
 }
 
+fn newcomer() -> impl Strategy<Value = Entry> {
+    (any::<u128>(), person()).prop_map(|(id, person)| {
+        let id = UserId::from_u128(id);
+        let change = PersonChange { action: Action::Create, user: None, id, before: None, after: Some(person) };
+        Entry::Person(Box::new(change))
+    })
+}
+
+fn is_newcomer(entry: &Entry) -> bool {
+    let Entry::Person(change) = entry else { return false };
+    change.user.is_none() && change.before.is_none() && change.after.is_some()
+}
+
 fn item() -> impl Strategy<Value = Item> {
     let state = prop_oneof![
         Just(RecordState::Attending),
@@ -258,6 +271,40 @@ proptest! {
         let (mut encoder, mut decoder) = (EntryEncoder::default(), EntryDecoder::default());
         for entry in &entries {
             prop_assert_eq!(&decoder.decode(&encoder.encode(entry)).unwrap(), entry);
+        }
+    }
+
+    /// Only somebody new stays encoded, and is the same person under whatever numbers names have elsewhere.
+    #[test]
+    fn newcomers_stay_bytes_and_take_other_numbers(entries in vec(prop_oneof![entry(), newcomer()], 1..5)) {
+        let (mut encoder, mut decoder) = (EntryEncoder::default(), EntryDecoder::default());
+        let mut newcomers = Vec::new();
+        for entry in &entries {
+            match decoder.decode_planned(&encoder.encode(entry)).unwrap() {
+                Planned::Other(other) => {
+                    prop_assert_eq!(&other, entry);
+                    prop_assert!(!is_newcomer(entry));
+                }
+                Planned::Newcomer(newcomer) => {
+                    let Entry::Person(change) = entry else { panic!("{entry:?} is nobody") };
+                    prop_assert!(is_newcomer(entry));
+                    prop_assert_eq!(newcomer.id, change.id);
+                    newcomers.push((newcomer.person, change.after.clone().unwrap()));
+                }
+            }
+        }
+        let from = decoder.symbols();
+        let mut turned = Symbols::default();
+        for (kind, _, name) in from.since([0; 4]).collect::<Vec<_>>().into_iter().rev() {
+            turned.intern(kind, "another");
+            turned.intern(kind, name);
+        }
+        for mut to in [Symbols::default(), turned] {
+            let recoding = Recoding::new(from, &mut to);
+            for (encoded, person) in &newcomers {
+                let recoded = recoding.recode(encoded.clone()).unwrap();
+                prop_assert_eq!(&decode_person(&to, &recoded).unwrap(), person);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::rank::{self, Rank};
-use crate::model::{Email, EmailKey, FeedId, Owner, ProfileField, Registration, RunId};
+use crate::model::{Email, EmailKey, FeedId, Field, Owner, ProfileField, Registration, RunId, Value};
 
 /// When and by which run a value is set, for its provenance.
 #[derive(Clone, Copy)]
@@ -24,6 +24,9 @@ pub fn ordered<'a>(registrations: &'a [Registration], rank: &dyn Fn(&FeedId) -> 
 
 /// The profile after a change. A value that no registration brings any more stays, released from its owner.
 pub fn profile(before: &[ProfileField], ordered: &[&Registration], stamp: Stamp) -> Vec<ProfileField> {
+    if let ([], [only]) = (before, ordered) {
+        return first_profile(only, stamp);
+    }
     let mut fields: Vec<_> = before.iter().map(|f| &f.field).collect();
     fields.reserve(ordered.iter().map(|r| r.fields.len()).sum());
     fields.extend(ordered.iter().flat_map(|r| r.fields.iter().map(|(field, _)| field)));
@@ -45,6 +48,17 @@ pub fn profile(before: &[ProfileField], ordered: &[&Registration], stamp: Stamp)
         });
     }
     profile
+}
+
+/// Of somebody new with one registration: what that brings.
+fn first_profile(registration: &Registration, stamp: Stamp) -> Vec<ProfileField> {
+    let owner = own(None, registration, stamp);
+    let field = |(field, value): &(Field, Value)| ProfileField {
+        field: field.clone(),
+        value: value.clone(),
+        owner: Some(owner.clone()),
+    };
+    registration.fields.iter().map(field).collect()
 }
 
 /// The email as the deciding registration spells it, and its owner. The key does not change here.

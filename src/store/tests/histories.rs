@@ -164,13 +164,15 @@ impl History<'_> {
             }
             Deed::Change(who, how) => {
                 if let Some((user, before)) = self.whom(who) {
-                    let name = before.registrations[0].external_id.as_str().to_owned();
-                    let mut after =
-                        Person { email: before.email.clone(), id: before.id, ..somebody(&self.store, &name, how) };
-                    if how[0] > 200 {
-                        after.registrations[0].external_id =
-                            ExternalId::new(&format!("moved-{name}-{}", how[1])).unwrap();
-                    }
+                    // The first registration may have been another's, so it gives its name to no other.
+                    let UserNo(number) = user;
+                    let changed = somebody(&self.store, &format!("u{number}"), how);
+                    let mut after = Person { email: before.email.clone(), id: before.id, ..changed };
+                    let first = &before.registrations[0].external_id;
+                    after.registrations[0].external_id = match how[0] {
+                        0..=200 => first.clone(),
+                        _ => ExternalId::new(&format!("moved-{first}-{}", how[1])).unwrap(),
+                    };
                     self.commit(Some(user), Some(before), Some(after));
                 }
             }

@@ -2,6 +2,7 @@ mod damage;
 mod engine;
 mod failing;
 mod histories;
+mod newcomers;
 mod snapshot;
 
 use std::path::Path;
