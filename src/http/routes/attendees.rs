@@ -89,7 +89,7 @@ pub async fn list(
         let page = Page::cut(found, query.limit, |UserNo(user)| Cursor::after("attendee", user));
         page.try_filter_map(|user| {
             let person = api.app.store.person(user).map_err(api.store_failed("read a person"))?;
-            Ok(person.and_then(|person| AttendeeView::of(&person, &event, &api.app.runner)))
+            Ok(person.and_then(|person| AttendeeView::of(person, &event, &api.app.runner)))
         })
     });
     Ok(Json(page.await?))
@@ -105,7 +105,7 @@ pub async fn get(
     _: Query<Nothing>,
 ) -> Result<Json<AttendeeView>, Problem> {
     api.event(&event)?;
-    let attendee = AttendeeView::of(&find(&api, user)?, &event, &api.app.runner);
+    let attendee = AttendeeView::of(find(&api, user)?, &event, &api.app.runner);
     let absent = || Problem::not_found(format!("user {user} has no place in event '{event}'"));
     attendee.map(Json).ok_or_else(absent)
 }

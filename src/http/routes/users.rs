@@ -53,7 +53,7 @@ pub fn page(api: &Api, found: Vec<UserNo>, query: &ListQuery) -> Result<Page<Use
     let page = Page::cut(found, query.limit, |UserNo(user)| Cursor::after("user", user));
     page.try_filter_map(|user| {
         let person = api.app.store.person(user).map_err(api.store_failed("read a person"))?;
-        Ok(person.as_ref().map(|person| UserView::of(person, &api.app.runner)))
+        Ok(person.map(|person| UserView::of(person, &api.app.runner)))
     })
 }
 
@@ -74,7 +74,7 @@ pub async fn get(
     Path(path): Path<UserPath>,
     _: Query<Nothing>,
 ) -> Result<Json<UserView>, Problem> {
-    Ok(Json(UserView::of(&find(&api, path.user)?, &api.app.runner)))
+    Ok(Json(UserView::of(find(&api, path.user)?, &api.app.runner)))
 }
 
 /// Finds a user. The body holds what is looked for, for URLs stand in the logs of proxies.
@@ -106,5 +106,5 @@ pub async fn look_up(
     let person = user.map(|user| store.person(user)).transpose().map_err(api.store_failed("read a person"))?;
     let unknown = || Problem::not_found("nobody is known by that");
     let person = person.flatten().ok_or_else(unknown)?;
-    Ok(Json(UserView::of(&person, &api.app.runner)))
+    Ok(Json(UserView::of(person, &api.app.runner)))
 }
