@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::events::EventPath;
 use super::users::{by_number, find};
+use crate::http::answer::Answer;
 use crate::http::api::Shared;
 use crate::http::extract::{Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, Limit, Page};
@@ -103,9 +104,9 @@ pub async fn get(
     State(api): State<Shared>,
     Path(AttendeePath { event, user }): Path<AttendeePath>,
     _: Query<Nothing>,
-) -> Result<Json<AttendeeView>, Problem> {
+) -> Result<Answer<AttendeeView>, Problem> {
     api.event(&event)?;
     let attendee = AttendeeView::of(find(&api, user)?, &event, &api.app.runner);
     let absent = || Problem::not_found(format!("user {user} has no place in event '{event}'"));
-    attendee.map(Json).ok_or_else(absent)
+    attendee.map(Answer).ok_or_else(absent)
 }

@@ -2,6 +2,7 @@
 //!
 //! A view takes the person apart and copies nothing of it: these are the answers asked for most.
 
+use compact_str::{CompactString, ToCompactString as _};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -68,7 +69,16 @@ struct OwnerView {
     #[schema(value_type = u64)]
     run: RunId,
     #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
+    at: TimeText,
+}
+
+/// A time as it is shown. It fits where it stands, without an allocation.
+type TimeText = CompactString;
+
+/// Shows times, each once: nearly all values of a person are of the same run.
+#[derive(Default)]
+struct Times {
+    last: Option<(Timestamp, TimeText)>,
 }
 
 /// What one record of a source means here.
@@ -154,13 +164,13 @@ pub struct AttendeeView {
 impl UserView {
     pub fn of(person: Person, runner: &Runner) -> Self {
         let groups = person.groups();
-        let field = |ProfileField { field, value, owner }| {
-            let owner = owner.map(OwnerView::from);
-            (field, FieldView { value, owner })
-        };
+        let mut times = Times::default();
+        let mut owned = |owner: Option<Owner>| owner.map(|owner| OwnerView::of(owner, &mut times));
+        let email = EmailView { value: person.email, owner: owned(person.email_owner) };
+        let field = |ProfileField { field, value, owner }| (field, FieldView { value, owner: owned(owner) });
         Self {
             id: person.id,
-            email: EmailView { value: person.email, owner: person.email_owner.map(OwnerView::from) },
+            email,
             fields: ByField(person.profile.into_iter().map(field).collect()),
             groups,
             registrations: person.registrations.into_iter().map(|r| RegistrationView::of(r, runner)).collect(),
@@ -190,9 +200,22 @@ impl AttendeeView {
     }
 }
 
-impl From<Owner> for OwnerView {
-    fn from(owner: Owner) -> Self {
-        Self { source: owner.source, run: owner.run, at: owner.at }
+impl OwnerView {
+    fn of(Owner { source, run, at }: Owner, times: &mut Times) -> Self {
+        Self { source, run, at: times.text(at) }
+    }
+}
+
+impl Times {
+    fn text(&mut self, at: Timestamp) -> TimeText {
+        match &self.last {
+            Some((last, text)) if *last == at => text.clone(),
+            _ => {
+                let text = at.to_compact_string();
+                self.last = Some((at, text.clone()));
+                text
+            }
+        }
     }
 }
 
