@@ -21,3 +21,20 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         ([kind], body.into_inner().freeze()).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_its_json_however_long() {
+        for text in [String::new(), "ä\"".repeat(API_ANSWER_ROOM_BYTES)] {
+            let response = Answer(&text).into_response();
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(serde_json::from_slice::<String>(&body).unwrap(), text);
+        }
+    }
+}

@@ -79,8 +79,7 @@ mod tests {
         }
         let text = recorder.handle().render();
         for (times, (route, method, status)) in (1..).zip(told) {
-            let line =
-                format!(r#"{}{{route="{route}",method="{method}",code="{status}"}} {times}"#, c::HTTP_REQUESTS);
+            let line = format!(r#"{}{{route="{route}",method="{method}",code="{status}"}} {times}"#, c::HTTP_REQUESTS);
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         let line = format!(r#"{}_count{{route="/a",method="GET"}} 3"#, c::HTTP_REQUEST_DURATION);

@@ -267,3 +267,23 @@ impl From<Vec<(EventField, Value)>> for EventFieldsView {
         view
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_is_shown_as_it_is() {
+        let times = [0, 1_700_000_000_123, 1_700_000_000_123, 5, 0].map(|at| Timestamp::from_millisecond(at).unwrap());
+        let mut shown = Times::default();
+        for at in times {
+            assert_eq!(shown.text(at), at.to_string());
+        }
+    }
+
+    #[test]
+    fn fields_are_an_object_by_name() {
+        let fields = ByField(vec![(Field::FirstName, "Ada"), (Field::Custom("diet".into()), "vegan")]);
+        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"first_name":"Ada","custom.diet":"vegan"}"#);
+    }
+}
