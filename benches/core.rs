@@ -1,22 +1,26 @@
-//! The core on one thread: mapping a record, planning a person, encoding and decoding one.
+//! The core on one thread: checking a page, mapping its records, planning a person, encoding and decoding one.
 //!
 //! `cargo bench --bench core`
 
 use std::hint::black_box;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use rollcall::codec::{Symbols, decode_person, encode_person};
 use rollcall::config::{Config, Environment};
 use rollcall::decode::{Document, RawRecord};
-use rollcall::demo::{TOKEN, TOKEN_VARIABLE, config_toml};
+use rollcall::demo::{EVENT, Fake, FakeOptions, TOKEN, TOKEN_VARIABLE, config_toml};
 use rollcall::mapping::Mapping;
 use rollcall::model::{
     CommunityKey, Digest, Email, EventField, EventName, FeedId, Field, MappedRecord, Outcome, Person, RunId,
     SourceName, UserId,
 };
 use rollcall::plan::{Arriving, Inputs, Policy, Rank, plan_person};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 const RECORD: &str = r#"{"data": [{"id": "reg_000001", "email": "Ada.Lovelace@Example.org", "first_name": "Ada",
     "last_name": "Lovelace", "job_title": "Analyst", "company": "Analytical Engines", "country": "United Kingdom",
@@ -36,6 +40,30 @@ fn mapping() -> Mapping {
 fn record(mapping: &Mapping) -> RawRecord {
     let document = Document::parse(Bytes::from_static(RECORD.as_bytes())).expect("JSON");
     mapping.select(&document).expect("a list").remove(0)
+}
+
+/// A page of the demo, as it is sent.
+fn page() -> Bytes {
+    let fake = Arc::new(Fake::new(FakeOptions { count: 500, per_page: 500, ..FakeOptions::default() }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::select! {
+            () = fake.serve(listener, std::future::pending()) => unreachable!("it is never told to stop"),
+            page = fetch(address) => page.expect("an answer"),
+        }
+    })
+}
+
+async fn fetch(address: SocketAddr) -> std::io::Result<Bytes> {
+    let mut connection = TcpStream::connect(address).await?;
+    let head = format!("GET /api/events/{EVENT}/attendees?page=1 HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    connection.write_all(format!("{head}authorization: Bearer {TOKEN}\r\n\r\n").as_bytes()).await?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await?;
+    let end_of_head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    Ok(Bytes::from(answer).slice(end_of_head + 4..))
 }
 
 fn mapped(mapping: &Mapping) -> MappedRecord {
@@ -74,6 +102,25 @@ fn plan(feed: &FeedId, record: &MappedRecord, before: Option<&Person>) -> Option
     plan_person(&inputs, &policy).and_then(|change| change.after)
 }
 
+fn pages(criterion: &mut Criterion) {
+    let mapping = mapping();
+    let page = page();
+    let document = Document::parse(page.clone()).expect("JSON");
+    let records = mapping.select(&document).expect("a list");
+    assert_eq!(records.len(), 500);
+
+    let mut group = criterion.benchmark_group("pages");
+    group.throughput(Throughput::Bytes(page.len() as u64));
+    group.bench_function("check a page and find its records", |b| {
+        b.iter(|| mapping.select(&Document::parse(black_box(page.clone())).expect("JSON")));
+    });
+    group.throughput(Throughput::Elements(records.len() as u64));
+    group.bench_function("map the records of a page", |b| {
+        b.iter(|| records.iter().filter(|raw| matches!(mapping.map(black_box(raw)), Outcome::Mapped(_))).count());
+    });
+    group.finish();
+}
+
 fn core(criterion: &mut Criterion) {
     let mapping = mapping();
     let raw = record(&mapping);
@@ -94,5 +141,5 @@ fn core(criterion: &mut Criterion) {
     criterion.bench_function("decode a person", |b| b.iter(|| decode_person(&symbols, black_box(&encoded))));
 }
 
-criterion_group!(benches, core);
+criterion_group!(benches, pages, core);
 criterion_main!(benches);

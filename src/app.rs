@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::Engine as _;
 use secrecy::{ExposeSecret, SecretString};
@@ -50,7 +51,9 @@ impl App {
     /// The same, but once `stopping` is said, what was left open stays so and no run begins; and the disk may fail.
     pub fn open_with(config: Config, clock: Clock, stopping: Stopping, faults: Faults) -> Result<Self, AppError> {
         let observer = Observer::default();
+        let began = Instant::now();
         let store = Store::open_with(&config.store.path, faults)?;
+        observer.store_opened(began.elapsed(), !store.was_scanned());
         let sources = sources(&config, &observer)?;
         let runner = Runner::new(
             store.clone(),

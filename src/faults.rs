@@ -32,10 +32,14 @@ pub enum Step {
     Sync,
     /// The anchor follows the engine.
     Anchor,
+    /// A snapshot of the indexes is written, or told that it still holds.
+    IndexWrite,
+    /// The snapshot gets its final name.
+    IndexRename,
 }
 
 impl Step {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::SpoolCreate,
         Self::SpoolFlush,
         Self::SpoolRemove,
@@ -48,6 +52,8 @@ impl Step {
         Self::Flush,
         Self::Sync,
         Self::Anchor,
+        Self::IndexWrite,
+        Self::IndexRename,
     ];
 }
 

@@ -21,6 +21,9 @@ pub struct Cli {
     /// Print JSON.
     #[arg(long, global = true)]
     pub json: bool,
+    /// What to log on standard error, as in `log.level`. A server logs what its configuration says, other verbs nothing.
+    #[arg(long, global = true, env = "ROLLCALL_LOG", value_name = "LEVELS")]
+    pub log_level: Option<String>,
     #[command(subcommand)]
     pub verb: Verb,
 }

@@ -23,8 +23,8 @@ use crate::sync::Stopping;
 /// Histograms are folded this often; see [`crate::observe::Observer::upkeep`].
 const UPKEEP: Duration = Duration::from_secs(5);
 
-pub async fn serve(config: Config) -> Result<ExitCode, CliError> {
-    init_log(config.log.format.into(), &config.log.level).map_err(CliError::usage)?;
+pub async fn serve(config: Config, log: Option<&str>) -> Result<ExitCode, CliError> {
+    init_log(config.log.format.into(), log.unwrap_or(&config.log.level)).map_err(CliError::usage)?;
     // Listened to from the beginning: opening a store may take long when it goes on with an interrupted commit.
     let stopping = Stopping::default();
     let stop = signals(&stopping)?;

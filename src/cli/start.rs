@@ -10,6 +10,7 @@ use super::client::Client;
 use super::error::CliError;
 use super::load::load;
 use super::{check, demo, preview, rebuild, runs, serve, status, sync, token};
+use crate::config::Config;
 use crate::observe::init_log;
 use crate::sync::Stopping;
 
@@ -53,48 +54,52 @@ fn tell_of_panics() {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, CliError> {
-    let json = cli.json;
-    let path = cli.config;
-    match cli.verb {
-        Verb::Serve => serve::serve(load(&path)?).await,
+    let Cli { config: path, json, log_level, verb } = cli;
+    let log = log_level.as_deref();
+    match verb {
+        Verb::Serve => serve::serve(load(&path)?, log).await,
         Verb::Demo(args) => demo::demo(&args).await,
         Verb::DemoSource(args) => demo::source(&args).await,
         Verb::Check { file } => check::check(&file.unwrap_or(path), json),
         Verb::Healthcheck { url } => status::healthcheck(&path, url).await,
         Verb::Preview { event, source } => {
-            preview::preview(&client(&path).await?, &event, source.as_deref(), json).await
+            preview::preview(&client(&path, log).await?, &event, source.as_deref(), json).await
         }
         Verb::Sync(args) => {
             let stopping = Stopping::default();
             // Before the store is opened: that may have to go on with an interrupted commit first.
             let stop = serve::signals(&stopping)?;
-            let client = client_until(&path, &stopping).await?;
+            let client = client_until(&path, log, &stopping).await?;
             if stopping.is_said() {
                 return Err(CliError::failed(format!("{}: stopped before the sync began", stop.await)));
             }
             sync::sync(&client, stop, &args, json).await
         }
-        Verb::Status => status::status(&client(&path).await?, json).await,
+        Verb::Status => status::status(&client(&path, log).await?, json).await,
         Verb::Runs { verb } => {
             let verb = verb.unwrap_or(RunsVerb::List { event: None, limit: 20 });
-            runs::runs(&client(&path).await?, verb, json).await
+            runs::runs(&client(&path, log).await?, verb, json).await
         }
         Verb::Rebuild(args) => {
             let config = load(&path)?;
-            init_log(config.log.format.into(), "off").map_err(CliError::usage)?;
+            begin_log(&config, log)?;
             rebuild::rebuild(config, &args, json).await
         }
-        Verb::Token { verb } => token::token(&client(&path).await?, verb, json).await,
+        Verb::Token { verb } => token::token(&client(&path, log).await?, verb, json).await,
     }
 }
 
-async fn client(path: &Path) -> Result<Client, CliError> {
-    client_until(path, &Stopping::default()).await
+async fn client(path: &Path, log: Option<&str>) -> Result<Client, CliError> {
+    client_until(path, log, &Stopping::default()).await
 }
 
-async fn client_until(path: &Path, stopping: &Stopping) -> Result<Client, CliError> {
+async fn client_until(path: &Path, log: Option<&str>, stopping: &Stopping) -> Result<Client, CliError> {
     let config = load(path)?;
-    // What goes wrong is this verb's own answer; the log would say it twice.
-    init_log(config.log.format.into(), "off").map_err(CliError::usage)?;
+    begin_log(&config, log)?;
     Client::connect(config, stopping).await
+}
+
+/// What goes wrong is a verb's own answer; unasked, the log would say it twice.
+fn begin_log(config: &Config, log: Option<&str>) -> Result<(), CliError> {
+    init_log(config.log.format.into(), log.unwrap_or("off")).map_err(CliError::usage)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
 
 use super::args::SyncArgs;
 use super::client::Client;
@@ -14,9 +15,8 @@ use super::error::{CliError, FAILED};
 use super::{print, runs};
 use crate::config::percent_encode;
 
-/// How often a run is looked at: quickly at first, for most are short.
-const LOOK_FIRST: Duration = Duration::from_millis(10);
-const LOOK_MOST: Duration = Duration::from_millis(250);
+/// How often a run's progress is looked at. Its end is told at once.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub async fn sync(
     client: &Client,
@@ -109,10 +109,10 @@ async fn follow(client: &Client, id: u64, quiet: bool) -> Result<Value, CliError
         ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").unwrap_or(ProgressStyle::default_spinner()),
     );
     let plain = !quiet && bar.is_hidden();
-    let mut pause = LOOK_FIRST;
     let mut phase = String::new();
     loop {
-        let run = client.get(&format!("/v1/runs/{id}")).await?;
+        let next = Instant::now() + LOOK;
+        let run = client.get(&format!("/v1/runs/{id}?wait={}ms", LOOK.as_millis())).await?;
         if !run["ended_at"].is_null() {
             bar.finish_and_clear();
             return Ok(run);
@@ -125,8 +125,8 @@ async fn follow(client: &Client, id: u64, quiet: bool) -> Result<Value, CliError
             eprintln!("{}", message(id, progress));
             phase = now;
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LOOK_MOST);
+        // A server with too many who wait answers at once.
+        sleep_until(next).await;
     }
 }
 

@@ -51,6 +51,11 @@ impl Block {
         self.slots.iter().map(Vec::len).sum()
     }
 
+    /// How many people are in it.
+    pub fn count(&self) -> u64 {
+        self.slots.iter().filter(|person| !person.is_empty()).count() as u64
+    }
+
     pub fn is_empty(&self) -> bool {
         self.slots.iter().all(Vec::is_empty)
     }

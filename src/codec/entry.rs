@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::convert::{millis, named_feed, new_symbols, note_from_v1, note_to_v1, take_symbols};
+use super::newcomer::{Head, Newcomer};
 use super::person::{person_from_v1, person_to_v1};
 use super::seal::{self, CodecError, Kind};
 use super::symbols::Symbols;
@@ -83,7 +84,29 @@ pub struct EntryDecoder {
     symbols: Symbols,
 }
 
+/// An entry of a journal as the commit needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Planned {
+    /// Somebody new, still encoded.
+    Newcomer(Newcomer),
+    Other(Entry),
+}
+
 impl EntryDecoder {
+    /// The names in the entries so far.
+    pub const fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// As [`Self::decode`], but leaves somebody new encoded.
+    pub fn decode_planned(&mut self, sealed: &[u8]) -> Result<Planned, CodecError> {
+        if let Some((head, newcomer)) = Head::of(seal::open(Kind::JournalEntry, sealed)?) {
+            take_symbols(&mut self.symbols, Kind::JournalEntry, &head.symbols)?;
+            return Ok(Planned::Newcomer(newcomer));
+        }
+        self.decode(sealed).map(Planned::Other)
+    }
+
     pub fn decode(&mut self, sealed: &[u8]) -> Result<Entry, CodecError> {
         let stored: v1::JournalEntry<'_> = seal::read(Kind::JournalEntry, sealed)?;
         take_symbols(&mut self.symbols, Kind::JournalEntry, &stored.symbols)?;

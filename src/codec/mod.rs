@@ -9,8 +9,10 @@
 mod block;
 mod convert;
 mod entry;
+mod glance;
 mod history;
 mod item;
+mod newcomer;
 mod person;
 mod seal;
 mod symbols;
@@ -19,11 +21,13 @@ mod tests;
 mod v1;
 
 pub use block::{Block, decode_person, encode_person};
-pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer};
+pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer, Planned};
+pub use glance::{AttendanceGlance, Glance, RegistrationGlance};
 pub use history::{
     Meta, StoredToken, decode_event, decode_feed_state, decode_group, decode_meta, decode_run, decode_token,
     encode_event, encode_feed_state, encode_group, encode_meta, encode_run, encode_token,
 };
 pub use item::{Item, ItemDecoder, ItemEncoder, SpooledRecord};
+pub use newcomer::{Newcomer, Recoding};
 pub use seal::{CodecError, Kind, open, seal};
 pub use symbols::{SymbolKind, Symbols};

@@ -14,13 +14,13 @@ use crate::model::{
 };
 
 pub fn person_to_v1<'a>(symbols: &mut Symbols, person: &'a Person) -> v1::Person<'a> {
-    let mut owners = Vec::new();
-    let email_owner = owner_to_v1(symbols, &mut owners, person.email_owner.as_ref());
+    let mut owners = Owners { listed: Vec::new(), stored: Vec::new() };
+    let email_owner = owners.number(symbols, person.email_owner.as_ref());
     let mut profile = Vec::with_capacity(person.profile.len());
     for field in &person.profile {
         profile.push(v1::ProfileField {
             field: field_to_v1(symbols, &field.field),
-            owner: owner_to_v1(symbols, &mut owners, field.owner.as_ref()),
+            owner: owners.number(symbols, field.owner.as_ref()),
             value: value_to_v1(&field.value),
         });
     }
@@ -31,26 +31,35 @@ pub fn person_to_v1<'a>(symbols: &mut Symbols, person: &'a Person) -> v1::Person
         email: person.email.as_str(),
         email_owner,
         created_at_ms: person.created_at.as_millisecond(),
-        owners,
+        owners: owners.stored,
         profile,
         registrations,
         attendances,
     }
 }
 
-/// The number of an owner in the person's own list; past 255 different ones (never seen) the value counts as local.
-fn owner_to_v1(symbols: &mut Symbols, owners: &mut Vec<v1::Owner>, owner: Option<&Owner>) -> u8 {
-    let Some(owner) = owner else { return 0 };
-    let owner = v1::Owner {
-        source: symbols.intern(SymbolKind::Source, owner.source.as_str()),
-        run: owner.run.0,
-        at_ms: owner.at.as_millisecond(),
-    };
-    let at = owners.iter().position(|known| *known == owner).unwrap_or_else(|| {
-        owners.push(owner);
-        owners.len() - 1
-    });
-    u8::try_from(at + 1).unwrap_or(0)
+/// The owners of one person, each once: mostly one, which owns every value.
+struct Owners<'a> {
+    listed: Vec<&'a Owner>,
+    /// The same for storing.
+    stored: Vec<v1::Owner>,
+}
+
+impl<'a> Owners<'a> {
+    /// The number of an owner in the person's own list; past 255 different ones (never seen) the value counts as local.
+    fn number(&mut self, symbols: &mut Symbols, owner: Option<&'a Owner>) -> u8 {
+        let Some(owner) = owner else { return 0 };
+        let same = |listed: &&Owner| std::ptr::eq(*listed, owner) || **listed == *owner;
+        let at = self.listed.iter().position(same).unwrap_or_else(|| self.list(symbols, owner));
+        u8::try_from(at + 1).unwrap_or(0)
+    }
+
+    fn list(&mut self, symbols: &mut Symbols, owner: &'a Owner) -> usize {
+        let source = symbols.intern(SymbolKind::Source, owner.source.as_str());
+        self.stored.push(v1::Owner { source, run: owner.run.0, at_ms: owner.at.as_millisecond() });
+        self.listed.push(owner);
+        self.listed.len() - 1
+    }
 }
 
 fn registration_to_v1<'a>(symbols: &mut Symbols, person: &Person, r: &'a Registration) -> v1::Registration<'a> {

@@ -3,6 +3,8 @@
 //! Layout: `kind: u8`, `version: u8`, `xxh3_64(kind, version, payload): u64` little-endian, payload.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use bincode::{BorrowDecode, Encode};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -27,12 +29,18 @@ pub enum Kind {
     JournalTrailer = 11,
     SpoolItem = 12,
     Integrity = 13,
+    /// The head of a snapshot of the indexes.
+    IndexHead = 14,
 }
 
 impl Kind {
     /// The newest schema version this build writes and reads.
     const fn version(self) -> u8 {
-        1
+        match self {
+            // From version 2 on it says the sum of the blocks, too.
+            Self::Integrity => 2,
+            _ => 1,
+        }
     }
 }
 
@@ -102,13 +110,37 @@ pub fn open(kind: Kind, sealed: &[u8]) -> Result<&[u8], CodecError> {
 
 /// Encodes and seals.
 pub(super) fn write<T: Encode>(kind: Kind, value: &T) -> Vec<u8> {
-    seal(kind, &payload(value))
+    let mut sealed = Vec::with_capacity(USUAL_BYTES);
+    sealed.extend_from_slice(&[0; HEADER_BYTES]);
+    append(&mut sealed, value);
+    let sum = checksum(kind as u8, kind.version(), &sealed[HEADER_BYTES..]);
+    sealed[..2].copy_from_slice(&[kind as u8, kind.version()]);
+    sealed[2..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
+    sealed
 }
 
 /// Encodes without sealing.
 pub(super) fn payload<T: Encode>(value: &T) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(USUAL_BYTES);
+    append(&mut payload, value);
+    payload
+}
+
+/// Most people and journal entries take less, so that their encoding is never moved while it grows.
+const USUAL_BYTES: usize = 768;
+
+fn append<T: Encode>(bytes: &mut Vec<u8>, value: &T) {
     // The frozen structs hold nothing that bincode cannot encode, and a Vec takes any size.
-    bincode::encode_to_vec(value, bincode_config()).expect("frozen structs always encode")
+    bincode::encode_into_writer(value, Appending(bytes), bincode_config()).expect("frozen structs always encode");
+}
+
+struct Appending<'a>(&'a mut Vec<u8>);
+
+impl Writer for Appending<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Opens and decodes, consuming every byte.
@@ -125,6 +157,11 @@ pub(super) fn read_payload<'a, T: BorrowDecode<'a, ()>>(kind: Kind, payload: &'a
     } else {
         Err(CodecError::malformed(kind, format!("{} bytes left over", payload.len() - used)))
     }
+}
+
+/// Decodes what a payload begins with. Returns how many bytes that was; `None` where it begins with something else.
+pub(super) fn read_beginning<'a, T: BorrowDecode<'a, ()>>(payload: &'a [u8]) -> Option<(T, usize)> {
+    bincode::borrow_decode_from_slice(payload, bincode_config()).ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Names that recur in thousands of people are stored once and referred to by number.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::CodecError;
 use super::seal::Kind;
@@ -33,26 +35,37 @@ pub struct Symbols {
 #[derive(Debug, Clone, Default)]
 struct Table {
     names: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32>,
+    /// By the hash of their names. Every person's encoding asks for a dozen of them.
+    numbers: HashTable<u32>,
+}
+
+impl Table {
+    fn number(&self, name: &str) -> Option<u32> {
+        self.numbers.find(hash(name), |&number| *self.names[number as usize] == *name).copied()
+    }
+
+    fn add(&mut self, name: &str) -> u32 {
+        // Names are bounded in number far below u32: events, sources, groups and fields, not people.
+        let number = u32::try_from(self.names.len()).expect("fewer than 2^32 symbols");
+        self.names.push(name.into());
+        self.numbers.insert_unique(hash(name), number, |&number| hash(&self.names[number as usize]));
+        number
+    }
+}
+
+fn hash(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
 }
 
 impl Symbols {
     pub fn number(&self, kind: SymbolKind, name: &str) -> Option<u32> {
-        self.tables[kind as usize].numbers.get(name).copied()
+        self.tables[kind as usize].number(name)
     }
 
     /// The number of a name, new if need be.
     pub fn intern(&mut self, kind: SymbolKind, name: &str) -> u32 {
-        if let Some(number) = self.number(kind, name) {
-            return number;
-        }
         let table = &mut self.tables[kind as usize];
-        // Names are bounded in number far below u32: events, sources, groups and fields, not people.
-        let number = u32::try_from(table.names.len()).expect("fewer than 2^32 symbols");
-        let name: Arc<str> = name.into();
-        table.names.push(Arc::clone(&name));
-        table.numbers.insert(name, number);
-        number
+        table.number(name).unwrap_or_else(|| table.add(name))
     }
 
     /// Gives a number to nothing: the name it stood for is lost, and whoever uses it cannot be read.

@@ -4,9 +4,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{
-    Block, EntryDecoder, EntryEncoder, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer, SpooledRecord,
-    Symbols, decode_event, decode_feed_state, decode_group, decode_meta, decode_person, decode_run, decode_token,
-    encode_person, encode_run,
+    Block, EntryDecoder, EntryEncoder, Glance, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer,
+    SpooledRecord, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta, decode_person,
+    decode_run, decode_token, encode_person, encode_run,
 };
 use crate::model::{
     Action, Attendance, Counts, Digest, Email, Entry, ErrorReason, EventField, EventName, ExternalId, FeedId, Field,
@@ -228,6 +228,32 @@ proptest! {
     }
 
     #[test]
+    fn a_glance_at_a_person_sees_what_the_person_is(person in person()) {
+        let mut symbols = Symbols::default();
+        let bytes = encode_person(&mut symbols, &person);
+        let glance = Glance::at(&bytes).unwrap();
+        prop_assert_eq!((glance.id(), glance.email), (person.id, person.email.as_str()));
+        let name = |kind, number| symbols.get(kind, number).unwrap();
+        let seen: Vec<_> = glance.registrations.iter().map(|r| {
+            let feed = (name(SymbolKind::Event, r.event), name(SymbolKind::Source, r.source));
+            (feed.0.to_string(), feed.1.to_string(), r.external_id, r.raw(), r.mapped(), r.is_absent())
+        }).collect();
+        let is: Vec<_> = person.registrations.iter().map(|r| {
+            let feed = (r.feed.event.as_str().to_owned(), r.feed.source.as_str().to_owned());
+            (feed.0, feed.1, r.external_id.as_str(), r.raw, r.mapped, r.absent_since.is_some())
+        }).collect();
+        prop_assert_eq!(seen, is);
+        let seen: Vec<_> = glance.attendances.iter().map(|a| (name(SymbolKind::Event, a.event).to_string(), a.active)).collect();
+        let is: Vec<_> = person.attendances.iter().map(|a| (a.event.as_str().to_owned(), a.active)).collect();
+        prop_assert_eq!(seen, is);
+        let mut seen: Vec<_> = glance.groups().map(|group| name(SymbolKind::Group, group).to_string()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        let is: Vec<_> = person.groups().iter().map(|group| group.as_str().to_owned()).collect();
+        prop_assert_eq!(seen, is);
+    }
+
+    #[test]
     fn entries_come_back_in_order(entries in vec(entry(), 1..5)) {
         let (mut encoder, mut decoder) = (EntryEncoder::default(), EntryDecoder::default());
         for entry in &entries {
@@ -272,6 +298,7 @@ proptest! {
         let mut bytes = encode_person(&mut symbols, &person);
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let _ = decode_person(&symbols, &bytes);
+        let is_person = decode_person(&symbols, &bytes).is_ok();
+        prop_assert!(Glance::at(&bytes).is_ok() || !is_person, "a glance refuses no person");
     }
 }

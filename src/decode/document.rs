@@ -7,6 +7,8 @@ use bytes::Bytes;
 use jaq_json::Val;
 
 use super::error::{DecodeError, Fault, What};
+use super::outline::Outline;
+use super::walk::{Found, elements};
 use super::{grammar, parse_value};
 
 /// RFC 8259 forbids it and allows to ignore it; some systems send it.
@@ -15,6 +17,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The body of a response, checked: UTF-8 and one JSON value.
 pub struct Document {
     bytes: Bytes,
+    outline: Outline,
     /// Built when an expression needs the whole page as a value, then kept for the others.
     value: OnceLock<Val>,
 }
@@ -24,13 +27,32 @@ impl Document {
     pub fn parse(body: Bytes) -> Result<Self, DecodeError> {
         let mark = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         let bytes = body.slice(mark..);
-        check(&bytes).map_err(|fault| DecodeError::new(&body, Fault { at: fault.at + mark, ..fault }))?;
-        Ok(Self { bytes, value: OnceLock::new() })
+        let outline = outline(&bytes);
+        let outline = outline.map_err(|fault| DecodeError::new(&body, Fault { at: fault.at + mark, ..fault }))?;
+        Ok(Self { bytes, outline, value: OnceLock::new() })
     }
 
     /// The body, without a byte order mark.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The value at a path of keys. Of equal keys the last counts, as in jq.
+    pub(crate) fn look_up(&self, path: &[Box<str>]) -> Found<'_> {
+        self.outline.look_up(&self.bytes, path)
+    }
+
+    /// The items of the list at a path; what else is there if it is no list.
+    pub(crate) fn items(&self, path: &[Box<str>]) -> Result<Vec<RawRecord>, Found<'_>> {
+        if let Some(items) = self.outline.items(&self.bytes, path) {
+            return Ok(items.iter().map(|item| RawRecord::of_page(self.bytes.slice(item.clone()))).collect());
+        }
+        match self.look_up(path) {
+            Found::Value(list) if list.starts_with(b"[") => {
+                Ok(elements(list).map(|item| RawRecord::of_page(self.bytes.slice_ref(item))).collect())
+            }
+            other => Err(other),
+        }
     }
 
     /// The page as a value of jaq.
@@ -40,11 +62,13 @@ impl Document {
     }
 }
 
-fn check(bytes: &[u8]) -> Result<(), Fault> {
-    if let Err(error) = std::str::from_utf8(bytes) {
-        return Err(Fault { at: error.valid_up_to(), what: What::NotUtf8 });
-    }
-    grammar::read(bytes, &grammar::Check).map_err(|fault| match bytes.trim_ascii_start().first() {
+fn check_utf8(bytes: &[u8]) -> Result<(), Fault> {
+    std::str::from_utf8(bytes).map(drop).map_err(|error| Fault { at: error.valid_up_to(), what: What::NotUtf8 })
+}
+
+fn outline(bytes: &[u8]) -> Result<Outline, Fault> {
+    check_utf8(bytes)?;
+    Outline::read(bytes).map_err(|fault| match bytes.trim_ascii_start().first() {
         None => Fault { what: What::Empty, ..fault },
         Some(b'<') => Fault { what: What::LooksLikeHtml, ..fault },
         Some(_) => fault,
@@ -58,29 +82,59 @@ impl fmt::Debug for Document {
 }
 
 /// The JSON text of one item of a list. Cloning shares it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RawRecord(Bytes);
+#[derive(Clone)]
+pub struct RawRecord {
+    bytes: Bytes,
+    /// A part of a page that was checked.
+    checked: bool,
+}
 
 impl RawRecord {
     /// Any bytes; those that are no JSON object are rejected when mapped.
     pub fn new(json: Bytes) -> Self {
-        Self(json)
+        Self { bytes: json, checked: false }
+    }
+
+    /// The text of one value of a [`Document`], which need not be checked again.
+    fn of_page(json: Bytes) -> Self {
+        Self { bytes: json, checked: true }
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Is it an object, in JSON without a fault?
+    pub(crate) fn is_object(&self) -> bool {
+        let object = self.bytes.trim_ascii_start().first() == Some(&b'{');
+        object && (self.checked || self.check().is_ok())
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        check_utf8(&self.bytes)?;
+        grammar::read(&self.bytes, &grammar::Check)
     }
 
     /// `None` if it is no JSON.
     pub(crate) fn value(&self) -> Option<Val> {
-        std::str::from_utf8(&self.0).ok()?;
-        parse_value(&self.0)
+        if !self.checked {
+            std::str::from_utf8(&self.bytes).ok()?;
+        }
+        parse_value(&self.bytes)
     }
 }
 
+impl PartialEq for RawRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for RawRecord {}
+
 impl fmt::Debug for RawRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawRecord({} bytes)", self.0.len())
+        write!(f, "RawRecord({} bytes)", self.bytes.len())
     }
 }
 

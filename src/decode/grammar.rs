@@ -4,6 +4,8 @@
 //! process) and lets `"\uZZZZ"` pass. It is strict but for one kindness: a lone surrogate (`\ud83d`), which
 //! systems produce when they cut a text inside an emoji, is accepted and read as U+FFFD, as jq does.
 
+use std::borrow::Cow;
+
 use crate::limits::JSON_DEPTH_MAX;
 
 use super::error::{Fault, What};
@@ -46,26 +48,44 @@ impl Build for Check {
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
     pub raw: &'a [u8],
+    /// Where `raw` begins.
+    pub start: usize,
     /// Holds at least one escape, so that `raw` is not yet the text.
     pub escaped: bool,
 }
 
 /// Reads one JSON text, with nothing but white space around it. The bytes must be UTF-8.
 pub(super) fn read<B: Build>(bytes: &[u8], build: &B) -> Result<B::Value, Fault> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut reader = Reader::new(bytes);
     let value = reader.value(build, JSON_DEPTH_MAX)?;
-    match reader.next_token() {
-        None => Ok(value),
-        Some(_) => Err(reader.fault(What::TrailingText)),
-    }
+    reader.end()?;
+    Ok(value)
 }
 
-struct Reader<'a> {
+/// Reads part by part, for those who want to know where a part stands.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How many bytes were read.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Nothing but white space may be left.
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        match self.next_token() {
+            None => Ok(()),
+            Some(_) => Err(self.fault(What::TrailingText)),
+        }
+    }
+
     fn fault(&self, what: What) -> Fault {
         let what = if self.at >= self.bytes.len() { What::EndsTooEarly } else { what };
         Fault { at: self.at, what }
@@ -76,7 +96,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte that is not white space, without passing it.
-    fn next_token(&mut self) -> Option<u8> {
+    pub(super) fn next_token(&mut self) -> Option<u8> {
         while let Some(byte) = self.peek() {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
@@ -87,7 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `depth` is how many more levels may be opened.
-    fn value<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
+    pub(super) fn value<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
         match self.next_token() {
             Some(b'"') => Ok(build.text(self.text()?)),
             Some(b'{') => self.object(build, depth),
@@ -103,19 +123,11 @@ impl<'a> Reader<'a> {
     fn object<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
         let depth = self.open(depth)?;
         let mut object = B::Object::default();
-        if self.next_token() == Some(b'}') {
-            self.at += 1;
+        if self.is_empty(b'}') {
             return Ok(build.object(object));
         }
         loop {
-            if self.next_token() != Some(b'"') {
-                return Err(self.fault(What::NoKey));
-            }
-            let key = self.text()?;
-            if self.next_token() != Some(b':') {
-                return Err(self.fault(What::NoColon));
-            }
-            self.at += 1;
+            let key = self.key()?;
             let value = self.value(build, depth)?;
             build.insert(&mut object, key, value);
             if !self.another(b'}', What::NoObjectEnd)? {
@@ -127,8 +139,7 @@ impl<'a> Reader<'a> {
     fn array<B: Build>(&mut self, build: &B, depth: usize) -> Result<B::Value, Fault> {
         let depth = self.open(depth)?;
         let mut array = B::Array::default();
-        if self.next_token() == Some(b']') {
-            self.at += 1;
+        if self.is_empty(b']') {
             return Ok(build.array(array));
         }
         loop {
@@ -140,14 +151,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open(&mut self, depth: usize) -> Result<usize, Fault> {
+    /// Passes the end of a container that was just opened, if it is empty.
+    pub(super) fn is_empty(&mut self, end: u8) -> bool {
+        let empty = self.next_token() == Some(end);
+        self.at += usize::from(empty);
+        empty
+    }
+
+    /// A key and the colon behind it.
+    pub(super) fn key(&mut self) -> Result<Text<'a>, Fault> {
+        if self.next_token() != Some(b'"') {
+            return Err(self.fault(What::NoKey));
+        }
+        let key = self.text()?;
+        if self.next_token() != Some(b':') {
+            return Err(self.fault(What::NoColon));
+        }
+        self.at += 1;
+        Ok(key)
+    }
+
+    pub(super) fn open(&mut self, depth: usize) -> Result<usize, Fault> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.fault(What::TooDeep))?;
         self.at += 1;
         Ok(depth)
     }
 
     /// Passes `,` (true) or `end` (false).
-    fn another(&mut self, end: u8, otherwise: What) -> Result<bool, Fault> {
+    pub(super) fn another(&mut self, end: u8, otherwise: What) -> Result<bool, Fault> {
         let more = match self.next_token() {
             Some(b',') => true,
             Some(byte) if byte == end => false,
@@ -178,7 +209,7 @@ impl<'a> Reader<'a> {
                 Some(b'"') => {
                     let raw = &self.bytes[start..self.at];
                     self.at += 1;
-                    return Ok(Text { raw, escaped });
+                    return Ok(Text { raw, start, escaped });
                 }
                 Some(b'\\') => {
                     escaped = true;
@@ -249,25 +280,46 @@ impl<'a> Reader<'a> {
 
 /// Where, from `at` on, the first quote, backslash or control character stands; the length when none does.
 ///
-/// Eight bytes at a time: in each word, a byte below 0x20 or equal to a quote or backslash raises its top bit.
-/// A borrow can raise bits above the lowest true one, never below it, so the lowest is right.
+/// Sixteen bytes at a time: most keys and texts end within the first, so that the processor need not guess how
+/// long they are.
+#[inline]
 pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const TOPS: u64 = ONES << 7;
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-        let hit = (control | quote | backslash) & TOPS;
-        if hit != 0 {
-            return at + hit.trailing_zeros() as usize / 8;
+    while let Some(&[low, high]) = bytes.get(at..).and_then(|rest| rest.as_chunks::<8>().0.first_chunk::<2>()) {
+        let (low, high) = (special(u64::from_le_bytes(low)), special(u64::from_le_bytes(high)));
+        if low | high != 0 {
+            let bits = if low != 0 { low.trailing_zeros() } else { u64::BITS + high.trailing_zeros() };
+            return at + bits as usize / 8;
         }
-        at += 8;
+        at += 16;
     }
     let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
     bytes[at..].iter().position(special).map_or(bytes.len(), |offset| at + offset)
+}
+
+/// The top bits of those bytes that are a quote, a backslash or below 0x20.
+///
+/// A subtraction raises the top bit of a byte smaller than what is subtracted. Its borrow can raise bits above
+/// the lowest true one, never below it, so the lowest is right.
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // A quote is 0x22: with its second bit turned it follows the control characters, which stay among themselves.
+    let turned = word ^ (ONES * 0x02);
+    let control_or_quote = turned.wrapping_sub(ONES * 0x21) & !turned;
+    let other = word ^ (ONES * u64::from(b'\\'));
+    let backslash = other.wrapping_sub(ONES) & !other;
+    (control_or_quote | backslash) & (ONES << 7)
+}
+
+/// Is it a number and nothing else?
+pub(crate) fn is_number(text: &[u8]) -> bool {
+    let ends = (text.first(), text.last());
+    // What begins so and is JSON is a number; white space may follow it.
+    matches!(ends, (Some(b'-' | b'0'..=b'9'), Some(b'0'..=b'9'))) && read(text, &Check).is_ok()
+}
+
+/// The text of a checked string, without its quotes.
+pub(crate) fn unescaped(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.contains(&b'\\') { Cow::Owned(unescape(raw)) } else { Cow::Borrowed(raw) }
 }
 
 /// The text behind its escapes. The escapes must have been checked.

@@ -9,11 +9,15 @@
 mod document;
 mod error;
 mod grammar;
+mod outline;
+mod tree;
 mod value;
 mod walk;
 
 pub use document::{Document, RawRecord};
 pub use error::DecodeError;
 
+pub(crate) use grammar::{is_number, unescaped};
+pub(crate) use tree::KeyTree;
 pub(crate) use value::{NotJson, parse_value, spell_number, write_json};
-pub(crate) use walk::{Found, elements, keys, look_up};
+pub(crate) use walk::{Found, elements, keys, look_up_key};

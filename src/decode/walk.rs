@@ -18,21 +18,33 @@ pub(crate) enum Found<'a> {
     NoKeys,
 }
 
+/// The value at one key, as [`look_up`] finds it.
+pub(crate) fn look_up_key<'a>(text: &'a [u8], key: &str) -> Found<'a> {
+    step(trim(text), key)
+}
+
 /// The value at `path`. Of equal keys the last counts, as in jq.
-pub(crate) fn look_up<'a>(text: &'a [u8], path: &[Box<str>]) -> Found<'a> {
+pub(super) fn look_up<'a>(text: &'a [u8], path: &[Box<str>]) -> Found<'a> {
     let mut value = trim(text);
-    for wanted in path {
-        match value.first() {
-            Some(b'{') => {}
-            Some(b'n') => return Found::Null,
-            _ => return Found::NoKeys,
-        }
-        match entries(value).filter(|(key, _)| key.as_ref() == wanted.as_bytes()).last() {
-            Some((_, found)) => value = found,
-            None => return Found::Null,
+    for key in path {
+        match step(value, key) {
+            Found::Value(below) => value = below,
+            other => return other,
         }
     }
     if value.first() == Some(&b'n') { Found::Null } else { Found::Value(value) }
+}
+
+fn step<'a>(value: &'a [u8], key: &str) -> Found<'a> {
+    match value.first() {
+        Some(b'{') => {}
+        Some(b'n') => return Found::Null,
+        _ => return Found::NoKeys,
+    }
+    match entries(value).filter(|(other, _)| other.as_ref() == key.as_bytes()).last() {
+        Some((_, below)) if below.first() != Some(&b'n') => Found::Value(below),
+        _ => Found::Null,
+    }
 }
 
 /// The items of an array, as spelled; none if `text` is no array.
@@ -78,29 +90,41 @@ impl<'a> Walker<'a> {
             self.at += 1;
         }
         let start = self.at;
-        self.at = match self.text[start] {
-            b'"' => text_end(self.text, start),
-            b'{' | b'[' => container_end(self.text, start),
-            b'}' | b']' => {
-                self.at = self.text.len();
-                return None;
-            }
-            _ => scalar_end(self.text, start),
-        };
+        if matches!(self.text[start], b'}' | b']') {
+            self.at = self.text.len();
+            return None;
+        }
+        self.at = value_end(self.text, start);
         Some(&self.text[start..self.at])
     }
 }
 
-/// After the closing quote of the string that opens at `start`.
-fn text_end(text: &[u8], start: usize) -> usize {
+/// After the value that begins at `start`; never beyond the text.
+#[inline]
+pub(super) fn value_end(text: &[u8], start: usize) -> usize {
+    match text.get(start) {
+        Some(b'"') => skip_text(text, start).0,
+        Some(b'{' | b'[') => container_end(text, start),
+        Some(_) => scalar_end(text, start),
+        None => text.len(),
+    }
+}
+
+/// After the closing quote of the string that opens at `start`, and whether an escape was passed.
+#[inline]
+pub(super) fn skip_text(text: &[u8], start: usize) -> (usize, bool) {
     let mut at = start + 1;
+    let mut escaped = false;
     loop {
         at = plain_end(text, at);
         match text.get(at) {
-            Some(b'"') => return at + 1,
-            Some(b'\\') => at = text.len().min(at + 2),
+            Some(b'"') => return (at + 1, escaped),
+            Some(b'\\') => {
+                escaped = true;
+                at = text.len().min(at + 2);
+            }
             Some(_) => at += 1,
-            None => return text.len(),
+            None => return (text.len(), escaped),
         }
     }
 }
@@ -112,7 +136,7 @@ fn container_end(text: &[u8], start: usize) -> usize {
     while let Some(byte) = text.get(at) {
         match byte {
             b'"' => {
-                at = text_end(text, at);
+                at = skip_text(text, at).0;
                 continue;
             }
             b'{' | b'[' => depth += 1,

@@ -1,11 +1,12 @@
 //! What every route works with.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
 
 use super::problem::{Kind, Problem};
 use crate::app::App;
@@ -21,7 +22,7 @@ pub struct Api {
     /// SHA-256 of the token that lets this machine's command line in.
     pub local_token: [u8; 32],
     /// One permit for each request that may wait for runs.
-    pub waits: Semaphore,
+    waits: Semaphore,
     /// When the store was last asked whether it can be written to, and its answer.
     pub readiness: Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
@@ -65,6 +66,13 @@ impl Api {
     pub fn journal_failed(&self, error: &JournalError) -> Problem {
         self.app.observer.store_failed("read a journal", &error.to_string());
         Problem::new(Kind::Internal, "the run's journal cannot be read").hint("look at the disk and the server's log")
+    }
+
+    /// Waits for something of the runs, at most this long. `None` when it took longer, or when too many requests wait
+    /// already.
+    pub async fn waiting<T>(&self, longest: Duration, ended: impl Future<Output = T>) -> Option<T> {
+        let _permit = self.waits.try_acquire().ok()?;
+        timeout(longest, ended).await.ok()
     }
 
     /// Does work that may take long on a thread that may block.

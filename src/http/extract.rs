@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::path::ErrorKind;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Deserializer};
 use url::form_urlencoded;
 
 use super::problem::{Kind, Problem};
-use crate::limits::{API_BODY_BYTES_MAX, API_BODY_TIMEOUT};
+use crate::config::parse_duration;
+use crate::limits::{API_BODY_BYTES_MAX, API_BODY_TIMEOUT, API_WAIT_MAX};
 
 /// The parts of the path.
 pub struct Path<T>(pub T);
@@ -179,6 +181,18 @@ impl<'de> Deserialize<'de> for Flag {
             "false" | "0" => Ok(Self(false)),
             _ => Err(D::Error::custom("must be true or false")),
         }
+    }
+}
+
+/// A time as people write it, cut to [`API_WAIT_MAX`].
+#[derive(Debug, Clone, Copy)]
+pub struct Wait(pub Duration);
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wait = parse_duration(&String::deserialize(deserializer)?);
+        let wait = wait.ok_or_else(|| D::Error::custom("must be a time with its unit, e.g. 30s or 2m"))?;
+        Ok(Self(wait.min(API_WAIT_MAX)))
     }
 }
 

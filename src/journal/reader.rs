@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::JournalError;
 use super::frames::read_frame;
-use crate::codec::{EntryDecoder, JournalHeader, JournalTrailer, Kind};
+use crate::codec::{CodecError, EntryDecoder, JournalHeader, JournalTrailer, Kind, Planned, Symbols};
 use crate::model::Entry;
 
 /// The entries of one journal. The iterator ends after the trailer was found and fits, else with an error.
@@ -22,6 +22,8 @@ pub struct JournalReader {
     frame: Vec<u8>,
     ended: bool,
 }
+
+type Decode<T> = fn(&mut EntryDecoder, &[u8]) -> Result<T, CodecError>;
 
 impl JournalReader {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
@@ -46,7 +48,26 @@ impl JournalReader {
         &self.header
     }
 
-    fn read(&mut self) -> Result<Option<Entry>, JournalError> {
+    /// The names in the entries read so far.
+    pub const fn symbols(&self) -> &Symbols {
+        self.decoder.symbols()
+    }
+
+    /// The next entry as the commit needs it; as the iterator's.
+    pub fn next_planned(&mut self) -> Option<Result<Planned, JournalError>> {
+        self.next_with(EntryDecoder::decode_planned)
+    }
+
+    fn next_with<T>(&mut self, decode: Decode<T>) -> Option<Result<T, JournalError>> {
+        if self.ended {
+            return None;
+        }
+        let next = self.read(decode).transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+
+    fn read<T>(&mut self, decode: Decode<T>) -> Result<Option<T>, JournalError> {
         let broken = |what| JournalError::Broken { path: self.path.clone(), what };
         if !read_frame(&mut self.file, &mut self.frame).map_err(JournalError::io("read", &self.path))? {
             return Err(broken("it ends without its trailer"));
@@ -66,7 +87,7 @@ impl JournalReader {
             };
         }
         self.checksum.update(&self.frame);
-        let entry = self.decoder.decode(&self.frame).map_err(codec)?;
+        let entry = decode(&mut self.decoder, &self.frame).map_err(codec)?;
         self.entries += 1;
         Ok(Some(entry))
     }
@@ -76,11 +97,6 @@ impl Iterator for JournalReader {
     type Item = Result<Entry, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let next = self.read().transpose();
-        self.ended = !matches!(next, Some(Ok(_)));
-        next
+        self.next_with(EntryDecoder::decode)
     }
 }

@@ -2,8 +2,9 @@
 //! used. Written while the source is read, then read back by person; gone when the journal is complete.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::BufWriter;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::JournalError;
@@ -13,6 +14,8 @@ use crate::faults::{Faults, Step};
 use crate::model::RecordNote;
 
 const BUFFER_BYTES: usize = 256 * 1024;
+/// Small enough that items asked for in no order cost little more than themselves.
+const WINDOW_BYTES: usize = 32 * 1024;
 
 /// Where an item lies in its spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,10 @@ pub struct SpoolWriter {
 pub struct SpoolReader {
     file: File,
     decoder: ItemDecoder,
-    frame: Vec<u8>,
+    /// A part of the file: what lies side by side is mostly asked for in a row.
+    window: Vec<u8>,
+    /// Where in the file the window begins.
+    window_offset: u64,
     removal: Removal,
 }
 
@@ -78,7 +84,7 @@ impl SpoolWriter {
             let flush = || file.into_inner().map_err(|error| failed(error.into_error()));
             removal.faults.step(Step::SpoolFlush, &failed, flush)?
         };
-        Ok(SpoolReader { file, decoder: encoder.into_decoder(), frame: Vec::new(), removal })
+        Ok(SpoolReader { file, decoder: encoder.into_decoder(), window: Vec::new(), window_offset: 0, removal })
     }
 }
 
@@ -104,12 +110,31 @@ impl SpoolReader {
     }
 
     fn read(&mut self, place: Place) -> Result<Item, JournalError> {
-        self.frame.resize(place.bytes as usize, 0);
-        self.file.read_exact_at(&mut self.frame, place.offset).map_err(JournalError::io("read", &self.removal.path))?;
-        self.decoder.decode(&self.frame).map_err(|source| JournalError::Codec {
+        let frame = self.reach(place)?;
+        self.decoder.decode(&self.window[frame]).map_err(|source| JournalError::Codec {
             path: self.removal.path.clone(),
             frame: place.offset,
             source,
         })
+    }
+
+    /// Where in the window a place is, which is moved there if need be.
+    fn reach(&mut self, place: Place) -> Result<Range<usize>, JournalError> {
+        let bytes = place.bytes as usize;
+        let within = |window: &Vec<u8>, from: u64| {
+            let start = usize::try_from(place.offset.checked_sub(from)?).ok()?;
+            let end = start.checked_add(bytes).filter(|end| *end <= window.len())?;
+            Some(start..end)
+        };
+        if let Some(frame) = within(&self.window, self.window_offset) {
+            return Ok(frame);
+        }
+        self.window.clear();
+        self.window_offset = place.offset;
+        let failed = JournalError::io("read", &self.removal.path);
+        (&self.file).seek(SeekFrom::Start(place.offset)).map_err(&failed)?;
+        (&self.file).take(bytes.max(WINDOW_BYTES) as u64).read_to_end(&mut self.window).map_err(&failed)?;
+        let cut_short = || failed(io::ErrorKind::UnexpectedEof.into());
+        within(&self.window, self.window_offset).ok_or_else(cut_short)
     }
 }

@@ -15,6 +15,7 @@ use jaq_json::Val;
 
 use super::allowed;
 use super::error::{EvaluationError, ExpressionError, Failure, SelectError, TopLevelKeys, abbreviated};
+use super::native::Native;
 use super::program::Program;
 use super::syntax::{self, SyntaxError};
 use crate::decode::{self, Document, Found, RawRecord};
@@ -27,6 +28,7 @@ pub struct Expression(Arc<Compiled>);
 struct Compiled {
     source: Box<str>,
     shape: Shape,
+    native: Option<Native>,
     program: Program,
 }
 
@@ -45,14 +47,20 @@ impl Expression {
         let term = syntax::parse(source).map_err(|error| syntax_error(source, &error))?;
         allowed::check(&term).map_err(|refusal| refused(source, refusal))?;
         let shape = Shape::of(&term);
+        let native = Native::of(&term);
         let program = Program::compile(source, term)
             .map_err(|undefined| ExpressionError::new(format!("undefined: `{}`", undefined.0), source, undefined.0))?;
-        Ok(Self(Arc::new(Compiled { source: source.into(), shape, program })))
+        Ok(Self(Arc::new(Compiled { source: source.into(), shape, native, program })))
     }
 
     /// As the operator wrote it.
     pub fn source(&self) -> &str {
         &self.0.source
+    }
+
+    /// The form that answers on records without jaq, where there is one.
+    pub(super) fn native(&self) -> Option<&Native> {
+        self.0.native.as_ref()
     }
 
     /// The records of a page: every output, as JSON text.
@@ -112,11 +120,7 @@ impl Expression {
     }
 
     fn items(&self, page: &Document, path: &[Box<str>]) -> Result<Vec<RawRecord>, SelectError> {
-        let list = match decode::look_up(page.bytes(), path) {
-            Found::Value(list) if list.starts_with(b"[") => list,
-            other => return Err(self.no_list(page, path, other)),
-        };
-        Ok(decode::elements(list).map(|item| RawRecord::new(page.bytes().slice_ref(item))).collect())
+        page.items(path).map_err(|found| self.no_list(page, path, found))
     }
 
     fn no_list(&self, page: &Document, path: &[Box<str>], found: Found<'_>) -> SelectError {
@@ -160,7 +164,7 @@ impl Expression {
     /// The first output on a page.
     fn first(&self, page: &Document) -> Result<Option<Val>, EvaluationError> {
         if let Shape::Path(path) = &self.0.shape {
-            match decode::look_up(page.bytes(), path) {
+            match page.look_up(path) {
                 Found::Null => return Ok(None),
                 // The text is part of a checked page, so there is a value.
                 Found::Value(text) => return Ok(decode::parse_value(&page.bytes().slice_ref(text))),

@@ -6,10 +6,12 @@
 //! record can be rejected but never stop a run, and no error holds a value of a record.
 
 mod allowed;
+mod bound;
 mod digest;
 mod error;
 mod expression;
 mod meter;
+mod native;
 mod program;
 mod read;
 mod record;

@@ -1,13 +1,14 @@
 //! Typed values from what an expression gave, with the reason where that is not possible.
 
-use compact_str::{CompactString, ToCompactString};
-use jaq_json::{Num, Val};
+use std::borrow::Cow;
+
+use compact_str::CompactString;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use crate::decode::spell_number;
+use super::native::Piece;
 use crate::limits::{EXTERNAL_ID_BYTES_MAX, FIELD_BYTES_MAX, GROUP_NAME_BYTES_MAX, LIST_ITEMS_MAX};
 use crate::model::{Email, ExternalId, GroupName, RejectReason, Value};
 
@@ -20,125 +21,159 @@ const EPOCH_SECONDS_END: f64 = 1e11;
 
 type Read<T> = Result<T, RejectReason>;
 
-/// One text: texts trimmed, numbers and booleans as JSON spells them. `None` for null and for a blank text.
-fn single(value: &Val) -> Read<Option<CompactString>> {
-    let text: CompactString = match value {
-        Val::Null => return Ok(None),
-        Val::Bool(true) => CompactString::const_new("true"),
-        Val::Bool(false) => CompactString::const_new("false"),
-        Val::Num(number) => spell_number(number).ok_or(RejectReason::WrongType)?.into(),
-        Val::TStr(bytes) => trimmed(bytes)?,
-        Val::BStr(_) | Val::Arr(_) | Val::Obj(_) => return Err(RejectReason::WrongType),
+/// One text of bounded length: texts trimmed, numbers and booleans as JSON spells them. `None` for null and for
+/// a blank text.
+#[inline]
+fn single<'p>(value: &'p Piece<'_>, bytes_max: usize) -> Read<Option<Cow<'p, str>>> {
+    let text = match value {
+        Piece::Text(bytes) => trimmed(bytes)?,
+        Piece::Null => return Ok(None),
+        Piece::Bool(true) => Cow::Borrowed("true"),
+        Piece::Bool(false) => Cow::Borrowed("false"),
+        Piece::Number(spelled) => Cow::Borrowed(&**spelled),
+        Piece::NotFinite | Piece::RawList(_) | Piece::List(_) | Piece::RawObject(_) | Piece::Opaque => {
+            return Err(RejectReason::WrongType);
+        }
     };
-    Ok((!text.is_empty()).then_some(text))
+    match text.len() {
+        0 => Ok(None),
+        length if length <= bytes_max => Ok(Some(text)),
+        _ => Err(RejectReason::FieldTooLong),
+    }
 }
 
-fn trimmed(bytes: &[u8]) -> Read<CompactString> {
+#[inline]
+fn trimmed(bytes: &[u8]) -> Read<Cow<'_, str>> {
     if bytes.contains(&0) {
         return Err(RejectReason::NulCharacter);
     }
+    // Most texts neither begin nor end with what might be white space.
+    let solid = |end: Option<&u8>| end.is_some_and(u8::is_ascii_graphic);
     Ok(match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim().into(),
-        Err(_) => String::from_utf8_lossy(bytes).trim().into(),
+        Ok(text) if solid(bytes.first()) && solid(bytes.last()) => Cow::Borrowed(text),
+        Ok(text) => Cow::Borrowed(text.trim()),
+        Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).trim().to_owned()),
     })
 }
 
-fn at_most(text: CompactString, bytes_max: usize) -> Read<CompactString> {
-    if text.len() <= bytes_max { Ok(text) } else { Err(RejectReason::FieldTooLong) }
-}
-
 /// The items of a list that are not blank, each a single text.
-fn list(items: &[Val]) -> Read<Vec<CompactString>> {
+fn list(value: &Piece<'_>) -> Read<Vec<CompactString>> {
     let mut texts = Vec::new();
-    for item in items {
-        let Some(text) = single(item)? else { continue };
+    let read = value.try_items(|item| {
+        let Some(text) = single(item, FIELD_BYTES_MAX)? else { return Ok(()) };
         if texts.len() == LIST_ITEMS_MAX {
             return Err(RejectReason::FieldTooLong);
         }
-        texts.push(at_most(text, FIELD_BYTES_MAX)?);
-    }
-    Ok(texts)
+        texts.push((&*text).into());
+        Ok(())
+    });
+    read.unwrap_or(Err(RejectReason::WrongType)).map(|()| texts)
 }
 
-pub(super) fn external_id(value: &Val) -> Read<Option<ExternalId>> {
-    let Some(text) = single(value)? else { return Ok(None) };
-    Ok(ExternalId::new(&at_most(text, EXTERNAL_ID_BYTES_MAX)?))
+pub(super) fn external_id(value: &Piece<'_>) -> Read<Option<ExternalId>> {
+    let Some(text) = single(value, EXTERNAL_ID_BYTES_MAX)? else { return Ok(None) };
+    Ok(ExternalId::new(&text))
 }
 
-pub(super) fn email(value: &Val) -> Read<Option<Email>> {
-    let Some(text) = single(value)? else { return Ok(None) };
+pub(super) fn email(value: &Piece<'_>) -> Read<Option<Email>> {
+    let Some(text) = single(value, usize::MAX)? else { return Ok(None) };
     Email::parse(&text).map(Some).map_err(|_| RejectReason::InvalidEmail)
 }
 
 /// A field that holds text: a list becomes one text, e.g. `Dr., Prof.`.
-pub(super) fn text(value: &Val) -> Read<Option<Value>> {
-    let text = match value {
-        Val::Arr(items) => {
-            let joined = list(items)?.join(LIST_SEPARATOR);
-            (!joined.is_empty()).then(|| joined.into())
-        }
-        other => single(other)?,
-    };
-    text.map(|text| at_most(text, FIELD_BYTES_MAX).map(Value::Text)).transpose()
+#[inline]
+pub(super) fn text(value: &Piece<'_>) -> Read<Option<Value>> {
+    if let Piece::RawList(_) | Piece::List(_) = value {
+        let joined = list(value)?.join(LIST_SEPARATOR);
+        let fits = joined.len() <= FIELD_BYTES_MAX;
+        return if fits {
+            Ok((!joined.is_empty()).then(|| Value::Text(joined.into())))
+        } else {
+            Err(RejectReason::FieldTooLong)
+        };
+    }
+    Ok(single(value, FIELD_BYTES_MAX)?.map(|text| Value::Text((&*text).into())))
 }
 
 /// A custom field: keeps its kind. An empty list is blank.
-pub(super) fn any(value: &Val) -> Read<Option<Value>> {
-    Ok(match value {
-        Val::Bool(value) => Some(Value::Bool(*value)),
-        Val::Num(_) => {
-            single(value)?.map(|spelled| at_most(spelled, FIELD_BYTES_MAX).map(Value::Number)).transpose()?
-        }
-        Val::Arr(items) => {
-            let items = list(items)?;
+pub(super) fn any(value: &Piece<'_>) -> Read<Option<Value>> {
+    match value {
+        Piece::Bool(value) => Ok(Some(Value::Bool(*value))),
+        Piece::Number(_) => Ok(single(value, FIELD_BYTES_MAX)?.map(|spelled| Value::Number((&*spelled).into()))),
+        Piece::RawList(_) | Piece::List(_) => {
+            let items = list(value)?;
             if items.iter().map(CompactString::len).sum::<usize>() > FIELD_BYTES_MAX {
                 return Err(RejectReason::FieldTooLong);
             }
-            (!items.is_empty()).then_some(Value::List(items))
+            Ok((!items.is_empty()).then_some(Value::List(items)))
         }
-        other => text(other)?,
-    })
+        _ => text(value),
+    }
 }
 
 /// An http(s) URL whose path ends like a JPG, PNG or PDF. Kept as spelled.
-pub(super) fn badge_url(value: &Val) -> Read<Option<Value>> {
-    let Some(text) = single(value)? else { return Ok(None) };
-    let text = at_most(text, FIELD_BYTES_MAX)?;
-    let url = Url::parse(&text).map_err(|_| RejectReason::InvalidUrl)?;
-    let path = url.path().to_ascii_lowercase();
-    let good = matches!(url.scheme(), "http" | "https") && BADGE_ENDINGS.iter().any(|ending| path.ends_with(ending));
-    if good { Ok(Some(Value::Text(text))) } else { Err(RejectReason::InvalidUrl) }
+pub(super) fn badge_url(value: &Piece<'_>) -> Read<Option<Value>> {
+    let Some(text) = single(value, FIELD_BYTES_MAX)? else { return Ok(None) };
+    let good = is_plain_badge(&text) || is_badge(&text);
+    if good { Ok(Some(Value::Text((&*text).into()))) } else { Err(RejectReason::InvalidUrl) }
+}
+
+fn is_badge(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    matches!(url.scheme(), "http" | "https") && has_badge_ending(url.path())
+}
+
+fn has_badge_ending(path: &str) -> bool {
+    let ends = |ending: &&str| {
+        let last = path.len().checked_sub(ending.len()).and_then(|start| path.get(start..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(ending))
+    };
+    BADGE_ENDINGS.iter().any(ends)
+}
+
+/// Only where [`is_badge`] would say so, too: a name of plain labels, of which the last is neither a number nor
+/// an encoded one, and a path of characters that mean nothing else.
+fn is_plain_badge(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let Some((host, path)) = rest.and_then(|rest| rest.split_once('/')) else { return false };
+    let label = |label: &str| {
+        let letters = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        label.starts_with(|first: char| first.is_ascii_lowercase()) && letters
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
+    host.split('.').all(label) && path.bytes().all(plain) && has_badge_ending(path)
 }
 
 /// The names of groups in one output: a text or number, or a list of them. A boolean is no name; it is what
 /// `.vip and "VIP"` gives by mistake.
-pub(super) fn group_names(value: &Val, names: &mut Vec<GroupName>) -> Read<()> {
-    match value {
-        Val::Arr(items) => items.iter().try_for_each(|item| group_name(item, names)),
-        single => group_name(single, names),
+pub(super) fn group_names(value: &Piece<'_>, names: &mut Vec<GroupName>) -> Read<()> {
+    match value.try_items(|item| group_name(item, names)) {
+        Some(read) => read,
+        None => group_name(value, names),
     }
 }
 
-fn group_name(value: &Val, names: &mut Vec<GroupName>) -> Read<()> {
-    if matches!(value, Val::Bool(_)) {
+fn group_name(value: &Piece<'_>, names: &mut Vec<GroupName>) -> Read<()> {
+    if matches!(value, Piece::Bool(_)) {
         return Err(RejectReason::WrongType);
     }
-    if let Some(text) = single(value)? {
-        names.extend(GroupName::new(&at_most(text, GROUP_NAME_BYTES_MAX)?));
+    if let Some(text) = single(value, GROUP_NAME_BYTES_MAX)? {
+        names.extend(GroupName::new(&text));
     }
     Ok(())
 }
 
 /// An instant: RFC 3339; a date or date-time without a zone, read as UTC; or seconds or milliseconds since
 /// 1970 as a number. Nothing is guessed from any other text.
-pub(super) fn timestamp(value: &Val) -> Read<Option<Timestamp>> {
+pub(super) fn timestamp(value: &Piece<'_>) -> Read<Option<Timestamp>> {
     let instant = match value {
-        Val::Num(number) => epoch(number),
-        Val::TStr(_) => {
-            let Some(text) = single(value)? else { return Ok(None) };
+        Piece::Number(spelled) => epoch(spelled),
+        Piece::NotFinite => None,
+        Piece::Text(_) => {
+            let Some(text) = single(value, usize::MAX)? else { return Ok(None) };
             written(&text)
         }
-        Val::Null => return Ok(None),
+        Piece::Null => return Ok(None),
         _ => return Err(RejectReason::WrongType),
     };
     instant.map(Some).ok_or(RejectReason::InvalidTime)
@@ -157,8 +192,8 @@ fn written(text: &str) -> Option<Timestamp> {
     Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-fn epoch(number: &Num) -> Option<Timestamp> {
-    let seconds_or_millis: f64 = number.to_compact_string().parse().ok()?;
+fn epoch(number: &str) -> Option<Timestamp> {
+    let seconds_or_millis: f64 = number.parse().ok()?;
     let millis = if seconds_or_millis.abs() < EPOCH_SECONDS_END { seconds_or_millis * 1e3 } else { seconds_or_millis };
     // Saturates; jiff refuses what lies outside its years.
     Timestamp::from_millisecond(millis.round() as i64).ok().filter(|_| millis.is_finite())
@@ -166,11 +201,52 @@ fn epoch(number: &Num) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use jaq_json::Val;
+    use proptest::{prop_assert, prop_assert_eq, prop_assume, proptest};
+
     use super::*;
     use crate::decode::RawRecord;
 
-    fn value(json: &str) -> Val {
-        RawRecord::new(json.to_owned().into()).value().unwrap()
+    /// The value as jaq gives it.
+    fn value(json: &str) -> Piece<'static> {
+        let value = RawRecord::new(json.to_owned().into()).value().unwrap();
+        Piece::from(&*Box::leak(Box::new(value)))
+    }
+
+    fn nan() -> Piece<'static> {
+        Piece::from(&*Box::leak(Box::new(Val::from(f64::NAN))))
+    }
+
+    proptest! {
+        /// It does not matter whether jaq or the native form gave a value.
+        #[test]
+        fn the_source_of_a_value_does_not_matter(
+            json in r#"(-?[0-9]|[1-9][0-9]{0,70}|[0-9]\.[0-9]{1,3}(E2)?|true|"[a-c@. \u{e9}]{0,8}"|"a\\u(0000|00e9|d800|0020)"|\[("[a ]{0,2}"|7|null|\[\])?(,-0|,"")?\]|\{\}|null)"#,
+        ) {
+            prop_assume!(serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() || json.contains("ud800"));
+            let (ours, jaqs) = (Piece::of(json.as_bytes()), value(&json));
+            prop_assert_eq!(text(&ours), text(&jaqs));
+            prop_assert_eq!(any(&ours), any(&jaqs));
+            prop_assert_eq!(external_id(&ours), external_id(&jaqs));
+            prop_assert_eq!(email(&ours), email(&jaqs));
+            prop_assert_eq!(timestamp(&ours), timestamp(&jaqs));
+            let groups = |value: &Piece<'_>| {
+                let mut names = Vec::new();
+                group_names(value, &mut names).map(|()| names)
+            };
+            prop_assert_eq!(groups(&ours), groups(&jaqs));
+        }
+
+        /// What the short way takes for a badge is one to the URL standard.
+        #[test]
+        fn plain_badges_are_badges(
+            host in "(xn--|[0x]{0,2})?[a-z0-9.]{0,6}(\\.[a-z0-9]{0,3})?",
+            path in "[a-z./%?#_:@\\\\ -]{0,8}",
+            ending in "\\.(png|PDF|jpeg|jpg|gif)",
+        ) {
+            let text = format!("https://{host}/{path}{ending}");
+            prop_assert!(!is_plain_badge(&text) || is_badge(&text), "{}", text);
+        }
     }
 
     fn text_value(text: &str) -> Read<Option<Value>> {
@@ -224,7 +300,7 @@ mod tests {
         ] {
             assert_eq!(any(&value(json)), expected, "{json}");
         }
-        assert_eq!(any(&Val::from(f64::NAN)), Err(RejectReason::WrongType));
+        assert_eq!(any(&nan()), Err(RejectReason::WrongType));
     }
 
     #[test]
@@ -263,6 +339,7 @@ mod tests {
 
     #[test]
     fn badges() {
+        assert!(is_plain_badge("https://badges.example/reg_000001.png"), "the usual kind");
         for good in
             ["https://x.org/a.jpg", "http://x.org/b/A.JPEG?size=2#x", "https://x.org/a.png", "HTTPS://x.org/a.Pdf"]
         {
@@ -278,7 +355,7 @@ mod tests {
         ] {
             assert_eq!(badge_url(&value(&format!("\"{bad}\""))), Err(RejectReason::InvalidUrl), "{bad}");
         }
-        assert_eq!(badge_url(&Val::Null), Ok(None));
+        assert_eq!(badge_url(&Piece::Null), Ok(None));
     }
 
     #[test]
@@ -313,7 +390,7 @@ mod tests {
             let read = timestamp(&value(json)).map(|at| at.map(|at| at.to_string()));
             assert_eq!(read, Ok(Some(expected.to_owned())), "{json}");
         }
-        assert_eq!(timestamp(&Val::Null), Ok(None));
+        assert_eq!(timestamp(&Piece::Null), Ok(None));
         assert_eq!(timestamp(&value("\"\"")), Ok(None));
         for bad in [
             "\"yesterday\"",
@@ -327,7 +404,7 @@ mod tests {
         ] {
             assert_eq!(timestamp(&value(bad)), Err(RejectReason::InvalidTime), "{bad}");
         }
-        assert_eq!(timestamp(&Val::from(f64::NAN)), Err(RejectReason::InvalidTime));
+        assert_eq!(timestamp(&nan()), Err(RejectReason::InvalidTime));
         assert_eq!(timestamp(&value("true")), Err(RejectReason::WrongType));
     }
 }

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use compact_str::{CompactString, ToCompactString};
-use jaq_json::Val;
 use jiff::Timestamp;
 
+use super::bound::{Bound, Paths, Record};
 use super::error::SelectError;
-use super::expression::{Expression, is_true};
-use super::{FieldSpec, MappingSpec, digest, read};
+use super::native::Piece;
+use super::{Expression, GroupRule, MappingSpec, digest, read};
 use crate::decode::{Document, RawRecord};
 use crate::limits::GROUPS_PER_RECORD_MAX;
 use crate::model::{
@@ -25,8 +25,46 @@ pub struct Mapping(Arc<Inner>);
 struct Inner {
     spec: MappingSpec,
     seed: u64,
+    paths: Paths,
+    bound: BoundSpec,
+}
+
+/// The spec's expressions, ready to be evaluated on records.
+#[derive(Debug)]
+struct BoundSpec {
+    external_id: Option<Bound>,
+    email: Bound,
+    fields: Vec<(Field, Bound)>,
+    event_fields: Vec<(EventField, Bound)>,
+    updated_at: Option<Bound>,
+    skip_when: Option<Bound>,
+    delete_when: Option<Bound>,
+    removed_when: Option<Bound>,
+    attendee_when: Option<Bound>,
+    groups: Option<Bound>,
     /// Group rules in their order: the group, and when it is granted.
-    rules: Vec<(GroupName, Expression)>,
+    rules: Vec<(GroupName, Bound)>,
+}
+
+impl BoundSpec {
+    fn new(spec: &MappingSpec, paths: &Paths) -> Self {
+        let bind = |expression: &Expression| paths.bind(expression);
+        let maybe = |expression: &Option<Expression>| expression.as_ref().map(bind);
+        let rule = |rule: &GroupRule| Some((GroupName::new(&rule.name)?, bind(&rule.when)));
+        Self {
+            external_id: maybe(&spec.external_id),
+            email: bind(&spec.email),
+            fields: spec.fields.iter().map(|field| (field.field.clone(), bind(&field.value))).collect(),
+            event_fields: spec.event_fields.iter().map(|field| (field.field, bind(&field.value))).collect(),
+            updated_at: maybe(&spec.updated_at),
+            skip_when: maybe(&spec.skip_when),
+            delete_when: maybe(&spec.delete_when),
+            removed_when: maybe(&spec.removed_when),
+            attendee_when: maybe(&spec.attendee_when),
+            groups: maybe(&spec.groups),
+            rules: spec.group_rules.iter().filter_map(rule).collect(),
+        }
+    }
 }
 
 /// Why a record is rejected: a reason and the mapping key concerned.
@@ -47,9 +85,9 @@ impl Fault {
 impl Mapping {
     pub fn new(spec: MappingSpec) -> Self {
         let seed = digest::seed(&spec);
-        let rule = |rule: &super::GroupRule| Some((GroupName::new(&rule.name)?, rule.when.clone()));
-        let rules = spec.group_rules.iter().filter_map(rule).collect();
-        Self(Arc::new(Inner { spec, seed, rules }))
+        let paths = Paths::of(spec.on_records());
+        let bound = BoundSpec::new(&spec, &paths);
+        Self(Arc::new(Inner { spec, seed, paths, bound }))
     }
 
     pub fn spec(&self) -> &MappingSpec {
@@ -79,38 +117,8 @@ impl Mapping {
     /// then `attendee_when`. Records to delete or to cancel need only their external id: what else they hold
     /// is taken where it is good and left out where it is not.
     pub fn map(&self, record: &RawRecord) -> Outcome {
-        let whole = Fault::at("")(RejectReason::WrongType);
-        let Some(value @ Val::Obj(_)) = record.value() else { return rejected(None, whole) };
-        let reader = Reader { spec: &self.0.spec, value: &value, bytes: record.bytes().len() };
-        let id = reader.mapped_id();
-        let outcome = match reader.fate() {
-            Ok(Fate::Skip) => return Outcome::Skipped(SkipReason::Filtered),
-            Ok(Fate::Keep(state)) => self.keep(&reader, id.clone(), state),
-            Err(fault) => Err(fault),
-        };
-        match outcome {
-            Ok(mapped) => Outcome::Mapped(mapped),
-            Err(fault) => rejected(id.ok().flatten(), fault),
-        }
-    }
-
-    fn keep(&self, reader: &Reader<'_>, id: Mapped<Option<ExternalId>>, state: RecordState) -> Mapped<MappedRecord> {
-        let email = reader.email();
-        // Without a mapped id the email key serves, so that there the email is needed in any state.
-        let external_id = match id? {
-            Some(id) => id,
-            None => key_of(email.clone()?)?,
-        };
-        let rest = Rest { reader, strict: matches!(state, RecordState::Attending | RecordState::NotAttending) };
-        let email = rest.or_blank(email)?;
-        if rest.strict && email.is_none() {
-            return Err(Fault::at("email")(RejectReason::MissingField));
-        }
-        let fields = rest.fields()?;
-        let event_fields = rest.event_fields()?;
-        let groups = rest.groups(&self.0.rules)?;
-        let updated_at = rest.or_blank(reader.updated_at())?;
-        Ok(MappedRecord { external_id, state, email, updated_at, fields, event_fields, groups })
+        let outcome = self.0.paths.read(record, |record| Reader { bound: &self.0.bound, record }.outcome());
+        outcome.unwrap_or_else(|| rejected(None, Fault::at("")(RejectReason::WrongType)))
     }
 }
 
@@ -128,36 +136,67 @@ enum Fate {
     Keep(RecordState),
 }
 
-/// A record as a value, and the expressions to read it with.
-struct Reader<'a> {
-    spec: &'a MappingSpec,
-    value: &'a Val,
-    bytes: usize,
+/// A record and the expressions to read it with.
+struct Reader<'r, 'a> {
+    bound: &'a BoundSpec,
+    record: &'r Record<'r, 'a>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
+    fn outcome(&self) -> Outcome {
+        let id = self.mapped_id();
+        let outcome = match self.fate() {
+            Ok(Fate::Skip) => return Outcome::Skipped(SkipReason::Filtered),
+            Ok(Fate::Keep(state)) => self.keep(id.clone(), state),
+            Err(fault) => Err(fault),
+        };
+        match outcome {
+            Ok(mapped) => Outcome::Mapped(mapped),
+            Err(fault) => rejected(id.ok().flatten(), fault),
+        }
+    }
+
+    fn keep(&self, id: Mapped<Option<ExternalId>>, state: RecordState) -> Mapped<MappedRecord> {
+        let email = self.email();
+        // Without a mapped id the email key serves, so that there the email is needed in any state.
+        let external_id = match id? {
+            Some(id) => id,
+            None => key_of(email.clone()?)?,
+        };
+        let rest = Rest { reader: self, strict: matches!(state, RecordState::Attending | RecordState::NotAttending) };
+        let email = rest.or_blank(email)?;
+        if rest.strict && email.is_none() {
+            return Err(Fault::at("email")(RejectReason::MissingField));
+        }
+        let fields = rest.fields()?;
+        let event_fields = rest.event_fields()?;
+        let groups = rest.groups()?;
+        let updated_at = rest.or_blank(self.updated_at())?;
+        Ok(MappedRecord { external_id, state, email, updated_at, fields, event_fields, groups })
+    }
+
     fn fate(&self) -> Mapped<Fate> {
-        let is = |when: &Option<Expression>, key, default| match when {
-            Some(when) => self.condition(when).map_err(Fault::at(key)),
+        let is = |when: &Option<Bound>, key, default| match when {
+            Some(when) => self.record.condition(when).map_err(Fault::at(key)),
             None => Ok(default),
         };
-        if is(&self.spec.delete_when, "delete_when", false)? {
+        if is(&self.bound.delete_when, "delete_when", false)? {
             return Ok(Fate::Keep(RecordState::Deleted));
         }
-        if is(&self.spec.skip_when, "skip_when", false)? {
+        if is(&self.bound.skip_when, "skip_when", false)? {
             return Ok(Fate::Skip);
         }
-        if is(&self.spec.removed_when, "removed_when", false)? {
+        if is(&self.bound.removed_when, "removed_when", false)? {
             return Ok(Fate::Keep(RecordState::Cancelled));
         }
-        let attends = is(&self.spec.attendee_when, "attendee_when", true)?;
+        let attends = is(&self.bound.attendee_when, "attendee_when", true)?;
         Ok(Fate::Keep(if attends { RecordState::Attending } else { RecordState::NotAttending }))
     }
 
     /// The external id where one is mapped; then a blank one is a fault.
     fn mapped_id(&self) -> Mapped<Option<ExternalId>> {
-        let Some(expression) = &self.spec.external_id else { return Ok(None) };
-        let id = self.first(expression).and_then(|value| read::external_id(&value));
+        let Some(bound) = &self.bound.external_id else { return Ok(None) };
+        let id = self.record.first(bound, read::external_id);
         match id.map_err(Fault::at("external_id"))? {
             Some(id) => Ok(Some(id)),
             None => Err(Fault::at("external_id")(RejectReason::MissingField)),
@@ -165,53 +204,29 @@ impl Reader<'_> {
     }
 
     fn email(&self) -> Mapped<Option<Email>> {
-        self.first(&self.spec.email).and_then(|value| read::email(&value)).map_err(Fault::at("email"))
+        self.record.first(&self.bound.email, read::email).map_err(Fault::at("email"))
     }
 
     fn updated_at(&self) -> Mapped<Option<Timestamp>> {
-        let Some(expression) = &self.spec.updated_at else { return Ok(None) };
-        self.first(expression).and_then(|value| read::timestamp(&value)).map_err(Fault::at("updated_at"))
-    }
-
-    /// The first output that is not null; null when there is none.
-    fn first(&self, expression: &Expression) -> Result<Val, RejectReason> {
-        let mut first = Val::Null;
-        self.outputs(expression, |output| {
-            first = output;
-            if matches!(first, Val::Null) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        Ok(first)
-    }
-
-    /// Is the first output true? No output is false.
-    fn condition(&self, expression: &Expression) -> Result<bool, RejectReason> {
-        let mut holds = false;
-        self.outputs(expression, |output| {
-            holds = is_true(&output);
-            ControlFlow::Break(())
-        })?;
-        Ok(holds)
-    }
-
-    fn outputs(&self, expression: &Expression, each: impl FnMut(Val) -> ControlFlow<()>) -> Result<(), RejectReason> {
-        expression.outputs(self.value, self.bytes, each).map_err(|_| RejectReason::ExpressionFailed)
+        let Some(bound) = &self.bound.updated_at else { return Ok(None) };
+        self.record.first(bound, read::timestamp).map_err(Fault::at("updated_at"))
     }
 }
 
 /// Reads what a record holds beside its id and state.
-struct Rest<'a> {
-    reader: &'a Reader<'a>,
+struct Rest<'r, 'a> {
+    reader: &'r Reader<'r, 'a>,
     /// A fault rejects the record; otherwise it leaves the value out.
     strict: bool,
 }
 
-impl Rest<'_> {
+impl<'a> Rest<'_, 'a> {
     fn or_blank<T: Default>(&self, result: Mapped<T>) -> Mapped<T> {
         if self.strict { result } else { Ok(result.unwrap_or_default()) }
     }
 
     fn fields(&self) -> Mapped<Vec<(Field, Value)>> {
-        let fields = self.values(&self.reader.spec.fields, |field, value| match field {
+        let fields = self.values(&self.reader.bound.fields, |field, value| match field {
             Field::Custom(_) => read::any(value),
             _ => read::text(value),
         })?;
@@ -225,7 +240,7 @@ impl Rest<'_> {
     }
 
     fn event_fields(&self) -> Mapped<Vec<(EventField, Value)>> {
-        self.values(&self.reader.spec.event_fields, |field, value| match field {
+        self.values(&self.reader.bound.event_fields, |field, value| match field {
             EventField::BadgeUrl => read::badge_url(value),
             EventField::RegistrationType => read::text(value),
         })
@@ -234,24 +249,26 @@ impl Rest<'_> {
     /// The values that are not blank, ascending by field.
     fn values<F: Clone + Ord + ToCompactString>(
         &self,
-        specs: &[FieldSpec<F>],
-        read: impl Fn(&F, &Val) -> Result<Option<Value>, RejectReason>,
+        bound: &'a [(F, Bound)],
+        read: impl Fn(&F, &Piece<'_>) -> Result<Option<Value>, RejectReason>,
     ) -> Mapped<Vec<(F, Value)>> {
-        let mut values = Vec::with_capacity(specs.len());
-        for FieldSpec { field, value } in specs {
-            let read = self.reader.first(value).and_then(|value| read(field, &value));
-            let read = read.map_err(|reason| Fault { reason, key: field.to_compact_string() });
-            values.extend(self.or_blank(read)?.map(|value| (field.clone(), value)));
+        let mut values = Vec::with_capacity(bound.len());
+        for (field, value) in bound {
+            match self.reader.record.first(value, |value| read(field, value)) {
+                Ok(Some(value)) => values.push((field.clone(), value)),
+                Err(reason) if self.strict => return Err(Fault { reason, key: field.to_compact_string() }),
+                Ok(None) | Err(_) => {}
+            }
         }
         values.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(values)
     }
 
     /// Named groups and those of the rules, ascending by key. Of two spellings the first counts.
-    fn groups(&self, rules: &[(GroupName, Expression)]) -> Mapped<Vec<GroupName>> {
+    fn groups(&self) -> Mapped<Vec<GroupName>> {
         let mut groups = self.or_blank(self.named_groups().map_err(Fault::at("groups")))?;
-        for (group, when) in rules {
-            if self.or_blank(self.reader.condition(when).map_err(Fault::at("group_rules")))? {
+        for (group, when) in &self.reader.bound.rules {
+            if self.or_blank(self.reader.record.condition(when).map_err(Fault::at("group_rules")))? {
                 groups.push(group.clone());
             }
         }
@@ -265,14 +282,12 @@ impl Rest<'_> {
     }
 
     fn named_groups(&self) -> Result<Vec<GroupName>, RejectReason> {
-        let mut names = Vec::new();
-        let Some(expression) = &self.reader.spec.groups else { return Ok(names) };
-        let mut read = Ok(());
-        self.reader.outputs(expression, |output| {
-            read = read::group_names(&output, &mut names);
-            if read.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let Some(bound) = &self.reader.bound.groups else { return Ok(Vec::new()) };
+        let (names, fault) = self.reader.record.outputs(bound, |(names, fault), output| {
+            *fault = read::group_names(output, names).err();
+            if fault.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        read.map(|()| names)
+        fault.map_or(Ok(names), Err)
     }
 }
 

@@ -27,6 +27,26 @@ pub struct MappingSpec {
     pub group_rules: Vec<GroupRule>,
 }
 
+impl MappingSpec {
+    /// Every expression but `select`, which alone is evaluated on pages.
+    pub(super) fn on_records(&self) -> impl Iterator<Item = &Expression> {
+        let once = [
+            self.external_id.as_ref(),
+            Some(&self.email),
+            self.updated_at.as_ref(),
+            self.skip_when.as_ref(),
+            self.delete_when.as_ref(),
+            self.removed_when.as_ref(),
+            self.attendee_when.as_ref(),
+            self.groups.as_ref(),
+        ];
+        let fields = self.fields.iter().map(|field| &field.value);
+        let event_fields = self.event_fields.iter().map(|field| &field.value);
+        let rules = self.group_rules.iter().map(|rule| &rule.when);
+        once.into_iter().flatten().chain(fields).chain(event_fields).chain(rules)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct FieldSpec<F> {
     pub field: F,

@@ -29,18 +29,11 @@ impl Email {
     /// The rule is deliberately wider than RFC 5321 (any Unicode, RFC 6531): the registration system
     /// already mailed the person, and a stricter rule here would lose people.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
-        let text = text.trim();
-        let (local, domain) = text.rsplit_once('@').ok_or(EmailError)?;
-        let blank = |c: char| c.is_whitespace() || c.is_control();
-        let domain_ok = !domain.is_empty()
-            && domain.split('.').all(|label| !label.is_empty())
-            && !domain.contains(['@', ',', ';', '<', '>', '(', ')', '"']);
-        let local_ok = !local.is_empty() && (local.starts_with('"') || !local.contains(['@', ',', ';', '<', '>']));
-        if domain_ok && local_ok && text.len() <= EMAIL_BYTES_MAX && !text.contains(blank) {
-            Ok(Self(text.into()))
-        } else {
-            Err(EmailError)
+        if is_plain(text) {
+            return Ok(Self(text.into()));
         }
+        let text = text.trim();
+        if is_address(text) { Ok(Self(text.into())) } else { Err(EmailError) }
     }
 
     /// An address that was accepted before, as stored.
@@ -66,6 +59,33 @@ impl EmailKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The rule, for a trimmed text.
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    let domain_ok = !domain.is_empty()
+        && domain.split('.').all(|label| !label.is_empty())
+        && !domain.contains(['@', ',', ';', '<', '>', '(', ')', '"']);
+    let local_ok = !local.is_empty() && (local.starts_with('"') || !local.contains(['@', ',', ';', '<', '>']));
+    domain_ok && local_ok && text.len() <= EMAIL_BYTES_MAX && !text.contains(blank)
+}
+
+/// Is it an address of the usual kind, to be seen at one look? Only where [`is_address`] says so, too.
+fn is_plain(text: &str) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+');
+    let bytes = text.as_bytes();
+    let Some(at) = bytes.iter().position(|byte| *byte == b'@') else { return false };
+    let (local, domain) = (&bytes[..at], &bytes[at + 1..]);
+    let local_ok = !local.is_empty() && local.iter().all(|byte| letter(byte) || *byte == b'.');
+    let mut after_dot = true;
+    let domain_ok = domain.iter().all(|byte| {
+        let ok = letter(byte) || (*byte == b'.' && !after_dot);
+        after_dot = *byte == b'.';
+        ok
+    });
+    local_ok && domain_ok && !after_dot && bytes.len() <= EMAIL_BYTES_MAX
 }
 
 /// Trimmed, NFC, lower case. Lower-casing can denormalise, so NFC comes last.
@@ -94,6 +114,8 @@ impl fmt::Debug for EmailKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prop_assert, proptest};
+
     use super::*;
 
     #[test]
@@ -118,6 +140,21 @@ mod tests {
         for bad in ["", "a", "@b", "a@", "a b@c", "a@b c", "a@b..c", "a@b@c", "a\0@b", "<a@b>", "a@b,c@d", &long] {
             assert_eq!(Email::parse(bad), Err(EmailError), "{bad}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn plain_addresses_are_addresses(text in "[a.+@_ -]{0,4}@?[aB.@, é-]{0,6}", long in 0..300_usize) {
+            prop_assert!(!is_plain(&text) || is_address(&text), "{}", text);
+            let long = "a".repeat(long) + &text;
+            prop_assert!(!is_plain(&long) || is_address(&long), "{}", long);
+        }
+    }
+
+    #[test]
+    fn the_usual_addresses_are_plain() {
+        assert!(is_plain("ada.lovelace+vip@mail-1.example.org"));
+        assert!(!is_plain("jürgen@müller.de") && !is_plain(" a@b"));
     }
 
     #[test]

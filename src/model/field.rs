@@ -22,6 +22,9 @@ pub enum Field {
     Custom(Arc<str>),
 }
 
+/// What the names of fields begin with that are not in [`Field::STANDARD`].
+const CUSTOM: &str = "custom.";
+
 /// A name that is no field of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no such field")]
@@ -48,7 +51,7 @@ impl Field {
         if let Some((field, _)) = Self::STANDARD.iter().find(|(_, standard)| *standard == name) {
             return Ok(field.clone());
         }
-        let custom = name.strip_prefix("custom.").ok_or(UnknownField)?;
+        let custom = name.strip_prefix(CUSTOM).ok_or(UnknownField)?;
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
         if (1..=64).contains(&custom.len()) && custom.bytes().all(allowed) {
             Ok(Self::Custom(custom.into()))
@@ -56,20 +59,22 @@ impl Field {
             Err(UnknownField)
         }
     }
+
+    /// Its name in two parts, of which the first is empty for standard fields.
+    pub fn name_parts(&self) -> (&'static str, &str) {
+        if let Self::Custom(name) = self {
+            return (CUSTOM, name);
+        }
+        let standard = Self::STANDARD.iter().find(|(field, _)| field == self);
+        ("", standard.expect("every field but the custom ones is in STANDARD").1)
+    }
 }
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Custom(name) => write!(f, "custom.{name}"),
-            standard => {
-                let (_, name) = Self::STANDARD
-                    .iter()
-                    .find(|(field, _)| field == standard)
-                    .expect("every field but the custom ones is in STANDARD");
-                f.write_str(name)
-            }
-        }
+        let (kind, name) = self.name_parts();
+        f.write_str(kind)?;
+        f.write_str(name)
     }
 }
 

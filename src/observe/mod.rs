@@ -7,7 +7,9 @@ mod answers;
 mod catalogue;
 mod log;
 mod observer;
+mod stages;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use log::{Format, init_log};
 pub use observer::{CommunityFacts, FeedFacts, Observer, ResponseCode};
+pub use stages::Stages;

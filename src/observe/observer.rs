@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 
 use super::answers::Answers;
 use super::catalogue::{self as c, CATALOGUE, Kind};
+use super::stages::Stages;
 use crate::model::{Counts, ErrorReason, EventName, FeedId, FeedState, Run, RunError, RunOutcome, SourceName, Trigger};
 
 /// Tells facts to the log and to Prometheus. Cloning shares it. Each has a recorder of its own, none is global.
@@ -94,6 +95,10 @@ fn seconds(at: Option<Timestamp>) -> f64 {
 /// As a number that the JSON log writes as one; 128 bits would come out as text.
 fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Counters and gauges are floats in Prometheus; 2^53 is far beyond what is counted here.
@@ -209,6 +214,19 @@ impl Observer {
                 }
             }
         });
+    }
+
+    /// Where the time of a run went, for whoever asks with the filter `rollcall::stages=debug`.
+    pub fn run_stages(&self, run: &Run, stages: &Stages) {
+        let Stages { fetch_wait, split, map, spool, plan, journal, commit, sync } = stages;
+        tracing::debug!(target: "rollcall::stages", run = run.id.0, fetch_wait_us = micros(*fetch_wait),
+            split_us = micros(*split), map_us = micros(*map), spool_us = micros(*spool), plan_us = micros(*plan),
+            journal_us = micros(*journal), commit_us = micros(*commit), sync_us = micros(*sync), "stages");
+    }
+
+    /// The store is open; with or without what was kept of its indexes.
+    pub fn store_opened(&self, took: Duration, from_snapshot: bool) {
+        tracing::debug!(target: "rollcall::stages", took_us = micros(took), from_snapshot, "store opened");
     }
 
     /// A sync could not even be entered into history.

@@ -55,9 +55,12 @@ pub fn merge(
     }
 }
 
-/// The new values, and of the old ones those that are kept and have no new value; ascending.
+/// The new values, which are ascending, and of the old ones those that are kept and have no new value; ascending.
 fn overlay<F: Clone + Ord>(old: &[(F, Value)], new: &[(F, Value)], kept: impl Fn(&F) -> bool) -> Vec<(F, Value)> {
     let mut values = new.to_vec();
+    if old.is_empty() {
+        return values;
+    }
     let missing = |field: &F| !new.iter().any(|(other, _)| other == field);
     values.extend(old.iter().filter(|(field, _)| kept(field) && missing(field)).cloned());
     values.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -63,6 +63,14 @@ pub fn plan_person(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Option<PersonCha
 /// The person's registrations after the run, ascending. There may be very many under one email, so none is looked
 /// for in a row.
 fn registrations(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Vec<Registration> {
+    let arrive = |arriving: &Arriving, old: Option<&Registration>| {
+        let email = arriving.record.email.as_ref().filter(|email| email.key() == inputs.email.key());
+        let email = email.or(old.map(|old| &old.email)).unwrap_or(inputs.email);
+        merge::merge(policy.feed, old, arriving, email, policy.mapped_fields, policy.mapped_event_fields)
+    };
+    if let (None, [only]) = (inputs.before, inputs.arriving) {
+        return vec![arrive(only, only.moved.as_ref())];
+    }
     let key = |r: &Registration| (r.feed.clone(), r.external_id.clone());
     let here = |external_id: &ExternalId| (policy.feed.clone(), external_id.clone());
     let known = inputs.before.map(|person| person.registrations.clone()).unwrap_or_default();
@@ -75,10 +83,7 @@ fn registrations(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Vec<Registration> 
     for arriving in inputs.arriving {
         let key = here(&arriving.record.external_id);
         let old = registrations.remove(&key).or_else(|| arriving.moved.clone());
-        let email = arriving.record.email.as_ref().filter(|email| email.key() == inputs.email.key());
-        let email = email.or(old.as_ref().map(|old| &old.email)).unwrap_or(inputs.email);
-        let (fields, event_fields) = (policy.mapped_fields, policy.mapped_event_fields);
-        registrations.insert(key, merge::merge(policy.feed, old.as_ref(), arriving, email, fields, event_fields));
+        registrations.insert(key, arrive(arriving, old.as_ref()));
     }
     if let Some(read) = policy.complete_read {
         for external_id in inputs.absent {

@@ -14,6 +14,9 @@ pub struct Stamp {
 
 /// Registrations in order of precedence.
 pub fn ordered<'a>(registrations: &'a [Registration], rank: &dyn Fn(&FeedId) -> Rank) -> Vec<&'a Registration> {
+    if let [only] = registrations {
+        return vec![only];
+    }
     let mut ordered: Vec<_> = registrations.iter().map(|r| (r, rank(&r.feed))).collect();
     ordered.sort_by(|a, b| rank::compare(*a, *b));
     ordered.into_iter().map(|(registration, _)| registration).collect()
@@ -22,6 +25,7 @@ pub fn ordered<'a>(registrations: &'a [Registration], rank: &dyn Fn(&FeedId) -> 
 /// The profile after a change. A value that no registration brings any more stays, released from its owner.
 pub fn profile(before: &[ProfileField], ordered: &[&Registration], stamp: Stamp) -> Vec<ProfileField> {
     let mut fields: Vec<_> = before.iter().map(|f| &f.field).collect();
+    fields.reserve(ordered.iter().map(|r| r.fields.len()).sum());
     fields.extend(ordered.iter().flat_map(|r| r.fields.iter().map(|(field, _)| field)));
     fields.sort_unstable();
     fields.dedup();

@@ -1,6 +1,8 @@
 //! From a response to a page: its records, and what it says about the list.
 //!
-//! Invariant: pure, so that it can run off the async threads.
+//! Invariant: no I/O, so that it can run off the async threads.
+
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
@@ -31,10 +33,12 @@ pub(super) struct ParsedPage {
     pub(super) document: Document,
     pub(super) records: Vec<RawRecord>,
     pub(super) facts: PageFacts,
+    pub(super) took: Duration,
 }
 
 /// Parses a response and selects its records.
 pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, Fault> {
+    let began = Instant::now();
     let Fetched { request, url, headers, body } = fetched;
     let html = is_html(&headers, &body);
     let document = Document::parse(body).map_err(|error| {
@@ -48,7 +52,7 @@ pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, F
     let has_more = stop.and_then(|s| s.has_more.as_ref()).map(|e| evaluated(e, e.truthy(&document))).transpose()?;
     let total = stop.and_then(|s| s.total.as_ref()).map(|e| total(e, &document)).transpose()?.flatten();
     let facts = PageFacts { url, records: records.len() as u64, digest: digest(&records), next, has_more, total };
-    Ok(ParsedPage { document, records, facts })
+    Ok(ParsedPage { document, records, facts, took: began.elapsed() })
 }
 
 fn next(spec: &PaginationSpec, document: &Document, headers: &HeaderMap) -> Result<Option<String>, Fault> {

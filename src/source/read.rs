@@ -60,6 +60,8 @@ pub struct Page {
     pub number: u32,
     pub document: Document,
     pub records: Vec<RawRecord>,
+    /// What checking it and finding its records took.
+    pub parsing: Duration,
     /// Of the read up to and with this page.
     pub traffic: Traffic,
 }
@@ -177,10 +179,10 @@ impl<'s> Reader<'s> {
             let gone = |_| Fault::Internal { problem: "nobody reads the pages".into() };
             let place = self.events.clone().reserve_owned().await.map_err(gone)?;
             let fetched = self.fetcher.page(&ask).await?;
-            let ParsedPage { document, records, facts } = parse(self.source, fetched).await?;
+            let ParsedPage { document, records, facts, took: parsing } = parse(self.source, fetched).await?;
             self.paginator.check_content(&facts)?;
             let traffic = self.fetcher.traffic();
-            place.send(ReadEvent::Page(Page { number: self.page, document, records, traffic }));
+            place.send(ReadEvent::Page(Page { number: self.page, document, records, parsing, traffic }));
             step = self.paginator.after(&facts)?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use sled::IVec;
 
-use super::integrity::{Anchor, Record, Sum};
+use super::integrity::{Anchor, Record, Sums};
 use super::sled_files::SledFiles;
 use super::{StoreError, keys, pieces};
 use crate::faults::{Faults, Step};
@@ -58,12 +58,17 @@ impl Batch {
     }
 }
 
-/// Where an engine's folder and its anchor lie.
+/// Where an engine's folder lies, and what is kept of it beside.
 #[derive(Debug, Clone)]
 pub struct Place {
     pub folder: PathBuf,
     pub anchor: PathBuf,
+    /// The snapshot of its index.
+    pub index: PathBuf,
 }
+
+/// See [`Engine::scan_much`].
+const CACHE_VISITS: usize = 8;
 
 /// Threads of an engine just closed may hold its lock for a moment longer.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -82,7 +87,10 @@ impl Engine {
             Some(found) if found.key != record.key => return Err(StoreError::WrongKey),
             Some(found) => record = found,
             // Made before stores had a record: what is there is taken as whole.
-            None => record.sum = engine.sum()?,
+            None => {
+                let sums = engine.sums()?;
+                (record.sum, record.blocks) = (sums.blocks.and(sums.rest), Some(sums.blocks));
+            }
         }
         *engine.record.lock() = record;
         Ok(engine)
@@ -109,20 +117,36 @@ impl Engine {
         Ok((engine, anchored))
     }
 
-    fn sum(&self) -> Result<Sum, StoreError> {
-        let mut sum = Sum::default();
+    pub fn folder(&self) -> &Path {
+        self.files.folder()
+    }
+
+    fn sums(&self) -> Result<Sums, StoreError> {
+        let mut sums = Sums::default();
         for row in self.scan(b"") {
             let (key, value) = row?;
             if !pieces::is_piece(&key) {
+                let sum = if key.starts_with(keys::BLOCKS) { &mut sums.blocks } else { &mut sums.rest };
                 sum.add(&key, &value);
             }
         }
-        Ok(sum)
+        Ok(sums)
     }
 
-    /// Is this the sum of what was last written?
-    pub fn check(&self, sum: Sum) -> Result<(), StoreError> {
-        if self.record.lock().sum == sum { Ok(()) } else { Err(StoreError::Incomplete) }
+    /// What is known of the whole store, as of the last batch applied.
+    pub fn record(&self) -> Record {
+        *self.record.lock()
+    }
+
+    /// Are these the sums of what was last written? From then on the record knows the blocks' own.
+    pub fn check(&self, sums: Sums) -> Result<(), StoreError> {
+        let mut record = self.record.lock();
+        let is_whole = record.sum == sums.blocks.and(sums.rest) && record.blocks.is_none_or(|sum| sum == sums.blocks);
+        if !is_whole {
+            return Err(StoreError::Incomplete);
+        }
+        record.blocks = Some(sums.blocks);
+        Ok(())
     }
 
     /// The value as it is on disk for good.
@@ -164,6 +188,20 @@ impl Engine {
         })
     }
 
+    /// The same for more than fits into memory.
+    ///
+    /// sled notes each visit of a node in one of 256 lists, and looks into a list, to see what is to leave its cache,
+    /// only when 64 are noted. A scan visits each node once, so nothing would leave before 16,384 nodes: a gigabyte.
+    /// Of the visits made here for each row, a node of 8 rows gets so many that its list is looked into at once.
+    pub fn scan_much(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> {
+        self.scan(prefix).inspect(|row| {
+            if let Ok((key, _)) = row {
+                // What cannot be read is told by the scan.
+                (0..CACHE_VISITS).for_each(|_| drop(self.db.contains_key(key)));
+            }
+        })
+    }
+
     /// Applies a batch. It is durable, and seen by [`Self::get`], only after [`Self::sync`].
     pub fn apply(&self, batch: Batch) -> Result<(), StoreError> {
         if self.is_new.load(Ordering::Acquire) {
@@ -177,10 +215,10 @@ impl Engine {
         for (key, value) in batch.changes {
             let old = self.get_applied(&key)?;
             if let Some(old) = &old {
-                record.sum.take(&key, old);
+                record.take(&key, old);
             }
             if let Some(value) = &value {
-                record.sum.add(&key, value);
+                record.add(&key, value);
             }
             touched.extend(put_pieces(&mut inner, &key, old.as_deref(), value.as_deref()));
             // Of several batches before one sync, the first knows what is on disk.
@@ -204,11 +242,16 @@ impl Engine {
         keys.iter().try_for_each(|key| self.stored(key).map(drop))
     }
 
+    /// Is everything that was applied, and what an earlier process left, known to be on disk?
+    pub fn is_synced(&self) -> bool {
+        !self.is_new.load(Ordering::Acquire) && self.unsynced.read().is_empty()
+    }
+
     /// Makes every applied batch survive a power cut; see [`SledFiles::sync`].
     pub fn sync(&self) -> Result<(), StoreError> {
         let failed = |source| StoreError::Engine { operation: "flush the store", source };
         self.faults.step(Step::Flush, |source| failed(source.into()), || self.db.flush().map(drop).map_err(failed))?;
-        let io = |operation| move |source| io_error(operation, self.files.folder(), source);
+        let io = |operation| move |source| io_error(operation, self.folder(), source);
         self.faults.step(Step::Sync, io("sync"), || self.files.sync())?;
         self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))?;
         self.unsynced.write().clear();

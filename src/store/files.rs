@@ -94,12 +94,13 @@ impl Folder {
     }
 
     pub fn engine(&self) -> Place {
-        Place { folder: self.path.join("db"), anchor: self.path.join("anchor") }
+        Place { folder: self.path.join("db"), anchor: self.path.join("anchor"), index: self.path.join("index") }
     }
 
     /// Where a rebuild makes the new engine.
     pub fn engine_in_making(&self) -> Place {
-        Place { folder: self.path.join("db.part"), anchor: self.path.join("anchor.part") }
+        let [folder, anchor, index] = ["db.part", "anchor.part", "index.part"].map(|name| self.path.join(name));
+        Place { folder, anchor, index }
     }
 
     /// Puts the engine in the making, which must be whole and closed, into the old one's place. Returns where the old
@@ -109,6 +110,7 @@ impl Folder {
         let free = (1..).map(|n| self.path.join(format!("db.damaged-{n}"))).find(|path| !path.exists());
         let kept = free.unwrap_or_else(|| self.path.join("db.damaged"));
         remove(&old.anchor)?;
+        remove(&old.index)?;
         rename(&made.folder, &self.made())?;
         rename(&made.anchor, &old.anchor)?;
         sync_folder(&self.path)?;

@@ -2,13 +2,15 @@
 //! keys are hashes under a secret seed, so no second copy of personal data is held.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
 
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
+use super::columns::{ColumnReader, ColumnWriter, unfit};
 use super::registrations::{Registrations, Row};
 use super::table::Table;
-use crate::codec::{SymbolKind, Symbols};
+use crate::codec::{Glance, Meta, RegistrationGlance, SymbolKind, Symbols};
 use crate::model::{
     CommunityKey, Digest, EmailKey, EventName, ExternalId, FeedId, GroupKey, Person, Registration, SourceName, UserId,
     UserNo,
@@ -148,30 +150,67 @@ impl Index {
     /// Takes up the change of one person. The names that `after` uses must be interned.
     pub fn apply(&mut self, symbols: &Symbols, user: UserNo, before: Option<&Person>, after: Option<&Person>) {
         let UserNo(number) = user;
+        let stays = matches!((before, after), (Some(before), Some(after)) if same_places(before, after));
         if let Some(person) = before {
-            self.mark(symbols, number, person, false);
+            if !stays {
+                self.mark(symbols, number, person, false);
+            }
             for gone in person.registrations.iter().filter(|r| !after.is_some_and(|after| holds(after, r))) {
                 self.registrations.remove(self.registration_hash(&gone.feed, &gone.external_id), number);
             }
         }
         if let Some(person) = after {
-            self.mark(symbols, number, person, true);
+            if !stays {
+                self.mark(symbols, number, person, true);
+            }
             for registration in &person.registrations {
                 self.put_registration(number, registration);
             }
         }
-        self.identify(number, after);
+        let email = after.map_or(0, |person| self.email_hash(&person.email.key()));
+        self.identify(number, email, after.map_or(0, |person| person.id.as_u128()));
     }
 
-    /// Enters who a user number is, or that it is nobody.
-    fn identify(&mut self, user: u32, person: Option<&Person>) {
-        let at = user as usize;
-        if self.email.len() <= at {
-            self.email.resize(at + 1, 0);
-            self.id.resize(at + 1, 0);
+    /// Enters a person into the bitmaps of its events and groups.
+    fn mark_glance(&mut self, user: u32, person: &Glance<'_>) {
+        for attendance in &person.attendances {
+            let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
+            of_event.entry(attendance.event).or_default().insert(user);
         }
-        let email = person.map_or(0, |person| self.email_hash(&person.email.key()));
-        let id = person.map_or(0, |person| person.id.as_u128());
+        for group in person.groups() {
+            self.groups.entry(group).or_default().insert(user);
+        }
+    }
+
+    /// Takes up a person under a number that the index does not know yet, and whose symbols are known. It is found only
+    /// after [`Self::build_tables`].
+    pub fn take_up(&mut self, UserNo(user): UserNo, person: &Glance<'_>) {
+        self.mark_glance(user, person);
+        self.make_place(user);
+        self.email[user as usize] = self.email_hash(&EmailKey::of(person.email));
+        self.id[user as usize] = person.id().as_u128();
+        self.users.insert(user);
+    }
+
+    /// The same for one of its registrations, of a feed as [`Self::feed`] gave it.
+    pub fn take_up_registration(&mut self, UserNo(user): UserNo, feed: (u32, u64), of: &RegistrationGlance<'_>) {
+        let (feed, seed) = feed;
+        let key = keyed(seed, of.external_id.as_bytes());
+        self.registrations.push(&Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() });
+    }
+
+    fn make_place(&mut self, user: u32) {
+        let needed = user as usize + 1;
+        if self.email.len() < needed {
+            self.email.resize(needed, 0);
+            self.id.resize(needed, 0);
+        }
+    }
+
+    /// Enters who a user number is; 0 and 0 for nobody.
+    fn identify(&mut self, user: u32, email: u128, id: u128) {
+        self.make_place(user);
+        let at = user as usize;
         if (self.email[at], self.id[at]) == (email, id) {
             return;
         }
@@ -180,21 +219,27 @@ impl Index {
             self.by_id.remove(&self.id, user);
         }
         (self.email[at], self.id[at]) = (email, id);
-        if person.is_some() {
+        if email != 0 {
             self.by_email.insert(&self.email, user);
             self.by_id.insert(&self.id, user);
             self.users.insert(user);
         }
     }
 
-    fn put_registration(&mut self, user: u32, registration: &Registration) {
+    /// A feed's number, new if need be, and the seed of its registrations' keys.
+    pub fn feed(&mut self, feed: &FeedId) -> (u32, u64) {
         let next = u32::try_from(self.feed_numbers.len()).unwrap_or(u32::MAX);
-        let feed = match self.feed_numbers.get(&registration.feed) {
-            Some(feed) => *feed,
-            None => *self.feed_numbers.entry(registration.feed.clone()).or_insert(next),
+        let number = match self.feed_numbers.get(feed) {
+            Some(number) => *number,
+            None => *self.feed_numbers.entry(feed.clone()).or_insert(next),
         };
+        (number, self.feed_seed(feed))
+    }
+
+    fn put_registration(&mut self, user: u32, registration: &Registration) {
+        let (feed, seed) = self.feed(&registration.feed);
         self.registrations.put(Row {
-            key: self.registration_hash(&registration.feed, &registration.external_id),
+            key: keyed(seed, registration.external_id.as_str().as_bytes()),
             user,
             raw: registration.raw,
             mapped: registration.mapped,
@@ -218,6 +263,151 @@ impl Index {
     }
 }
 
+/// Of a store, what its index may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// How many user numbers were given.
+    pub users: u32,
+    /// How many symbols there are of each kind.
+    pub symbols: [u32; 4],
+}
+
+impl Known {
+    pub fn of(meta: &Meta, symbols: &Symbols) -> Self {
+        let counts = symbols.counts().map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        Self { users: meta.next_user, symbols: counts }
+    }
+
+    const fn symbols_of(&self, kind: SymbolKind) -> u32 {
+        self.symbols[kind as usize]
+    }
+}
+
+/// The index as columns in a file, and back.
+impl Index {
+    /// About how many bytes [`Self::write`] writes.
+    pub fn bytes_about(&self) -> usize {
+        2 * size_of::<u128>() * self.email.len() + self.registrations.bytes_about()
+    }
+
+    pub fn write<W: Write>(&self, to: &mut ColumnWriter<W>) -> io::Result<()> {
+        let mut feeds: Vec<_> = self.feed_numbers.iter().collect();
+        feeds.sort_unstable_by_key(|(_, number)| **number);
+        to.number(u32::try_from(feeds.len()).map_err(|_| unfit("too many feeds"))?)?;
+        for (feed, _) in feeds {
+            to.name(feed.event.as_str())?;
+            to.name(feed.source.as_str())?;
+        }
+        to.column(&self.email)?;
+        to.column(&self.id)?;
+        self.registrations.write(to)?;
+        [&self.active, &self.inactive, &self.groups].iter().try_for_each(|bitmaps| write_bitmaps(to, bitmaps))
+    }
+
+    /// Reads what [`Self::write`] wrote, and refuses what no store with this key could have written. The index finds
+    /// nobody before [`Self::build_tables`].
+    pub fn read<R: Read>(key: &CommunityKey, known: &Known, from: &mut ColumnReader<R>) -> io::Result<Self> {
+        let mut read = Self::new(key);
+        let feeds = from.number()?;
+        for number in 0..feeds {
+            let event = EventName::parse(&from.name()?).map_err(|_| unfit("no event's name"))?;
+            let source = SourceName::parse(&from.name()?).map_err(|_| unfit("no source's name"))?;
+            if read.feed_numbers.insert(FeedId { event, source }, number).is_some() {
+                return Err(unfit("a feed comes twice"));
+            }
+        }
+        (read.email, read.id) = (from.column()?, from.column()?);
+        if read.email.len() != read.id.len() || read.email.len() > known.users as usize {
+            return Err(unfit("columns of several lengths, or users that never were"));
+        }
+        read.users = (0..).zip(&read.email).filter_map(|(user, email)| (*email != 0).then_some(user)).collect();
+        read.registrations = Registrations::read(from, &read.users, feeds)?;
+        let events = known.symbols_of(SymbolKind::Event);
+        read.active = read_bitmaps(from, &read.users, events)?;
+        read.inactive = read_bitmaps(from, &read.users, events)?;
+        read.groups = read_bitmaps(from, &read.users, known.symbols_of(SymbolKind::Group))?;
+        Ok(read)
+    }
+
+    /// Makes the tables from the columns, on two threads.
+    pub fn build_tables(&mut self) -> io::Result<()> {
+        let Self { email, id, by_email, by_id, users, registrations, .. } = self;
+        std::thread::scope(|scope| {
+            let builder = std::thread::Builder::new().name("store-tables".into());
+            builder.spawn_scoped(scope, || registrations.build_tables())?;
+            *by_email = Table::of(email, users.iter());
+            *by_id = Table::of(id, users.iter());
+            Ok(())
+        })
+    }
+}
+
+fn write_bitmaps<W: Write>(to: &mut ColumnWriter<W>, bitmaps: &HashMap<u32, RoaringBitmap>) -> io::Result<()> {
+    to.number(u32::try_from(bitmaps.len()).map_err(|_| unfit("too many bitmaps"))?)?;
+    for (symbol, bitmap) in bitmaps {
+        to.number(*symbol)?;
+        to.bitmap(bitmap)?;
+    }
+    Ok(())
+}
+
+/// Bitmaps of users under symbols, of which there are so many.
+fn read_bitmaps<R: Read>(
+    from: &mut ColumnReader<R>,
+    users: &RoaringBitmap,
+    symbols: u32,
+) -> io::Result<HashMap<u32, RoaringBitmap>> {
+    let mut bitmaps = HashMap::new();
+    for _ in 0..from.number()? {
+        let (symbol, bitmap) = (from.number()?, from.bitmap()?);
+        if symbol >= symbols || !bitmap.is_subset(users) || bitmaps.insert(symbol, bitmap).is_some() {
+            return Err(unfit("a bitmap of nobody or of nothing, or one that comes twice"));
+        }
+    }
+    Ok(bitmaps)
+}
+
+/// Enters new users, whose names must be interned, as they are stored.
+pub struct Entering<'a> {
+    index: &'a mut Index,
+    symbols: &'a Symbols,
+    /// What the index needs of the feed of the last one, which is mostly that of the next, by its symbols.
+    feed: Option<((u32, u32), (u32, u64))>,
+}
+
+impl<'a> Entering<'a> {
+    pub const fn new(index: &'a mut Index, symbols: &'a Symbols) -> Self {
+        Self { index, symbols, feed: None }
+    }
+
+    pub fn enter(&mut self, UserNo(user): UserNo, stored: &[u8]) {
+        let person = Glance::at(stored).expect("it was looked at before it was written");
+        self.index.mark_glance(user, &person);
+        for of in &person.registrations {
+            let Some((feed, seed)) = self.feed(of.event, of.source) else { continue };
+            let key = keyed(seed, of.external_id.as_bytes());
+            let row = Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() };
+            self.index.registrations.put(row);
+        }
+        let email = self.index.email_hash(&EmailKey::of(person.email));
+        self.index.identify(user, email, person.id().as_u128());
+    }
+
+    fn feed(&mut self, event: u32, source: u32) -> Option<(u32, u64)> {
+        if let Some((symbols, feed)) = self.feed
+            && symbols == (event, source)
+        {
+            return Some(feed);
+        }
+        let name = |kind, number| self.symbols.get(kind, number);
+        let event_name = EventName::from_stored(name(SymbolKind::Event, event)?);
+        let source_name = SourceName::from_stored(name(SymbolKind::Source, source)?);
+        let feed = self.index.feed(&FeedId { event: event_name, source: source_name });
+        self.feed = Some(((event, source), feed));
+        Some(feed)
+    }
+}
+
 /// 0 marks an empty place in a column, so no hash is 0.
 fn keyed(seed: u64, bytes: &[u8]) -> u128 {
     xxh3_128_with_seed(bytes, seed).max(1)
@@ -225,6 +415,17 @@ fn keyed(seed: u64, bytes: &[u8]) -> u128 {
 
 fn holds(person: &Person, registration: &Registration) -> bool {
     person.registration(&registration.feed, &registration.external_id).is_some()
+}
+
+/// Are both in the same events and groups, as far as that can be told cheaply?
+fn same_places(before: &Person, after: &Person) -> bool {
+    let (ours, theirs) = (&before.attendances, &after.attendances);
+    let events =
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.event == b.event && a.active == b.active);
+    let (ours, theirs) = (&before.registrations, &after.registrations);
+    let grants_as =
+        |(a, b): (&Registration, &Registration)| a.is_cancelled() == b.is_cancelled() && a.groups == b.groups;
+    events && ours.len() == theirs.len() && ours.iter().zip(theirs).all(grants_as)
 }
 
 fn hit((number, row): (u32, Row)) -> RegistrationHit {

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use super::StoreError;
 use super::engine::{Engine, Place};
 use super::room::Room;
+use super::snapshot::Snapshot;
 use super::state::State;
 use crate::faults::Faults;
 use crate::model::CommunityKey;
@@ -18,10 +19,11 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// How an engine is opened.
 pub struct Opening {
-    pub place: Place,
-    pub key: CommunityKey,
-    pub room: Room,
-    pub faults: Faults,
+    place: Place,
+    key: CommunityKey,
+    room: Room,
+    faults: Faults,
+    snapshot: Snapshot,
 }
 
 /// The engine, or why there is none.
@@ -37,11 +39,16 @@ struct Closed {
 }
 
 impl Opening {
+    pub fn new(place: Place, key: CommunityKey, room: Room, faults: Faults) -> Self {
+        let snapshot = Snapshot::new(place.index.clone(), faults.clone());
+        Self { place, key, room, faults, snapshot }
+    }
+
     /// Opens the engine and reads what is held in memory. On a full disk the ballast makes room.
     fn open(&self) -> Result<(Engine, State), StoreError> {
         let open = || {
             let engine = Engine::open(&self.place, &self.key, &self.faults)?;
-            let state = State::load(&engine, &self.key)?;
+            let state = State::load(&engine, &self.key, &self.snapshot)?;
             Ok((engine, state))
         };
         match open() {
@@ -62,6 +69,13 @@ impl Live {
 
     pub const fn faults(&self) -> &Faults {
         &self.opening.faults
+    }
+
+    /// Writes the index of the store as the engine has it into its snapshot. Everything that was applied must be synced,
+    /// or the snapshot would know of a batch that a power cut takes back.
+    pub fn keep_index(&self, state: &State) -> Result<(), StoreError> {
+        let Opening { snapshot, room, .. } = &self.opening;
+        self.with(|engine| snapshot.keep(&engine.record(), &state.known(), &state.index, room))
     }
 
     /// Does something with the engine. Waits while it is being opened anew.

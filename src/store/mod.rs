@@ -2,6 +2,7 @@
 //!
 //! Readers never wait for the writer's disk: they read the indexes and the blocks as last committed.
 
+mod columns;
 mod engine;
 mod error;
 mod files;
@@ -14,7 +15,9 @@ mod read;
 mod registrations;
 mod room;
 mod salvage;
+mod scan;
 mod sled_files;
+mod snapshot;
 mod state;
 mod table;
 #[cfg(test)]
@@ -25,6 +28,6 @@ pub use crate::codec::StoredToken;
 pub use error::StoreError;
 pub use files::STORE_SCHEMA;
 pub use index::RegistrationHit;
-pub use read::{AttendeeFilter, GroupCount, Store, TokenWrite, View};
+pub use read::{AttendeeFilter, Commit, GroupCount, Store, TokenWrite, View};
 pub use salvage::Salvage;
-pub use writer::{Ack, ChangeSet, EventWrite};
+pub use writer::{Ack, ChangeSet, EventWrite, Newcomers};

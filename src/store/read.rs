@@ -15,7 +15,7 @@ use super::room::Room;
 use super::state::State;
 use super::writer::{Ack, ChangeSet, Command, Writer};
 use super::{StoreError, keys};
-use crate::codec::{Block, StoredToken, Symbols, decode_person, decode_run};
+use crate::codec::{Block, StoredToken, Symbols, decode_meta, decode_person, decode_run};
 use crate::faults::Faults;
 use crate::limits::{BATCH_BYTES_MAX, WRITER_QUEUE};
 use crate::model::{
@@ -84,6 +84,19 @@ impl View<'_> {
     }
 }
 
+/// A change set on its way to the disk.
+#[derive(Debug)]
+pub struct Commit {
+    answer: oneshot::Receiver<Result<Ack, StoreError>>,
+}
+
+impl Commit {
+    /// Waits until the change set is on disk; see [`Store::commit`]. Blocks.
+    pub fn wait(self) -> Result<Ack, StoreError> {
+        self.answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+}
+
 impl Store {
     /// Opens or makes the store in a data directory, under its lock.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
@@ -95,7 +108,7 @@ impl Store {
         let folder = Folder::open(path)?;
         let key = folder.community_key()?;
         let room = Room::of(path);
-        let opening = Opening { place: folder.engine(), key: key.clone(), room: room.clone(), faults };
+        let opening = Opening::new(folder.engine(), key.clone(), room.clone(), faults);
         let (live, state) = Live::open(opening)?;
         let (live, state) = (Arc::new(live), Arc::new(RwLock::new(state)));
         let (commands, queue) = mpsc::channel(WRITER_QUEUE);
@@ -157,21 +170,69 @@ impl Store {
     /// Commits from a thread that may block. When this returns, the changes survive a power cut. An error means that
     /// they are not there, or, where the disk kept failing, that nobody can promise that they stay.
     pub fn commit(&self, set: ChangeSet) -> Result<Ack, StoreError> {
+        self.begin_commit(set)?.wait()
+    }
+
+    /// Hands a change set to the writer, from a thread that may block. Change sets are applied in the order in which
+    /// they are handed over; one that fails does not keep back the next.
+    pub fn begin_commit(&self, set: ChangeSet) -> Result<Commit, StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
-        commands.blocking_send(Command { set, reply }).map_err(|_| StoreError::Stopped)?;
+        commands.blocking_send(Command::Commit { set: Box::new(set), reply }).map_err(|_| StoreError::Stopped)?;
+        Ok(Commit { answer })
+    }
+
+    /// Writes the indexes into a file, so that the next opening need not read every person. Call it when what changes
+    /// people has ended, and before the store is closed: after a batch that came later, and after a kill, the file is
+    /// not believed and every person is read. What the file bears already is not written again. Waits for the commits
+    /// before it, and those after it wait; readers do not. Blocks, as [`Self::commit`] does.
+    ///
+    /// An error leaves the store as it is; only the next opening takes longer.
+    pub fn keep_index(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
+        commands.blocking_send(Command::KeepIndex { reply }).map_err(|_| StoreError::Stopped)?;
         answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Was every person read when the store was last opened, because no snapshot of the index could be believed?
+    pub fn was_scanned(&self) -> bool {
+        self.view().state.was_scanned
     }
 
     /// Commits from async code.
     pub async fn commit_async(&self, set: ChangeSet) -> Result<Ack, StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
-        commands.send(Command { set, reply }).await.map_err(|_| StoreError::Stopped)?;
+        commands.send(Command::Commit { set: Box::new(set), reply }).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
+    /// Somebody whom the index knows and whose block does not have them is damage: blocks are not read at open where
+    /// there is a snapshot of the index.
     pub fn person(&self, user: UserNo) -> Result<Option<Person>, StoreError> {
+        let person = self.stored_person(user)?;
+        if person.is_some() {
+            return Ok(person);
+        }
+        // While a deletion is being published the block is ahead of the index. With the index held, both are of one
+        // commit if the counters on disk are those of the index.
+        let view = self.view();
+        let UserNo(number) = user;
+        let is_missing = view.index().users().contains(number)
+            && self.stored_person(user)?.is_none()
+            && self.stored_generation()? == Some(view.state.meta.generation);
+        if is_missing { Err(StoreError::Incomplete) } else { Ok(None) }
+    }
+
+    fn stored_generation(&self) -> Result<Option<u64>, StoreError> {
+        let sealed = self.shared.live.with(|engine| engine.get(keys::META))?;
+        let meta = sealed.map(|sealed| decode_meta(&sealed)).transpose();
+        let meta = meta.map_err(|source| StoreError::Codec { what: "the store's counters".into(), source })?;
+        Ok(meta.map(|meta| meta.generation))
+    }
+
+    fn stored_person(&self, user: UserNo) -> Result<Option<Person>, StoreError> {
         let number = keys::block_of(user);
         let failed = |source| StoreError::Codec { what: format!("block {number}"), source };
         let sealed = self.shared.live.with(|engine| engine.get(&keys::block(number)))?;

@@ -1,9 +1,11 @@
 //! The index of registrations: by key (event, source, external id) and by the digest of the record's bytes.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
 
 use roaring::RoaringBitmap;
 
+use super::columns::{ColumnReader, ColumnWriter, unfit};
 use super::table::Table;
 use crate::model::Digest;
 
@@ -92,6 +94,18 @@ impl Registrations {
     }
 
     fn insert(&mut self, row: &Row) {
+        let number = self.enter(row);
+        self.by_key.insert(&self.key, number);
+        self.by_raw.insert(&self.raw, number);
+    }
+
+    /// Enters a registration that is new. It is found only after [`Self::build_tables`].
+    pub fn push(&mut self, row: &Row) {
+        self.enter(row);
+    }
+
+    /// Puts a registration into the columns. Returns its number.
+    fn enter(&mut self, row: &Row) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.key.push(0);
             self.user.push(0);
@@ -107,10 +121,9 @@ impl Registrations {
         self.raw[at] = row.raw.0;
         self.mapped[at] = row.mapped.0;
         self.feed[at] = row.feed;
-        self.by_key.insert(&self.key, number);
-        self.by_raw.insert(&self.raw, number);
         self.of_feed.entry(row.feed).or_default().insert(number);
         self.mark_absent(number, row.absent);
+        number
     }
 
     fn mark_absent(&mut self, number: u32, absent: bool) {
@@ -135,5 +148,62 @@ impl Registrations {
         self.absent.remove(number);
         (self.key[at], self.user[at], self.raw[at], self.mapped[at]) = (0, u32::MAX, 0, 0);
         self.free.push(number);
+    }
+
+    /// About how many bytes [`Self::write`] writes.
+    pub fn bytes_about(&self) -> usize {
+        self.key.len() * (3 * size_of::<u128>() + 2 * size_of::<u32>())
+    }
+
+    /// Writes the columns; what can be made of them is left out.
+    pub fn write<W: Write>(&self, to: &mut ColumnWriter<W>) -> io::Result<()> {
+        to.column(&self.key)?;
+        to.column(&self.user)?;
+        to.column(&self.raw)?;
+        to.column(&self.mapped)?;
+        to.column(&self.feed)?;
+        to.bitmap(&self.absent)
+    }
+
+    /// Reads what [`Self::write`] wrote. The tables are still to be made.
+    pub fn read<R: Read>(from: &mut ColumnReader<R>, users: &RoaringBitmap, feeds: u32) -> io::Result<Self> {
+        let mut read = Self {
+            key: from.column()?,
+            user: from.column()?,
+            raw: from.column()?,
+            mapped: from.column()?,
+            feed: from.column()?,
+            absent: from.bitmap()?,
+            ..Self::default()
+        };
+        let lengths = [read.user.len(), read.raw.len(), read.mapped.len(), read.feed.len()];
+        if lengths != [read.key.len(); 4] {
+            return Err(unfit("columns of several lengths"));
+        }
+        let mut of_feed = vec![RoaringBitmap::new(); feeds as usize];
+        for (number, key) in (0..).zip(&read.key) {
+            let at = number as usize;
+            if *key == 0 {
+                read.free.push(number);
+                continue;
+            }
+            let of_feed = of_feed.get_mut(read.feed[at] as usize).ok_or_else(|| unfit("an unknown feed"))?;
+            of_feed.insert(number);
+            if !users.contains(read.user[at]) {
+                return Err(unfit("a registration of nobody"));
+            }
+        }
+        if read.absent.iter().any(|number| read.key.get(number as usize).is_none_or(|key| *key == 0)) {
+            return Err(unfit("what is absent is not there"));
+        }
+        read.of_feed = (0..).zip(of_feed).collect();
+        Ok(read)
+    }
+
+    /// Makes the tables from the columns.
+    pub fn build_tables(&mut self) {
+        let taken = |(number, key): (u32, &u128)| (*key != 0).then_some(number);
+        self.by_key = Table::of(&self.key, (0..).zip(&self.key).filter_map(taken));
+        self.by_raw = Table::of(&self.raw, (0..).zip(&self.key).filter_map(taken));
     }
 }

@@ -24,10 +24,15 @@ impl Room {
         Self { folder: folder.to_owned(), ballast: folder.join("ballast") }
     }
 
-    /// Is there room to write this much? Makes the ballast where it is missing.
+    /// Is there room to write this much into the engine? Makes the ballast where it is missing.
     pub fn check(&self, bytes: usize) -> Result<(), StoreError> {
         // sled writes a page whole for any change in it, and moves pages to clean its log.
-        let mut needed = STORE_RESERVE_BYTES + 4 * bytes as u64;
+        self.check_file(4 * bytes)
+    }
+
+    /// The same for a file of this size.
+    pub fn check_file(&self, bytes: usize) -> Result<(), StoreError> {
+        let mut needed = STORE_RESERVE_BYTES + bytes as u64;
         let has_ballast = self.has_ballast();
         if !has_ballast {
             needed += STORE_BALLAST_BYTES;

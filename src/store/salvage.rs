@@ -68,7 +68,7 @@ impl Store {
 /// A writer into the engine in the making, whose runs are numbered beyond every journal there is.
 fn new_writer(folder: &Folder, key: &CommunityKey) -> Result<Writer, StoreError> {
     let (place, room) = (folder.engine_in_making(), Room::of(folder.path()));
-    let opening = Opening { place, key: key.clone(), room: room.clone(), faults: Faults::none() };
+    let opening = Opening::new(place, key.clone(), room.clone(), Faults::none());
     let (live, mut state) = Live::open(opening)?;
     let journals = std::fs::read_dir(folder.runs()).into_iter().flatten().flatten();
     let numbers = journals.filter_map(|file| file.path().file_stem()?.to_str()?.parse::<u64>().ok());

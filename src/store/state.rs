@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::StoreError;
 use super::engine::Engine;
-use super::index::Index;
-use super::integrity::Sum;
+use super::index::{Index, Known};
+use super::integrity::{Sum, Sums};
 use super::keys;
+use super::scan::scan;
+use super::snapshot::Snapshot;
 use crate::codec::{
-    Block, CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
-    decode_meta, decode_person, decode_token, open,
+    CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
+    decode_meta, decode_token, open,
 };
-use crate::limits::BLOCK_USERS;
-use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, SourceName, UserNo};
+use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, SourceName};
 
 pub struct State {
     pub meta: Meta,
@@ -25,9 +26,12 @@ pub struct State {
     pub tokens: Vec<StoredToken>,
     /// How often the store was opened anew; the index's numbers mean something within one epoch only.
     pub epoch: u64,
+    /// Was the index made by reading every block, or taken from its snapshot?
+    pub was_scanned: bool,
 }
 
-fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError {
+/// What it is that cannot be read.
+pub fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError {
     let what = what.into();
     move |source| StoreError::Codec { what, source }
 }
@@ -44,20 +48,39 @@ impl State {
             events: BTreeMap::new(),
             tokens: Vec::new(),
             epoch: 0,
+            was_scanned: false,
         }
     }
 
-    /// Reads everything that is held in memory, and the rest for its sum. One scan rebuilds the indexes; at its end
-    /// the store is known to be whole.
-    pub fn load(engine: &Engine, key: &CommunityKey) -> Result<Self, StoreError> {
+    /// What the index may name.
+    pub fn known(&self) -> Known {
+        Known::of(&self.meta, &self.symbols)
+    }
+
+    /// Reads everything that is held in memory, and the rest for its sum. The index comes from its snapshot, or from a
+    /// scan of all blocks; at the end the store is known to be whole, but for blocks that were not read.
+    pub fn load(engine: &Engine, key: &CommunityKey, snapshot: &Snapshot) -> Result<Self, StoreError> {
         let mut state = Self::new(key);
+        let mut sums = Sums { rest: state.load_rest(engine)?, ..Sums::default() };
+        let record = engine.record();
+        if let (Some(blocks), Some(index)) = (record.blocks, snapshot.read(&record, &state.known(), key)?) {
+            (sums.blocks, state.index) = (blocks, index);
+        } else {
+            state.was_scanned = true;
+            sums.blocks = scan(engine, &state.symbols, &mut state.index)?;
+        }
+        engine.check(sums)?;
+        Ok(state)
+    }
+
+    /// Reads everything but the blocks. Returns its sum.
+    fn load_rest(&mut self, engine: &Engine) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
-        // Symbols before the people who use them.
-        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS, keys::BLOCKS] {
+        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS] {
             for row in engine.scan(tag) {
                 let (key, sealed) = row?;
                 sum.add(&key, &sealed);
-                state.take(tag, &key, &sealed)?;
+                self.take(tag, &key, &sealed)?;
             }
         }
         // History stays on disk; damage in it is named here all the same.
@@ -67,8 +90,7 @@ impl State {
             let run = keys::run_number(&key).map_or_else(|| "a run".to_owned(), |run| format!("run {run}"));
             open(Kind::Run, &sealed).map_err(unreadable(run))?;
         }
-        engine.check(sum)?;
-        Ok(state)
+        Ok(sum)
     }
 
     /// Takes up one value.
@@ -88,22 +110,7 @@ impl State {
                 let event = decode_event(sealed).map_err(unreadable("an event"))?;
                 self.events.insert(event.name.clone(), event);
             }
-            keys::TOKENS => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
-            _ => self.take_block(key, sealed)?,
-        }
-        Ok(())
-    }
-
-    fn take_block(&mut self, key: &[u8], sealed: &[u8]) -> Result<(), StoreError> {
-        let number =
-            keys::block_number(key).ok_or_else(|| unreadable("a block's key")(CodecError::Short(Kind::Block)))?;
-        let failed = || unreadable(format!("block {number}"));
-        for (slot, bytes) in Block::slots_of(sealed).map_err(failed())? {
-            let person = decode_person(&self.symbols, bytes).map_err(failed())?;
-            let user = u32::try_from(slot).ok().and_then(|slot| number.checked_mul(BLOCK_USERS)?.checked_add(slot));
-            let user =
-                user.ok_or_else(|| failed()(CodecError::Malformed { kind: Kind::Block, what: "its key".into() }))?;
-            self.index.apply(&self.symbols, UserNo(user), None, Some(&person));
+            _ => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
         }
         Ok(())
     }

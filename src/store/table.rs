@@ -20,6 +20,13 @@ fn at(column: &[u128], number: u32) -> u128 {
 }
 
 impl Table {
+    /// Of the numbers given, each once.
+    pub fn of(column: &[u128], numbers: impl Iterator<Item = u32>) -> Self {
+        let mut table = Self { numbers: HashTable::with_capacity(column.len()) };
+        numbers.for_each(|number| table.insert(column, number));
+        table
+    }
+
     pub fn find(&self, column: &[u128], hash: u128) -> Option<u32> {
         self.find_where(column, hash, |_| true)
     }

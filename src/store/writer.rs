@@ -2,29 +2,36 @@
 //! synced before it is acknowledged; the indexes follow the disk, never lead it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{Batch, Engine};
+use super::index::Entering;
 use super::live::Live;
 use super::room::Room;
 use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
-    Block, Kind, Meta, StoredToken, Symbols, decode_person, encode_event, encode_feed_state, encode_group, encode_meta,
-    encode_person, encode_run, encode_token, seal,
+    Block, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_event,
+    encode_feed_state, encode_group, encode_meta, encode_person, encode_run, encode_token, seal,
 };
-use crate::limits::STORED_VALUE_BYTES_MAX;
-use crate::model::{Event, EventName, FeedId, FeedState, Group, GroupName, Person, PersonChange, Run, RunId, UserNo};
+use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
+use crate::model::{
+    Event, EventName, FeedId, FeedState, Group, GroupName, Person, PersonChange, Run, RunId, UserId, UserNo,
+};
 
 /// Changes that happen together or not at all.
 #[derive(Debug, Default)]
 pub struct ChangeSet {
     /// Applied only if the person still is what the change was planned upon.
     pub people: Vec<PersonChange>,
+    /// Entered after the others, in their order.
+    pub newcomers: Newcomers,
     /// Groups to make where they do not exist.
     pub groups: Vec<GroupName>,
     /// A run to enter into history; it gets the next id, whatever it bears.
@@ -34,6 +41,14 @@ pub struct ChangeSet {
     pub feed: Option<(FeedId, FeedState)>,
     pub event: Option<EventWrite>,
     pub token: Option<super::TokenWrite>,
+}
+
+/// New users, encoded.
+#[derive(Debug, Default)]
+pub struct Newcomers {
+    pub people: Vec<Newcomer>,
+    /// Those by which they are encoded.
+    pub symbols: Symbols,
 }
 
 #[derive(Debug)]
@@ -47,11 +62,19 @@ pub enum EventWrite {
 pub struct Ack {
     /// The id given to `new_run`.
     pub new_run: Option<RunId>,
+    /// What waiting for the disk took.
+    pub synced_in: Duration,
 }
 
-pub struct Command {
-    pub set: ChangeSet,
-    pub reply: oneshot::Sender<Result<Ack, StoreError>>,
+pub enum Command {
+    Commit {
+        set: Box<ChangeSet>,
+        reply: oneshot::Sender<Result<Ack, StoreError>>,
+    },
+    /// Writes the snapshot of the index.
+    KeepIndex {
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 pub struct Writer {
@@ -74,11 +97,27 @@ struct Checked {
 /// A person of more bytes is read back before being written.
 const READ_BACK_BYTES: usize = 256 * 1024;
 
+/// The blocks that a batch changes, by number.
+type Blocks = BTreeMap<u32, Block>;
+
+fn next_user(meta: &mut Meta) -> UserNo {
+    meta.next_user += 1;
+    UserNo(meta.next_user - 1)
+}
+
+/// Puts an encoded person into a block.
+fn put(block: &mut Block, user: UserNo, id: UserId, person: Vec<u8>) -> Result<(), StoreError> {
+    block.set(keys::slot_of(user), person);
+    // Well below what a reader accepts.
+    if block.bytes() > STORED_VALUE_BYTES_MAX / 2 { Err(StoreError::TooLarge(id)) } else { Ok(()) }
+}
+
 /// What a batch will do to the memory once it is on disk.
 struct Prepared {
     batch: Batch,
     meta: Meta,
     people: Vec<Checked>,
+    newcomers: Vec<(UserNo, Vec<u8>)>,
     groups: Vec<Group>,
     new_run: Option<RunId>,
 }
@@ -95,11 +134,24 @@ impl Writer {
 
     /// Serves until every sender is gone.
     pub fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        while let Some(Command { set, reply }) = commands.blocking_recv() {
-            let result = self.commit(set);
+        while let Some(command) = commands.blocking_recv() {
             // A caller that no longer waits does not undo what is on disk.
-            let _ = reply.send(result);
+            match command {
+                Command::Commit { set, reply } => drop(reply.send(self.commit(*set))),
+                Command::KeepIndex { reply } => drop(reply.send(self.keep_index())),
+            }
         }
+    }
+
+    /// Writes the snapshot of the index. Between two commits it is that of the store; readers go on meanwhile.
+    fn keep_index(&mut self) -> Result<(), StoreError> {
+        let sync = || self.live.with(|engine| if engine.is_synced() { Ok(()) } else { engine.sync() });
+        if let Err(error) = catch_unwind(AssertUnwindSafe(sync)).unwrap_or(Err(StoreError::Panicked)) {
+            // As after a write that failed; where it cannot be opened anew, the store says so itself.
+            let _ = self.reopen();
+            return Err(error);
+        }
+        self.live.keep_index(&self.state.read())
     }
 
     /// Applies one set. When this returns, it survives a power cut.
@@ -111,19 +163,27 @@ impl Writer {
         self.room.check(prepared.batch.bytes())?;
         self.publish_symbols();
         let new_run = prepared.new_run;
-        match self.write(std::mem::take(&mut prepared.batch)) {
-            Ok(()) => self.publish(set, prepared),
-            Err(error) => self.take_stock(error, prepared.meta.generation)?,
-        }
-        Ok(Ack { new_run })
+        let synced_in = match self.write(std::mem::take(&mut prepared.batch)) {
+            Ok(synced_in) => {
+                self.publish(set, prepared);
+                synced_in
+            }
+            Err(error) => {
+                self.take_stock(error, prepared.meta.generation)?;
+                Duration::ZERO
+            }
+        };
+        Ok(Ack { new_run, synced_in })
     }
 
-    /// Brings a batch to disk.
-    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+    /// Brings a batch to disk. Returns what waiting for the disk took.
+    fn write(&self, batch: Batch) -> Result<Duration, StoreError> {
         let write = || {
             self.live.with(|engine| {
                 engine.apply(batch)?;
-                engine.sync()
+                let applied = Instant::now();
+                engine.sync()?;
+                Ok(applied.elapsed())
             })
         };
         // A fault in sled must not take the one writer away.
@@ -151,7 +211,16 @@ impl Writer {
     fn prepare(&mut self, set: &mut ChangeSet) -> Result<Prepared, StoreError> {
         let mut meta = Meta { generation: self.meta.generation + 1, ..self.meta };
         let mut batch = Batch::default();
-        let people = self.put_people(&mut batch, &mut meta, std::mem::take(&mut set.people))?;
+        let mut blocks = Blocks::new();
+        let people = self.put_people(&mut blocks, &mut meta, std::mem::take(&mut set.people))?;
+        let newcomers = self.put_newcomers(&mut blocks, &mut meta, std::mem::take(&mut set.newcomers))?;
+        for (number, block) in blocks {
+            if block.is_empty() {
+                batch.remove(keys::block(number));
+            } else {
+                batch.put(keys::block(number), block.seal());
+            }
+        }
         let groups = self.put_groups(&mut batch, &set.groups);
         let new_run = set.new_run.take().map(|mut run| {
             run.id = RunId(meta.next_run);
@@ -180,49 +249,85 @@ impl Writer {
             batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
         }
         batch.put(keys::META.to_vec(), encode_meta(meta));
-        Ok(Prepared { batch, meta, people, groups, new_run })
+        Ok(Prepared { batch, meta, people, newcomers, groups, new_run })
     }
 
     fn put_people(
         &mut self,
-        batch: &mut Batch,
+        blocks: &mut Blocks,
         meta: &mut Meta,
         changes: Vec<PersonChange>,
     ) -> Result<Vec<Checked>, StoreError> {
-        let mut blocks: BTreeMap<u32, Block> = BTreeMap::new();
         let mut checked = Vec::with_capacity(changes.len());
         for change in changes {
-            let user = change.user.unwrap_or_else(|| {
-                meta.next_user += 1;
-                UserNo(meta.next_user - 1)
-            });
-            let number = keys::block_of(user);
-            let block = match blocks.entry(number) {
-                std::collections::btree_map::Entry::Occupied(block) => block.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(read_block(&self.live, number)?),
-            };
+            let user = change.user.unwrap_or_else(|| next_user(meta));
+            let block = self.block(blocks, user)?;
             let current = block
                 .person(keys::slot_of(user))
                 .map(|bytes| decode_person(&self.symbols, bytes))
                 .transpose()
-                .map_err(|source| StoreError::Codec { what: format!("block {number}"), source })?;
+                .map_err(|source| StoreError::Codec { what: format!("block {}", keys::block_of(user)), source })?;
             self.check(&change, current.as_ref())?;
             let encoded = change.after.as_ref().map(|person| encode_checked(&mut self.symbols, person)).transpose()?;
-            block.set(keys::slot_of(user), encoded.unwrap_or_default());
-            // Well below what a reader accepts.
-            if block.bytes() > STORED_VALUE_BYTES_MAX / 2 {
-                return Err(StoreError::TooLarge(change.id));
-            }
+            put(block, user, change.id, encoded.unwrap_or_default())?;
             checked.push(Checked { user, before: current, after: change.after });
         }
-        for (number, block) in blocks {
-            if block.is_empty() {
-                batch.remove(keys::block(number));
-            } else {
-                batch.put(keys::block(number), block.seal());
-            }
-        }
         Ok(checked)
+    }
+
+    /// Puts new users into their blocks. Returns them as they are stored, each known to be one that the index can read.
+    fn put_newcomers(
+        &mut self,
+        blocks: &mut Blocks,
+        meta: &mut Meta,
+        Newcomers { people, symbols }: Newcomers,
+    ) -> Result<Vec<(UserNo, Vec<u8>)>, StoreError> {
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
+        let recoding = Recoding::new(&symbols, &mut self.symbols);
+        let mut put_in = Vec::with_capacity(people.len());
+        for Newcomer { id, person } in people {
+            let malformed = |source| StoreError::Codec { what: format!("the new user {id}"), source };
+            let person = recoding.recode(person).map_err(malformed)?;
+            let is_whole = if person.len() > READ_BACK_BYTES {
+                decode_person(&self.symbols, &person).is_ok_and(|person| person.id == id)
+            } else {
+                Glance::at(&person).map_err(malformed)?.id() == id
+            };
+            if !is_whole {
+                return Err(StoreError::TooLarge(id));
+            }
+            let user = next_user(meta);
+            let block = self.block(blocks, user)?;
+            let is_fresh = block.person(keys::slot_of(user)).is_none();
+            if !is_fresh || self.state.read().index.user_by_id(id).is_some() {
+                return Err(StoreError::Conflict(id));
+            }
+            put(block, user, id, person.clone())?;
+            put_in.push((user, person));
+        }
+        Ok(put_in)
+    }
+
+    /// The block of a user as it is after what was put into it already.
+    fn block<'b>(&self, blocks: &'b mut Blocks, user: UserNo) -> Result<&'b mut Block, StoreError> {
+        let number = keys::block_of(user);
+        Ok(match blocks.entry(number) {
+            Entry::Occupied(block) => block.into_mut(),
+            Entry::Vacant(place) => place.insert(self.read_block(number)?),
+        })
+    }
+
+    /// A block as it is on disk. Between two commits it holds exactly those whom the index knows; another one is damage,
+    /// which may come to light only now, and must not be written over.
+    fn read_block(&self, number: u32) -> Result<Block, StoreError> {
+        let sealed = self.live.with(|engine| engine.get(&keys::block(number)))?;
+        let block = sealed.as_deref().map_or_else(|| Ok(Block::default()), Block::open);
+        let block = block.map_err(|source| StoreError::Codec { what: format!("block {number}"), source })?;
+        let first = number * BLOCK_USERS;
+        let known = self.state.read().index.users().range_cardinality(first..=first + (BLOCK_USERS - 1));
+        if known == block.count() { Ok(block) } else { Err(StoreError::Incomplete) }
     }
 
     /// The change must have been planned upon what is there now.
@@ -265,10 +370,14 @@ impl Writer {
         self.meta = prepared.meta;
         let mut state = self.state.write();
         self.stored_symbols = self.symbols.counts();
-        let State { index, symbols, groups, feeds, events, tokens, meta, epoch: _ } = &mut *state;
+        let State { index, symbols, groups, feeds, events, tokens, meta, epoch: _, was_scanned: _ } = &mut *state;
         *meta = prepared.meta;
         for Checked { user, before, after } in &prepared.people {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
+        }
+        let mut entering = Entering::new(index, symbols);
+        for (user, person) in &prepared.newcomers {
+            entering.enter(*user, person);
         }
         groups.extend(prepared.groups.into_iter().map(|group| (group.key.clone(), group)));
         feeds.extend(set.feed);
@@ -298,10 +407,4 @@ fn encode_checked(symbols: &mut Symbols, person: &Person) -> Result<Vec<u8>, Sto
         return Err(StoreError::TooLarge(person.id));
     }
     Ok(encoded)
-}
-
-fn read_block(live: &Live, number: u32) -> Result<Block, StoreError> {
-    let sealed = live.with(|engine| engine.get(&keys::block(number)))?;
-    let Some(sealed) = sealed else { return Ok(Block::default()) };
-    Block::open(&sealed).map_err(|source| StoreError::Codec { what: format!("block {number}"), source })
 }

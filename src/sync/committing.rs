@@ -1,16 +1,20 @@
 //! The third phase: what the journal says is done, in batches. It decides nothing. The run's progress is in the
 //! same batch as the people it changed, so that a crash resumes exactly.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::failure::Failure;
 use super::progress::{Lines, Progress};
 use super::stopping::Stopping;
 use crate::clock::Clock;
+use crate::codec::Planned;
 use crate::journal::{JournalReader, journal_path};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::model::{Entry, FeedId, FeedState, Field, Person, Registration, Run, RunOutcome, Value};
-use crate::store::{ChangeSet, Store};
+use crate::observe::Stages;
+use crate::store::{ChangeSet, Commit, Store};
 
 /// The last words of a run, written with its last batch.
 pub struct Ending {
@@ -51,7 +55,7 @@ pub fn resume(store: &Store, clock: &Clock, run: &mut Run, stopping: &Stopping) 
     let before = store.feed_state(&run.feed);
     let (_keep, cancelled) = watch::channel(false);
     let lines = Lines { progress: watch::Sender::new(Progress::START), cancelled, stopping: stopping.clone() };
-    commit(store, journal, run, &lines, |run| succeed(run, &before, clock))
+    commit(store, journal, run, &lines, &mut Stages::default(), |run| succeed(run, &before, clock))
 }
 
 /// Commits the journal's entries from `run.applied` on, then `ending` with the run as `finish` leaves it. After an
@@ -61,48 +65,91 @@ pub fn commit(
     journal: JournalReader,
     run: &mut Run,
     lines: &Lines,
+    stages: &mut Stages,
     finish: impl FnOnce(&mut Run) -> Ending,
 ) -> Result<Committed, Failure> {
-    let mut set = ChangeSet::default();
-    let mut bytes = 0;
-    let mut read = 0;
-    for entry in journal {
-        let entry = entry?;
-        read += 1;
-        if read <= run.applied {
-            continue;
-        }
-        match entry {
-            Entry::Person(change) => {
-                bytes += change.after.as_ref().map_or(64, weigh);
-                set.people.push(*change);
-            }
-            Entry::Group(group) => set.groups.push(group),
-            Entry::Record(_) => {}
-        }
-        if bytes >= BATCH_BYTES_MAX {
-            put(store, std::mem::take(&mut set), run, Run { applied: read, ..run.clone() })?;
-            bytes = 0;
-            lines.tell(|p| p.applied = read);
-            if lines.stopping.is_said() {
-                return Ok(Committed::Paused);
-            }
-        }
-    }
-    let mut ended = Run { applied: read, ..run.clone() };
-    let Ending { feed, state } = finish(&mut ended);
-    set.feed = Some((feed, state));
-    put(store, set, run, ended)?;
-    lines.tell(|p| p.applied = read);
-    Ok(Committed::Whole)
+    let mut batches = Batches { store, run, lines, waiting_for_disk: Duration::ZERO, under_way: None };
+    let done = batches.write_all(journal, finish);
+    // Also where the journal breaks off: the run is to be told as it is on disk.
+    let settled = batches.settle();
+    stages.sync += batches.waiting_for_disk;
+    let done = done?;
+    settled.map(|()| done)
 }
 
-/// Writes a batch with the run as it is after it. Only then the run is so.
-fn put(store: &Store, mut set: ChangeSet, run: &mut Run, after: Run) -> Result<(), Failure> {
-    set.runs.push(after.clone());
-    store.commit(set)?;
-    *run = after;
-    Ok(())
+/// Batches on their way to the disk: one is written while the next is gathered. None is handed over before the one
+/// before it is on disk, for the progress it bears says that those before are.
+struct Batches<'a> {
+    store: &'a Store,
+    /// As it was last written.
+    run: &'a mut Run,
+    lines: &'a Lines,
+    waiting_for_disk: Duration,
+    /// The run as it is when this one is on disk.
+    under_way: Option<(Commit, Run)>,
+}
+
+impl Batches<'_> {
+    fn write_all(
+        &mut self,
+        mut journal: JournalReader,
+        finish: impl FnOnce(&mut Run) -> Ending,
+    ) -> Result<Committed, Failure> {
+        let before = self.run.clone();
+        let mut set = ChangeSet::default();
+        let mut bytes = 0;
+        let mut read = 0;
+        while let Some(entry) = journal.next_planned() {
+            let entry = entry?;
+            read += 1;
+            if read <= before.applied {
+                continue;
+            }
+            match entry {
+                Planned::Newcomer(newcomer) => {
+                    bytes += newcomer.person.len();
+                    set.newcomers.people.push(newcomer);
+                }
+                Planned::Other(Entry::Person(change)) => {
+                    bytes += change.after.as_ref().map_or(64, weigh);
+                    set.people.push(*change);
+                }
+                Planned::Other(Entry::Group(group)) => set.groups.push(group),
+                Planned::Other(Entry::Record(_)) => {}
+            }
+            if bytes >= BATCH_BYTES_MAX {
+                set.newcomers.symbols = journal.symbols().clone();
+                self.begin(std::mem::take(&mut set), Run { applied: read, ..before.clone() })?;
+                bytes = 0;
+                if self.lines.stopping.is_said() {
+                    return Ok(Committed::Paused);
+                }
+            }
+        }
+        let mut ended = Run { applied: read, ..before };
+        let Ending { feed, state } = finish(&mut ended);
+        set.feed = Some((feed, state));
+        set.newcomers.symbols = journal.symbols().clone();
+        self.begin(set, ended)?;
+        Ok(Committed::Whole)
+    }
+
+    /// Has a batch written, with the run as it is after it, once the one before is on disk.
+    fn begin(&mut self, mut set: ChangeSet, after: Run) -> Result<(), Failure> {
+        self.settle()?;
+        set.runs.push(after.clone());
+        self.under_way = Some((self.store.begin_commit(set)?, after));
+        Ok(())
+    }
+
+    /// Waits for the batch under way. Only then the run is as it says.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let Some((commit, after)) = self.under_way.take() else { return Ok(()) };
+        self.waiting_for_disk += commit.wait()?.synced_in;
+        self.lines.tell(|p| p.applied = after.applied);
+        *self.run = after;
+        Ok(())
+    }
 }
 
 /// About how many bytes a person takes in a batch, their neighbours in the block not counted.

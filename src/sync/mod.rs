@@ -7,6 +7,7 @@
 mod committing;
 mod failure;
 mod feed;
+mod journaling;
 mod log;
 mod planning;
 mod preview;

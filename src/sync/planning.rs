@@ -3,17 +3,20 @@
 //! Invariant: changes nobody.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
+use hashbrown::HashTable;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::failure::Failure;
 use super::feed::Feed;
+use super::journaling::Journaling;
 use super::progress::Lines;
 use super::reading::{Found, Spooled};
 use crate::codec::SpooledRecord;
 use crate::config::DeleteScope;
-use crate::journal::{JournalWriter, SpoolReader};
+use crate::journal::SpoolReader;
 use crate::model::{
     Action, Counts, EmailKey, Entry, EventField, ExternalId, Field, GroupKey, GroupName, Person, PersonChange,
     RecordNote, RecordState, Registration, RejectReason, RunId, SkipReason, UserId, UserNo, Verdict,
@@ -36,7 +39,7 @@ pub struct Planning<'a> {
     complete_read: Option<u32>,
     spool: SpoolReader,
     records: Vec<Spooled>,
-    journal: JournalWriter,
+    journal: Journaling,
     counts: Counts,
     /// Registrations that this complete read misses and the last one did not, by number.
     absent: RoaringBitmap,
@@ -48,8 +51,22 @@ pub struct Planning<'a> {
     mapped_event_fields: Vec<EventField>,
 }
 
-/// One step of a person's plan: a record's effect, or only that registrations are absent.
-type Step = (Target<u128>, Option<(Role, usize)>);
+/// Whom a step concerns. In this order people are planned: known users ascending, so that blocks are read in order; new
+/// ones as the list first names them, so that neighbours in the list become neighbours in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whom {
+    User(UserNo),
+    /// By the first record with this email that makes somebody new.
+    New(u32),
+}
+
+/// One step of a person's plan: a record's effect, or only that registrations are absent. 16 bytes, for there may be a
+/// million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Step {
+    whom: Whom,
+    effect: Option<(Role, u32)>,
+}
 
 /// When and under which numbers a plan is made.
 pub struct Plan {
@@ -64,7 +81,7 @@ impl<'a> Planning<'a> {
         feed: &'a Feed,
         plan: &Plan,
         found: Found,
-        journal: JournalWriter,
+        journal: Journaling,
     ) -> Result<Self, Failure> {
         let Found { spool, candidates, notes, new_groups, seen, unchanged, counts, complete, .. } = found;
         let complete_read = plan.complete_read.filter(|_| complete);
@@ -86,7 +103,7 @@ impl<'a> Planning<'a> {
         };
         for place in notes {
             let note = planning.spool.note(place)?;
-            planning.journal.write(&Entry::Record(note))?;
+            planning.journal.write(Entry::Record(note))?;
         }
         planning.drop_duplicates(&unchanged)?;
         planning.find_absent(&seen);
@@ -96,7 +113,7 @@ impl<'a> Planning<'a> {
     /// Of records with one external id the newest stays; the others are noted.
     fn drop_duplicates(&mut self, unchanged: &RoaringBitmap) -> Result<(), Failure> {
         let stored = self.stored_versions(unchanged)?;
-        let candidate = |at: usize| self.records[at].candidate;
+        let candidate = |at: usize| self.records[at].candidate();
         let losers = losers(self.records.len(), candidate, |at| stored.get(&at).copied());
         for &at in &losers {
             self.skip(at, SkipReason::Duplicate)?;
@@ -121,7 +138,7 @@ impl<'a> Planning<'a> {
         {
             let view = self.store.view();
             for (at, spooled) in self.records.iter().enumerate() {
-                let hit = view.index().registration(spooled.candidate.key);
+                let hit = view.index().registration(spooled.key);
                 twice.extend(hit.filter(|hit| unchanged.contains(hit.number)).map(|hit| (at, hit)));
             }
         }
@@ -145,25 +162,26 @@ impl<'a> Planning<'a> {
         self.counts.missing = all.saturating_sub(seen.len());
     }
 
-    /// Plans everybody and writes the journal. Returns what was counted and the number of entries.
-    pub fn write(mut self, lines: &Lines) -> Result<(Counts, u64), Failure> {
+    /// Plans everybody and writes the journal. Returns what was counted, the number of entries and how long the
+    /// journal was written.
+    pub fn write(mut self, lines: &Lines) -> Result<(Counts, u64, Duration), Failure> {
         let (steps, renamed) = self.steps()?;
         let mut rest = &steps[..];
         let mut people = 0;
-        while let Some((target, _)) = rest.first() {
-            let mine = rest.iter().take_while(|(other, _)| other == target).count();
+        while let Some(Step { whom, .. }) = rest.first() {
+            let mine = rest.iter().take_while(|step| step.whom == *whom).count();
             let (now, later) = rest.split_at(mine);
             rest = later;
-            self.plan_one(*target, now, &renamed)?;
+            self.plan_one(*whom, now, &renamed)?;
             people += 1;
             if people % CHECK_EVERY == 0 {
                 lines.check()?;
                 lines.tell(|p| p.planned = people);
             }
         }
-        let entries = self.journal.finish()?;
+        let (entries, took) = self.journal.finish()?;
         lines.tell(|p| p.planned = entries);
-        Ok((self.counts, entries))
+        Ok((self.counts, entries, took))
     }
 
     /// Every step, grouped by person: known users ascending, then new ones in the order of the list.
@@ -179,27 +197,24 @@ impl<'a> Planning<'a> {
         let mut refused = Vec::new();
         {
             let view = self.store.view();
-            let new_emails = renamed.iter().filter_map(|(user, at)| Some((*user, self.records[*at].candidate.email?)));
+            let new_emails = renamed.iter().filter_map(|(user, at)| Some((*user, self.records[*at].email()?)));
             let new_emails: HashMap<UserNo, u128> = new_emails.collect();
             let owner = |email| view.index().user_by_email_hash(email).filter(|user| !self.is_erased(*user));
+            let mut newcomers = Newcomers { records: &self.records, first: HashTable::new() };
             route(
-                self.records.iter().map(|spooled| spooled.candidate).enumerate(),
+                self.records.iter().map(Spooled::candidate).enumerate(),
                 &Facts { owner: &owner, renamed: &new_emails },
                 |at| self.known(&view, at),
                 |at| verdicts.get(&at).copied(),
                 |at| flagged.get(&at).cloned().unwrap_or_default(),
                 |at, route| match route {
-                    Route::Tasks(tasks) => {
-                        steps.extend(
-                            tasks.into_iter().map(|Task { target, record, role }| (target, Some((role, record)))),
-                        );
-                    }
+                    Route::Tasks(tasks) => steps.extend(tasks.into_iter().map(|task| newcomers.step(&task))),
                     Route::Skip(reason) => refused.push((at, Err(reason))),
                     Route::EmailTaken => refused.push((at, Ok(RejectReason::EmailTaken))),
                 },
             );
             let absent = self.absent.iter().map(|number| view.index().registration_user(number));
-            steps.extend(absent.map(|user| (Target::User(user), None)));
+            steps.extend(absent.map(|user| Step { whom: Whom::User(user), effect: None }));
         }
         for (at, refusal) in refused {
             match refusal {
@@ -207,12 +222,12 @@ impl<'a> Planning<'a> {
                 Err(reason) => self.skip(at, reason)?,
             }
         }
-        sort_by_person(&mut steps);
+        steps.sort_unstable();
         Ok((steps, renamed))
     }
 
     fn known(&self, view: &View<'_>, at: usize) -> Option<Known<u128>> {
-        let hit = view.index().registration(self.records[at].candidate.key)?;
+        let hit = view.index().registration(self.records[at].key)?;
         if self.is_erased(hit.user) {
             return None;
         }
@@ -224,7 +239,7 @@ impl<'a> Planning<'a> {
         let mut flagged = HashMap::new();
         let mut ids: BTreeMap<UserNo, Vec<ExternalId>> = BTreeMap::new();
         for at in 0..self.records.len() {
-            if self.records[at].candidate.state == RecordState::Deleted {
+            if self.records[at].state == RecordState::Deleted {
                 let external_id = self.recall(at)?.record.external_id;
                 let view = self.store.view();
                 let hits = view.index().registrations_of_source(&self.feed.id.source, &external_id);
@@ -261,7 +276,7 @@ impl<'a> Planning<'a> {
         if moving.is_empty() {
             return Ok(HashMap::new());
         }
-        let by_key = self.records.iter().enumerate().map(|(at, spooled)| (spooled.candidate.key, at)).collect();
+        let by_key = self.records.iter().enumerate().map(|(at, spooled)| (spooled.key, at)).collect();
         let mut movers = Vec::with_capacity(moving.len());
         for (user, records) in moving {
             movers.extend(self.mover(user, records, &by_key)?);
@@ -269,9 +284,9 @@ impl<'a> Planning<'a> {
         let view = self.store.view();
         let index = view.index();
         let is_new = |at: &usize| self.known(&view, *at).is_none();
-        let candidates = (0..self.records.len()).filter(is_new).map(|at| self.records[at].candidate);
-        let active = candidates.filter(|candidate| is_active(candidate.state));
-        let joined: HashSet<u128> = active.filter_map(|candidate| candidate.email).collect();
+        let newcomers = (0..self.records.len()).filter(is_new).map(|at| &self.records[at]);
+        let active = newcomers.filter(|record| is_active(record.state));
+        let joined: HashSet<u128> = active.filter_map(Spooled::email).collect();
         let owner = |email| index.user_by_email_hash(email).filter(|user| !self.gone.contains(user));
         Ok(plan::resolve(&movers, owner, |email| joined.contains(&email)).into_iter().collect())
     }
@@ -280,9 +295,9 @@ impl<'a> Planning<'a> {
     fn moving(&self) -> BTreeMap<UserNo, Vec<usize>> {
         let mut moving: BTreeMap<UserNo, Vec<usize>> = BTreeMap::new();
         let view = self.store.view();
-        for (at, Spooled { candidate, .. }) in self.records.iter().enumerate() {
+        for (at, record) in self.records.iter().enumerate() {
             let Some(known) = self.known(&view, at) else { continue };
-            if is_active(candidate.state) && candidate.email.is_some_and(|email| email != known.email) {
+            if is_active(record.state) && record.email().is_some_and(|email| email != known.email) {
                 moving.entry(known.user).or_default().push(at);
             }
         }
@@ -303,7 +318,7 @@ impl<'a> Planning<'a> {
                 let key = view.index().registration_hash(&registration.feed, &registration.external_id);
                 match by_key.get(&key) {
                     Some(at) if records.contains(at) => false,
-                    Some(at) => is_active(self.records[*at].candidate.state),
+                    Some(at) => is_active(self.records[*at].state),
                     None => !registration.is_cancelled(),
                 }
             });
@@ -311,7 +326,7 @@ impl<'a> Planning<'a> {
         };
         let mut arrivals = Vec::with_capacity(records.len());
         for record in records {
-            let Some(email) = self.records[record].candidate.email else { continue };
+            let Some(email) = self.records[record].email() else { continue };
             let external_id = self.recall(record)?.record.external_id;
             arrivals.push(Arrival { record, email, external_id });
         }
@@ -320,19 +335,15 @@ impl<'a> Planning<'a> {
         Ok(Some(Mover { user, email, arrivals, stays }))
     }
 
-    fn plan_one(
-        &mut self,
-        target: Target<u128>,
-        steps: &[Step],
-        renamed: &HashMap<UserNo, usize>,
-    ) -> Result<(), Failure> {
-        let user = match target {
-            Target::User(user) => Some(user),
-            Target::New(_) => None,
+    fn plan_one(&mut self, whom: Whom, steps: &[Step], renamed: &HashMap<UserNo, usize>) -> Result<(), Failure> {
+        let user = match whom {
+            Whom::User(user) => Some(user),
+            Whom::New(_) => None,
         };
         let before = user.map(|user| self.store.person(user)).transpose()?.flatten();
         let (mut arriving, mut leaving, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
-        for (role, at) in steps.iter().filter_map(|(_, step)| *step) {
+        for (role, at) in steps.iter().filter_map(|step| step.effect) {
+            let at = at as usize;
             let SpooledRecord { raw, mapped, record, .. } = self.recall(at)?;
             match role {
                 Role::Arrive => {
@@ -379,7 +390,7 @@ impl<'a> Planning<'a> {
         self.make_groups(&arriving)?;
         self.count(change.as_ref(), arriving.len() as u64);
         if let Some(change) = change {
-            self.journal.write(&Entry::Person(Box::new(change)))?;
+            self.journal.write(Entry::Person(Box::new(change)))?;
         }
         Ok(())
     }
@@ -391,7 +402,7 @@ impl<'a> Planning<'a> {
         user: Option<UserNo>,
         external_id: &ExternalId,
     ) -> Result<Option<Registration>, Failure> {
-        let hit = self.store.view().index().registration(self.records[at].candidate.key);
+        let hit = self.store.view().index().registration(self.records[at].key);
         let elsewhere = |hit: &RegistrationHit| Some(hit.user) != user && !self.is_erased(hit.user);
         let Some(hit) = hit.filter(elsewhere) else { return Ok(None) };
         let other = self.store.person(hit.user)?;
@@ -432,7 +443,7 @@ impl<'a> Planning<'a> {
             let new = self.new_groups.remove(&group.key);
             // Another feed may have made it since it was read.
             if let Some(group) = new.filter(|group| !self.store.view().has_group(&group.key)) {
-                self.journal.write(&Entry::Group(group))?;
+                self.journal.write(Entry::Group(group))?;
             }
         }
         Ok(())
@@ -454,6 +465,9 @@ impl<'a> Planning<'a> {
 
     /// Do this feed's registrations bear differing names under the one email?
     fn is_shared(&self, person: &Person) -> bool {
+        if person.registrations.len() < 2 {
+            return false;
+        }
         let mut names = HashSet::new();
         for registration in person.registrations.iter().filter(|r| r.feed == self.feed.id && !r.is_cancelled()) {
             let name = |wanted: &Field| registration.fields.iter().find(|(field, _)| field == wanted).map(|(_, v)| v);
@@ -475,7 +489,7 @@ impl<'a> Planning<'a> {
     fn note(&mut self, at: usize, verdict: Verdict) -> Result<(), Failure> {
         let SpooledRecord { position, record, .. } = self.recall(at)?;
         let note = RecordNote { position, external_id: Some(record.external_id), verdict };
-        Ok(self.journal.write(&Entry::Record(note))?)
+        self.journal.write(Entry::Record(note))
     }
 }
 
@@ -484,17 +498,30 @@ fn is_active(state: RecordState) -> bool {
     !matches!(state, RecordState::Cancelled | RecordState::Deleted)
 }
 
-/// Known users come ascending, so that blocks are read in order; new ones as the list first names them, so that
-/// neighbours in the list become neighbours in the store.
-fn sort_by_person(steps: &mut [Step]) {
-    let mut first: HashMap<u128, usize> = HashMap::new();
-    for (place, (target, _)) in steps.iter().enumerate() {
-        if let Target::New(email) = target {
-            first.entry(*email).or_insert(place);
-        }
+/// Tells people apart who are nobody yet.
+struct Newcomers<'a> {
+    records: &'a [Spooled],
+    /// Of the records with one email the first that makes somebody new.
+    first: HashTable<u32>,
+}
+
+impl Newcomers<'_> {
+    fn step(&mut self, task: &Task<u128>) -> Step {
+        // A record of 2^32 would not fit in memory long before.
+        let record = u32::try_from(task.record).expect("fewer than 2^32 records");
+        let whom = match task.target {
+            Target::User(user) => Whom::User(user),
+            Target::New(email) => Whom::New(self.first(email, record)),
+        };
+        Step { whom, effect: Some((task.role, record)) }
     }
-    steps.sort_by_key(|(target, _)| match target {
-        Target::User(UserNo(user)) => (0, *user as usize),
-        Target::New(email) => (1, first[email]),
-    });
+
+    fn first(&mut self, email: u128, record: u32) -> u32 {
+        let bears = |at: u32| self.records[at as usize].email();
+        // The hash is well mixed; its low half is meant.
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        let place = |email: u128| email as u64;
+        let same = |&at: &u32| bears(at) == Some(email);
+        *self.first.entry(place(email), same, |&at| bears(at).map_or(0, place)).or_insert(record).get()
+    }
 }

@@ -2,7 +2,10 @@
 //! Invariant: changes nobody. The store is only asked.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU128;
+use std::time::Instant;
 
+use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::failure::Failure;
@@ -16,6 +19,7 @@ use crate::model::{
     Counts, Digest, ExternalId, GroupKey, GroupName, Level, MappedRecord, Outcome, Position, RecordNote, RecordState,
     Rejection, Traffic, Verdict,
 };
+use crate::observe::Stages;
 use crate::plan::{Candidate, Version};
 use crate::source::{Page, ReadEvent, WaitReason};
 use crate::store::{Store, View};
@@ -36,12 +40,31 @@ pub struct Found {
     pub traffic: Traffic,
     /// Every page was read, the count reconciles and every record that was rejected could be told apart.
     pub complete: bool,
+    /// What the reading took, stage by stage.
+    pub stages: Stages,
 }
 
-/// A record in the spool and what routing needs to know of it.
+/// A record in the spool and what routing needs to know of it. There may be a million of them, so it is kept small:
+/// 96 bytes.
 pub struct Spooled {
     pub place: Place,
-    pub candidate: Candidate<u128>,
+    /// As in [`Candidate`]. No hash is 0.
+    pub key: u128,
+    pub email: Option<NonZeroU128>,
+    pub updated_at: Option<Timestamp>,
+    pub mapped: Digest,
+    pub state: RecordState,
+}
+
+impl Spooled {
+    pub fn email(&self) -> Option<u128> {
+        self.email.map(NonZeroU128::get)
+    }
+
+    pub fn candidate(&self) -> Candidate<u128> {
+        let version = Version { updated_at: self.updated_at, mapped: self.mapped };
+        Candidate { key: self.key, email: self.email(), version, state: self.state }
+    }
 }
 
 pub struct Reading<'a> {
@@ -67,6 +90,7 @@ impl<'a> Reading<'a> {
             counts: Counts::default(),
             traffic: Traffic::default(),
             complete: false,
+            stages: Stages::default(),
         };
         Self { store, feed, full, found, digest_seed: feed.digest_seed(), unidentified: false }
     }
@@ -76,12 +100,14 @@ impl<'a> Reading<'a> {
         let runtime = tokio::runtime::Handle::current();
         let mut read = self.feed.entry.source.read(&self.feed.params);
         loop {
+            let idle = Instant::now();
             let event = runtime.block_on(async {
                 tokio::select! {
                     event = read.next() => Ok(event),
                     failure = lines.stopped() => Err(failure),
                 }
             })?;
+            self.found.stages.fetch_wait += idle.elapsed();
             match event {
                 Some(ReadEvent::Page(page)) => {
                     self.take(&page)?;
@@ -123,21 +149,34 @@ impl<'a> Reading<'a> {
 
     fn take(&mut self, page: &Page) -> Result<(), Failure> {
         self.found.traffic = page.traffic;
+        self.found.counts.records += page.records.len() as u64;
+        let began = Instant::now();
+        let changed = self.changed(page);
+        let told_apart = Instant::now();
+        let mapping = &self.feed.entry.mapping;
+        let outcomes: Vec<Outcome> = changed.iter().map(|(_, _, record)| mapping.map(record)).collect();
+        let mapped = Instant::now();
+        for ((position, digest, _), outcome) in changed.into_iter().zip(outcomes) {
+            self.take_outcome(position, digest, outcome)?;
+        }
+        let stages = &mut self.found.stages;
+        stages.split += page.parsing + (told_apart - began);
+        stages.map += mapped - told_apart;
+        stages.spool += mapped.elapsed();
+        Ok(())
+    }
+
+    /// The records of a page that are not as they were the last time. Counts the others.
+    fn changed<'p>(&mut self, page: &'p Page) -> Vec<(Position, Digest, &'p RawRecord)> {
         let mut changed = Vec::new();
-        {
-            let view = self.store.view();
-            for (index, raw) in (0u32..).zip(&page.records) {
-                let digest = Digest::of(self.digest_seed, raw.bytes());
-                if !self.is_unchanged(&view, digest) {
-                    changed.push((Position { page: page.number, index }, digest, raw));
-                }
+        let view = self.store.view();
+        for (index, raw) in (0u32..).zip(&page.records) {
+            let digest = Digest::of(self.digest_seed, raw.bytes());
+            if !self.is_unchanged(&view, digest) {
+                changed.push((Position { page: page.number, index }, digest, raw));
             }
         }
-        self.found.counts.records += page.records.len() as u64;
-        for (position, digest, raw) in changed {
-            self.take_changed(position, digest, raw)?;
-        }
-        Ok(())
+        changed
     }
 
     /// Were these bytes the record of a registration the last time? A registration that was absent is not
@@ -159,8 +198,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn take_changed(&mut self, position: Position, raw: Digest, record: &RawRecord) -> Result<(), Failure> {
-        match self.feed.entry.mapping.map(record) {
+    fn take_outcome(&mut self, position: Position, raw: Digest, outcome: Outcome) -> Result<(), Failure> {
+        match outcome {
             Outcome::Mapped(record) => self.take_mapped(position, raw, record),
             Outcome::Skipped(reason) => {
                 self.found.counts.skip += 1;
@@ -187,12 +226,11 @@ impl<'a> Reading<'a> {
             }
             // A partial record finds its person by the registration alone.
             let email = record.email.as_ref().filter(|_| record.is_whole());
-            (key, email.map(|email| index.email_hash(&email.key())))
+            (key, email.and_then(|email| NonZeroU128::new(index.email_hash(&email.key()))))
         };
-        let version = Version { updated_at: record.updated_at, mapped };
-        let candidate = Candidate { key, email, version, state: record.state };
+        let (updated_at, state) = (record.updated_at, record.state);
         let place = self.found.spool.write(&Item::Record(SpooledRecord { position, raw, mapped, record }))?;
-        self.found.candidates.push(Spooled { place, candidate });
+        self.found.candidates.push(Spooled { place, key, email, updated_at, mapped, state });
         Ok(())
     }
 

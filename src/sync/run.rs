@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use super::committing::{Committed, commit, succeed};
 use super::failure::Failure;
 use super::feed::Feed;
+use super::journaling::Journaling;
 use super::log::RunLog;
 use super::planning::{Plan, Planning};
 use super::progress::{Lines, Phase};
@@ -60,6 +62,7 @@ impl Execution {
         let spool = SpoolWriter::create(&spool_path(&folder, self.run.id), self.store.faults())?;
         let reading = Reading::new(&self.store, &self.feed, self.run.full, spool);
         let found = reading.read(&mut self.lines, log)?;
+        let mut stages = found.stages;
         self.run.traffic = found.traffic;
         self.run.complete = found.complete;
         let turn = Arc::clone(&self.turn);
@@ -67,15 +70,17 @@ impl Execution {
         self.lines.check()?;
         self.unfinished.finish(&self.lines.stopping)?;
         self.lines.tell(|p| p.phase = Phase::Planning);
+        let planning_began = Instant::now();
         let now = self.clock.now();
         let state = self.store.feed_state(&self.feed.id);
         let (run, feed) = (self.run.id, self.feed.id.clone());
         let header = JournalHeader { run, feed, dry_run: self.run.dry_run, planned_at: now };
         let path = journal_path(&folder, run);
-        let journal = JournalWriter::create(&path, &header, self.store.faults())?;
+        let journal = Journaling::new(JournalWriter::create(&path, &header, self.store.faults())?, &path)?;
         let plan = Plan { run, now, complete_read: Some(state.complete_reads + 1) };
         let planning = Planning::new(&self.store, &self.feed, &plan, found, journal)?;
-        let (counts, planned) = planning.write(&self.lines)?;
+        let (counts, planned, journal_took) = planning.write(&self.lines)?;
+        (stages.plan, stages.journal) = (planning_began.elapsed(), journal_took);
         // What was seen and what is absent was told by the index's numbers, which a store opened anew gives afresh.
         if self.store.epoch() != epoch {
             return Err(StoreError::Reopened.into());
@@ -93,7 +98,12 @@ impl Execution {
         self.run.log.append(&mut log.lines);
         let clock = self.clock.clone();
         let finish = |run: &mut Run| succeed(run, &state, &clock);
-        commit(&self.store, JournalReader::open(&path)?, &mut self.run, &self.lines, finish)
+        let commit_began = Instant::now();
+        let journal = JournalReader::open(&path)?;
+        let committed = commit(&self.store, journal, &mut self.run, &self.lines, &mut stages, finish)?;
+        stages.commit = commit_began.elapsed();
+        self.observer.run_stages(&self.run, &stages);
+        Ok(committed)
     }
 
     fn end_dry(&mut self, log: &mut RunLog) -> Result<Committed, Failure> {

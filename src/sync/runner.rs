@@ -285,7 +285,7 @@ impl Runner {
     }
 
     /// Lets no run begin, asks every run to end or to pause its commit, and waits for them, at most
-    /// [`STOP_RUNS_TIMEOUT`]. False when one did not end in time.
+    /// [`STOP_RUNS_TIMEOUT`]. False when one did not end in time. The indexes are kept for the next start.
     pub async fn shutdown(&self) -> bool {
         self.inner.stopping.say();
         let going: Vec<_> = {
@@ -298,7 +298,20 @@ impl Runner {
                 let _ = ended.wait_for(Option::is_some).await;
             }
         };
-        tokio::time::timeout(STOP_RUNS_TIMEOUT, all).await.is_ok()
+        let in_time = tokio::time::timeout(STOP_RUNS_TIMEOUT, all).await.is_ok();
+        if in_time {
+            self.keep_index().await;
+        }
+        in_time
+    }
+
+    async fn keep_index(&self) {
+        let store = self.inner.store.clone();
+        let kept = tokio::task::spawn_blocking(move || store.keep_index()).await;
+        if let Ok(Err(error)) = kept {
+            // Nothing is lost: the next start reads everybody.
+            self.inner.observer.store_failed("write the snapshot of the indexes", &error.to_string());
+        }
     }
 
     /// Syncs each feed again whose last sync was cut short by the end of a process, unless that happened [too often](crate::limits::CUT_SHORT_MAX)

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::http::api::{Api, Shared};
-use crate::http::extract::{EmptyBody, Nothing, Path, Query};
+use crate::http::extract::{EmptyBody, Nothing, Path, Query, Wait};
 use crate::http::paging::{Cursor, Limit, Page};
 use crate::http::problem::Problem;
-use crate::http::shapes::{Name, OutcomeFilter};
+use crate::http::shapes::{self, Name, OutcomeFilter};
 use crate::http::view::{LogLineView, RunView};
 use crate::model::{EventName, Run, RunId, RunOutcome, SourceName};
 
@@ -77,14 +77,28 @@ pub async fn list(State(api): State<Shared>, Query(query): Query<RunsQuery>) -> 
     Ok(Json(Page { items, next_cursor: page.next_cursor }))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RunQuery {
+    /// Answer when the run has ended, at the latest after this long, e.g. `30s`; at most 5 minutes.
+    #[param(value_type = Option<shapes::Duration>, inline)]
+    wait: Option<Wait>,
+}
+
 /// One run; with its progress while it goes on.
-#[utoipa::path(get, path = "/v1/runs/{run}", operation_id = "get_run", params(RunPath),
+#[utoipa::path(get, path = "/v1/runs/{run}", operation_id = "get_run", params(RunPath, RunQuery),
     responses((status = 200, body = RunView), (status = 404, description = "No such run")))]
 pub async fn get(
     State(api): State<Shared>,
     Path(path): Path<RunPath>,
-    _: Query<Nothing>,
+    Query(query): Query<RunQuery>,
 ) -> Result<Json<RunView>, Problem> {
+    if let Some(Wait(wait)) = query.wait
+        && let Some(Ok(Some(ended))) = api.waiting(wait, api.app.runner.wait(path.run)).await
+    {
+        return Ok(Json(view(&api, &ended).await));
+    }
     Ok(Json(view(&api, &find(&api, path.run)?).await))
 }
 

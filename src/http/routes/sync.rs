@@ -7,19 +7,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde::de::Error as _;
-use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::events::EventPath;
-use crate::config::parse_duration;
 use crate::http::api::{Api, Shared};
 use crate::http::auth::Caller;
-use crate::http::extract::{EmptyBody, Flag, Path, Query};
+use crate::http::extract::{EmptyBody, Flag, Path, Query, Wait};
 use crate::http::problem::Problem;
 use crate::http::shapes::{self, Name};
 use crate::http::view::{EndedView, RunView, StartedView, SyncView};
-use crate::limits::API_WAIT_MAX;
 use crate::model::{EventName, Run, RunId, SourceName};
 use crate::sync::{Feed, Request, StartError};
 
@@ -41,17 +37,6 @@ pub struct SyncQuery {
     /// Answer when the runs have ended, at the latest after this long, e.g. `30s`; at most 5 minutes.
     #[param(value_type = Option<shapes::Duration>, inline)]
     wait: Option<Wait>,
-}
-
-/// A time as people write it, cut to [`API_WAIT_MAX`].
-pub struct Wait(Duration);
-
-impl<'de> Deserialize<'de> for Wait {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wait = parse_duration(&String::deserialize(deserializer)?);
-        let wait = wait.ok_or_else(|| D::Error::custom("must be a time with its unit, e.g. 30s or 2m"))?;
-        Ok(Self(wait.min(API_WAIT_MAX)))
-    }
 }
 
 /// Starts a run of each feed of the event. A feed whose run goes on already gets no second one.
@@ -111,7 +96,6 @@ async fn start_one(api: &Api, feed: Feed, request: Request) -> Result<StartedVie
 
 /// The runs as they ended; `None` when one goes on, or when too many requests wait already.
 async fn wait_for_all(api: &Api, runs: &[StartedView], wait: Duration) -> Result<Option<Vec<RunView>>, Problem> {
-    let Ok(_permit) = api.waits.try_acquire() else { return Ok(None) };
     let all = async {
         let mut ended = Vec::with_capacity(runs.len());
         for started in runs {
@@ -119,7 +103,7 @@ async fn wait_for_all(api: &Api, runs: &[StartedView], wait: Duration) -> Result
         }
         Ok(ended)
     };
-    let Ok(ended) = timeout(wait, all).await else { return Ok(None) };
+    let Some(ended) = api.waiting(wait, all).await else { return Ok(None) };
     let ended: Vec<Option<Run>> = ended.map_err(api.store_failed("read a run"))?;
     let ended = ended.into_iter().flatten().filter(|run| run.ended_at.is_some());
     let ended: Vec<_> = ended.map(|run| RunView::of(&run, None)).collect();

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mapping::GroupRule;
+use crate::mapping::FieldSpec;
 
 fn jq(source: &str) -> Expression {
     Expression::compile(source).unwrap()
@@ -318,4 +318,71 @@ fn the_digest_depends_on_the_mapping() {
     assert_ne!(mapping.mapped_digest(&record), other.mapped_digest(&record));
     let later = MappedRecord { state: RecordState::Cancelled, ..record.clone() };
     assert_ne!(mapping.mapped_digest(&record), mapping.mapped_digest(&later));
+}
+
+/// What the record is, and whether jaq had to be asked.
+fn asked(spec: &MappingSpec, record: &RawRecord) -> (Outcome, bool) {
+    let mapping = Mapping::new(spec.clone());
+    let inner = &mapping.0;
+    let outcome = inner.paths.read(record, |record| {
+        let outcome = Reader { bound: &inner.bound, record }.outcome();
+        (outcome, record.asked_jaq())
+    });
+    outcome.unwrap()
+}
+
+#[test]
+fn ordinary_mappings_are_answered_without_jaq() {
+    let good = record(r#"{"answers":[{"q":"diet","a":["vegan"]}],"badge":"https://x.org/a.png","groups":["a","b"]}"#);
+    let (outcome, asked_jaq) = asked(&spec(), &good);
+    assert!(matches!(outcome, Outcome::Mapped(_)) && !asked_jaq);
+    let (outcome, asked_jaq) = asked(&spec(), &record(r#"{"answers":["x"]}"#));
+    assert!(matches!(outcome, Outcome::Rejected(_)) && asked_jaq, "jaq judges what fails");
+    let unknown = MappingSpec { skip_when: Some(jq(".first | test(\"x\")")), ..spec() };
+    let (outcome, asked_jaq) = asked(&unknown, &good);
+    assert!(matches!(outcome, Outcome::Mapped(_)) && asked_jaq, "there is no native form");
+}
+
+#[test]
+fn jaq_and_the_native_forms_make_the_same_of_a_record() {
+    // Variables have no native form; so the second spec is jaq's alone.
+    let in_jaq = |expression: &Expression| jq(&format!(". as $record | $record | {}", expression.source()));
+    let maybe = |expression: &Option<Expression>| expression.as_ref().map(in_jaq);
+    let native = spec();
+    let slow = MappingSpec {
+        external_id: maybe(&native.external_id),
+        email: in_jaq(&native.email),
+        updated_at: maybe(&native.updated_at),
+        skip_when: maybe(&native.skip_when),
+        delete_when: maybe(&native.delete_when),
+        removed_when: maybe(&native.removed_when),
+        attendee_when: maybe(&native.attendee_when),
+        groups: maybe(&native.groups),
+        fields: native.fields.iter().map(|f| FieldSpec { field: f.field.clone(), value: in_jaq(&f.value) }).collect(),
+        event_fields: native
+            .event_fields
+            .iter()
+            .map(|f| FieldSpec { field: f.field, value: in_jaq(&f.value) })
+            .collect(),
+        group_rules: native
+            .group_rules
+            .iter()
+            .map(|r| GroupRule { name: r.name.clone(), when: in_jaq(&r.when) })
+            .collect(),
+        select: native.select.clone(),
+    };
+    assert!(slow.on_records().all(|expression| expression.native().is_none()));
+    for changes in [
+        "{}",
+        r#"{"group":"Speakers","groups":["vip"," Caf\u00e9 "],"vip":1,"updated":1773500966,"type":1.50,"company":["a","b"]}"#,
+        r#"{"group":true}"#,
+        r#"{"groups":[[1]]}"#,
+        r#"{"status":"canceled","answers":7,"email":{}}"#,
+        r#"{"first":{"a":1}}"#,
+        r#"{"price":"x"}"#,
+        r#"{"id":-0,"erase":"yes"}"#,
+    ] {
+        let record = record(changes);
+        assert_eq!(Mapping::new(native.clone()).map(&record), Mapping::new(slow.clone()).map(&record), "{changes}");
+    }
 }

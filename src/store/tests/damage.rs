@@ -11,7 +11,7 @@ use super::super::files::Folder;
 use super::super::keys;
 use super::{change, open, person, refusal};
 use crate::faults::Faults;
-use crate::model::{Event, FeedState, GroupName, Person, RunId, UserNo};
+use crate::model::{Action, Event, FeedState, GroupName, Person, PersonChange, RunId, UserNo, Value};
 use crate::store::{ChangeSet, EventWrite, Store, StoreError, StoredToken, TokenWrite};
 
 /// People under their email, in every state the store ever held them.
@@ -57,7 +57,7 @@ fn people(store: &Store) -> Vec<Person> {
     store.users(None, usize::MAX).into_iter().map(|user| store.person(user).unwrap().unwrap()).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -111,6 +111,79 @@ fn a_flipped_bit_is_never_believed_and_rebuild_leads_out() {
         }
     }
     assert!(refused > 20, "only {refused} of 60 flips were noticed: does the test flip what is in use?");
+}
+
+/// A store of several segments of sled's log; in a small one sled reads everything at open.
+fn large(path: &Path) -> Truth {
+    let store = Store::open(path).unwrap();
+    let mut truth = Truth::new();
+    for first in (0..1_600).step_by(400) {
+        let create = |n: u32| {
+            let mut new = person(&store, &format!("p{n}"), "vip");
+            new.profile[0].value = Value::Text(format!("{n} ").repeat(800).into());
+            PersonChange { action: Action::Create, user: None, id: new.id, before: None, after: Some(new) }
+        };
+        let people: Vec<PersonChange> = (first..first + 400).map(create).collect();
+        let after = people.iter().filter_map(|change| change.after.clone());
+        truth.extend(after.map(|person| (person.email.as_str().to_owned(), vec![person])));
+        store.commit(ChangeSet { people, ..ChangeSet::default() }).unwrap();
+    }
+    store.keep_index().unwrap();
+    truth
+}
+
+/// With a snapshot of the index no block is read at open; damage in one is told when it is read.
+#[test]
+fn a_flipped_bit_beside_a_believed_snapshot_is_told_when_it_is_read() {
+    let original = tempfile::tempdir().unwrap();
+    let truth = large(original.path());
+    // sled reads anew whatever it wrote since it was opened last.
+    drop(open(&original));
+    std::fs::remove_file(original.path().join("ballast")).unwrap();
+    let (mut believed, mut told) = (0, 0);
+    for n in (0..1_600).step_by(200) {
+        let folder = tempfile::tempdir().unwrap();
+        copy(original.path(), folder.path());
+        flip_text_of(&folder.path().join("db/db"), n);
+        let store = match Store::open(folder.path()) {
+            Ok(store) => store,
+            Err(error) => {
+                assert!(error.is_damage(), "flip {n}: {error}");
+                continue;
+            }
+        };
+        believed += u32::from(!store.was_scanned());
+        told += u32::from(is_told(&store, &truth));
+    }
+    assert!(believed > 2 && told > 2, "{believed} snapshots were believed, {told} times damage was told");
+}
+
+/// One bit in what was last written of a person.
+fn flip_text_of(path: &Path, n: u32) {
+    let (mut bytes, text) = (std::fs::read(path).unwrap(), format!(" {n} {n} {n} "));
+    let at = bytes.windows(text.len()).rposition(|window| window == text.as_bytes()).unwrap();
+    bytes[at + 1] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Is everybody as they were, or told to be damaged? Returns whether anybody is.
+fn is_told(store: &Store, truth: &Truth) -> bool {
+    let users = store.users(None, usize::MAX);
+    assert_eq!(users.len(), truth.len());
+    let mut told = false;
+    for user in users {
+        match store.person(user) {
+            Ok(person) => {
+                let person = person.expect("somebody is told as nobody");
+                assert_eq!(truth[person.email.as_str()].last(), Some(&person));
+            }
+            Err(error) => {
+                assert!(error.is_damage(), "{error}");
+                told = true;
+            }
+        }
+    }
+    told
 }
 
 /// One bit in a byte that is not empty space.

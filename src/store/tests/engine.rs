@@ -8,7 +8,8 @@ use crate::faults::Faults;
 use crate::model::CommunityKey;
 
 fn open(path: &Path) -> Engine {
-    let place = Place { folder: path.to_owned(), anchor: path.with_extension("anchor") };
+    let (anchor, index) = (path.with_extension("anchor"), path.with_extension("index"));
+    let place = Place { folder: path.to_owned(), anchor, index };
     Engine::open(&place, &CommunityKey::new([7; 32]), &Faults::none()).unwrap()
 }
 

@@ -1,6 +1,8 @@
 mod damage;
 mod engine;
 mod failing;
+mod histories;
+mod snapshot;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

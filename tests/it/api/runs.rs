@@ -37,6 +37,19 @@ async fn a_run_is_started_once_shows_its_progress_and_ends() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_run_can_be_waited_for() {
+    let fixture = slow().await;
+    fixture.post("/v1/events/summit/sync", None).await;
+    let going = fixture.get("/v1/runs/1?wait=1ms").await.json();
+    assert_eq!((&going["ended_at"], &going["progress"]["phase"]), (&Value::Null, &json!("reading")));
+    let run = fixture.get("/v1/runs/1?wait=1m").await.json();
+    assert_eq!((&run["outcome"], &run["progress"]), (&json!("done"), &Value::Null));
+    assert_eq!(fixture.get("/v1/runs/1?wait=1m").await.json(), run, "one that has ended is not waited for");
+    fixture.get("/v1/runs/2?wait=1m").await.problem(404);
+    fixture.get("/v1/runs/1?wait=soon").await.problem(400);
+}
+
+#[tokio::test]
 async fn a_run_of_a_token_is_told_from_the_command_lines() {
     let fixture = Fixture::new(10).await;
     let token = fixture.token(&["sync"]).await;

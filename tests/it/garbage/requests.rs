@@ -155,6 +155,7 @@ fn tokens() {
         let fixture = Fixture::new(1).await;
         let real = format!("Bearer {}", fixture.token(&["read"]).await);
         let mut runner = TestRunner::deterministic();
+        let unchanged = real.clone();
         let garbage = prop_oneof![
             vec(any::<u8>(), 0..60),
             "(Bearer|bearer|BEARER|Basic|Digest|)[ \t]{0,3}(rc_)?[A-Za-z0-9_=-]{0,60}".prop_map(String::into_bytes),
@@ -162,6 +163,8 @@ fn tokens() {
         ];
         let cases = ProptestConfig::default().cases as usize * 2;
         let values = (0..cases).map(|_| garbage.new_tree(&mut runner).unwrap().current());
+        // A mutation may put a byte where the same one was.
+        let values = values.filter(|value| value != unchanged.as_bytes());
         let headers: Vec<_> = values.filter_map(|value| HeaderValue::from_bytes(&value).ok()).collect();
         assert!(headers.len() > cases / 2);
         let token = fixture.token(&["read"]).await;

@@ -90,7 +90,9 @@ fn is_exempt(path: &str) -> bool {
     let short_cut = name.starts_with("snap.");
     // The anchor may lag behind the store, which is harmless, and is written only after it; the ballast is room.
     let lags = name == "anchor" || name == "ballast";
-    swept || renewed || short_cut || lags
+    // What a power cut leaves of the index fails its checksum, and everybody is read instead.
+    let checked = name == "index" || name == "index.tmp";
+    swept || renewed || short_cut || lags || checked
 }
 
 /// Every file that was needed and not safe when something was acknowledged.

@@ -1,0 +1,215 @@
+//! Whatever happened to a store, its index is the same from the snapshot as from a scan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use proptest::prelude::*;
+use roaring::RoaringBitmap;
+
+use super::super::index::{Index, RegistrationHit};
+use super::{change, person};
+use crate::model::{Digest, EventName, ExternalId, FeedId, GroupKey, GroupName, Person, RegistrationState, SourceName};
+use crate::model::{Registration, UserNo};
+use crate::store::{ChangeSet, Store};
+
+/// Everything that the index can be asked, in words that do not depend on its inner numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answers {
+    users: Vec<(UserNo, Option<UserNo>, Option<UserNo>)>,
+    registrations: BTreeMap<(FeedId, String), (Hit, Hit, usize)>,
+    feeds: BTreeMap<FeedId, (BTreeSet<UserNo>, u64)>,
+    events: BTreeMap<EventName, (Vec<u32>, Vec<u32>, bool)>,
+    groups: BTreeMap<String, Vec<u32>>,
+}
+
+type Hit = Option<(UserNo, Digest, Digest, bool)>;
+
+fn hit(found: Option<RegistrationHit>) -> Hit {
+    found.map(|hit| (hit.user, hit.raw, hit.mapped, hit.absent))
+}
+
+fn numbers(bitmap: Option<&RoaringBitmap>) -> Vec<u32> {
+    bitmap.into_iter().flatten().collect()
+}
+
+fn feed(event: &str, source: &str) -> FeedId {
+    FeedId { event: EventName::parse(event).unwrap(), source: SourceName::parse(source).unwrap() }
+}
+
+fn feeds() -> [FeedId; 4] {
+    [feed("e", "s"), feed("e", "t"), feed("f", "s"), feed("f", "unused")]
+}
+
+impl Answers {
+    pub fn of(store: &Store) -> Self {
+        let users: Vec<UserNo> = store.users(None, usize::MAX);
+        let people: Vec<(UserNo, Person)> =
+            users.iter().map(|user| (*user, store.person(*user).unwrap().unwrap())).collect();
+        let view = store.view();
+        let (index, symbols) = (view.index(), view.symbols());
+        let asked = |(user, person): &(UserNo, Person)| {
+            let hash = index.email_hash(&person.email.key());
+            assert_eq!(index.email_hash_of(*user), Some(hash));
+            (*user, index.user_by_email_hash(hash), index.user_by_id(person.id))
+        };
+        let of_registration = |r: &Registration| {
+            let by_key = index.registration(index.registration_hash(&r.feed, &r.external_id));
+            let of_source = index.registrations_of_source(&r.feed.source, &r.external_id).len();
+            let key = (r.feed.clone(), r.external_id.as_str().to_owned());
+            (key, (hit(by_key), hit(index.registration_by_raw(r.raw)), of_source))
+        };
+        let of_event = |event: EventName| {
+            let place = |active| numbers(index.attendees(symbols, &event, active));
+            (event.clone(), (place(true), place(false), index.has_registrations(&event)))
+        };
+        let group =
+            |n: u8| (format!("g{n}"), numbers(index.members(symbols, &GroupKey::of(&format!("g{n}")).unwrap())));
+        Self {
+            users: people.iter().map(asked).collect(),
+            registrations: people.iter().flat_map(|(_, person)| &person.registrations).map(of_registration).collect(),
+            feeds: feeds().into_iter().map(|feed| (feed.clone(), of_feed(index, &feed))).collect(),
+            events: ["e", "f", "none"].map(|event| of_event(EventName::parse(event).unwrap())).into(),
+            groups: (0..4).map(group).collect(),
+        }
+    }
+}
+
+fn of_feed(index: &Index, feed: &FeedId) -> (BTreeSet<UserNo>, u64) {
+    let present = index.present(feed).iter().map(|number| index.registration_user(number)).collect();
+    (present, index.registration_count(feed))
+}
+
+/// One thing that happens to a store.
+#[derive(Debug, Clone)]
+enum Deed {
+    Create(u8),
+    /// Somebody is written anew, as the numbers say.
+    Change(prop::sample::Index, [u8; 4]),
+    Delete(prop::sample::Index),
+    /// Two people swap their emails and first registrations, in two batches.
+    Swap(prop::sample::Index, prop::sample::Index),
+    KeepIndex,
+    Reopen,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let who = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => any::<u8>().prop_map(Deed::Create),
+        4 => (who(), any::<[u8; 4]>()).prop_map(|(who, how)| Deed::Change(who, how)),
+        2 => who().prop_map(Deed::Delete),
+        2 => (who(), who()).prop_map(|(a, b)| Deed::Swap(a, b)),
+        1 => Just(Deed::KeepIndex),
+        1 => Just(Deed::Reopen),
+    ]
+}
+
+/// A person with up to three registrations and groups.
+fn somebody(store: &Store, name: &str, how: [u8; 4]) -> Person {
+    let mut person = person(store, name, &format!("g{}", how[0] % 4));
+    let one = person.registrations[0].clone();
+    let more = feeds().into_iter().skip(1).take(usize::from(how[1] % 3));
+    person.registrations.extend(more.map(|feed| Registration {
+        raw: Digest::of(u64::from(how[2]), format!("{name} {feed}").as_bytes()),
+        state: if how[2].is_multiple_of(4) { RegistrationState::Cancelled } else { RegistrationState::Attending },
+        absent_since: how[3].is_multiple_of(3).then_some(1),
+        groups: GroupKey::of(&format!("g{}", how[3] % 4)).into_iter().collect(),
+        feed,
+        ..one.clone()
+    }));
+    person.attendances[0].active = how[2] > 40;
+    person
+}
+
+struct History<'a> {
+    path: &'a Path,
+    store: Store,
+    created: u32,
+}
+
+impl History<'_> {
+    fn open(path: &Path) -> Store {
+        Store::open(path).unwrap()
+    }
+
+    fn whom(&self, who: prop::sample::Index) -> Option<(UserNo, Person)> {
+        let users = self.store.users(None, usize::MAX);
+        let user = *users.get(who.index(users.len().max(1)))?;
+        Some((user, self.store.person(user).unwrap().unwrap()))
+    }
+
+    fn commit(&self, user: Option<UserNo>, before: Option<Person>, after: Option<Person>) {
+        let groups = (0..4).map(|n| GroupName::new(&format!("g{n}")).unwrap()).collect();
+        self.store.commit(ChangeSet { groups, ..change(user, before, after) }).unwrap();
+    }
+
+    fn swap(&self, a: prop::sample::Index, b: prop::sample::Index) {
+        let (Some((a, ada)), Some((b, bob))) = (self.whom(a), self.whom(b)) else { return };
+        if a == b {
+            return;
+        }
+        let (mut new_ada, mut new_bob) = (ada.clone(), bob.clone());
+        std::mem::swap(&mut new_ada.email, &mut new_bob.email);
+        std::mem::swap(&mut new_ada.registrations[0], &mut new_bob.registrations[0]);
+        self.commit(Some(a), Some(ada), Some(new_ada));
+        self.commit(Some(b), Some(bob), Some(new_bob));
+    }
+
+    fn happen(mut self, deed: Deed) -> Self {
+        match deed {
+            Deed::Create(how) => {
+                self.created += 1;
+                let new = somebody(&self.store, &format!("p{}", self.created), [how, how / 4, how / 8, how / 16]);
+                self.commit(None, None, Some(new));
+            }
+            Deed::Change(who, how) => {
+                if let Some((user, before)) = self.whom(who) {
+                    let name = before.registrations[0].external_id.as_str().to_owned();
+                    let mut after =
+                        Person { email: before.email.clone(), id: before.id, ..somebody(&self.store, &name, how) };
+                    if how[0] > 200 {
+                        after.registrations[0].external_id =
+                            ExternalId::new(&format!("moved-{name}-{}", how[1])).unwrap();
+                    }
+                    self.commit(Some(user), Some(before), Some(after));
+                }
+            }
+            Deed::Delete(who) => {
+                if let Some((user, before)) = self.whom(who) {
+                    self.commit(Some(user), Some(before), None);
+                }
+            }
+            Deed::Swap(a, b) => self.swap(a, b),
+            Deed::KeepIndex => self.store.keep_index().unwrap(),
+            Deed::Reopen => {
+                let Self { path, store, created } = self;
+                drop(store);
+                self = Self { path, store: Self::open(path), created };
+            }
+        }
+        self
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_index_from_its_snapshot_is_one_from_a_scan(deeds in proptest::collection::vec(deed(), 1..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let history = History { path, store: History::open(path), created: 0 };
+        let history = deeds.into_iter().fold(history, History::happen);
+        history.store.keep_index().unwrap();
+        let live = Answers::of(&history.store);
+        drop(history);
+        let store = Store::open(path).unwrap();
+        prop_assert!(!store.was_scanned());
+        prop_assert_eq!(&Answers::of(&store), &live);
+        drop(store);
+        std::fs::remove_file(path.join("index")).unwrap();
+        let store = Store::open(path).unwrap();
+        prop_assert!(store.was_scanned());
+        prop_assert_eq!(&Answers::of(&store), &live);
+    }
+}
