@@ -100,6 +100,8 @@ pub const LIST_LIMIT_DEFAULT: usize = 100;
 pub const LIST_LIMIT_MAX: usize = 1_000;
 /// Most bytes of a request's body to our API.
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Room made for an answer about one person, in bytes; a larger one grows.
+pub const API_ANSWER_ROOM_BYTES: usize = 2 * 1024;
 /// Most open connections to our API; fewer where the limit of open files is low.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 /// Descriptors that connections to our API leave to the store, the journals and the sources.

@@ -14,6 +14,7 @@
 //! Invariant: no rule of a sync lives here. No secret and nothing personal gets into a URL, a log line or a metric;
 //! a token's value is in exactly one answer, the one that makes it.
 
+mod answer;
 mod api;
 mod auth;
 mod descriptors;

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::api::{Api, Shared};
-use super::auth::{Guard, Scope, require};
-use super::layers::{harden, observe, refuse_large};
+use super::auth::{Guarded, Scope};
+use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{attendees, changes, events, groups, health, preview, runs, sources, sync, tokens, users};
 use crate::app::App;
-use crate::limits::API_BODY_BYTES_MAX;
 
 const GET: Method = Method::GET;
 const PUT: Method = Method::PUT;
@@ -86,7 +84,11 @@ fn route<H: Handler<T, Shared>, T: 'static>(
     handler: H,
 ) -> Route {
     let filter = MethodFilter::try_from(method.clone()).expect("the table uses methods that routes can have");
-    Route { spec: RouteSpec { method, path, scope }, endpoint: on(filter, handler) }
+    let endpoint = match scope {
+        Some(scope) => on(filter, Guarded { scope, handler }),
+        None => on(filter, handler),
+    };
+    Route { spec: RouteSpec { method, path, scope }, endpoint }
 }
 
 /// Every route there is.
@@ -99,11 +101,6 @@ pub fn router(app: &App) -> Router {
     let api = Api::new(app);
     let mut router = Router::new();
     for Route { spec, endpoint } in table() {
-        let endpoint = match spec.scope {
-            // Only what matched, so that a wrong method is told apart from a missing token.
-            Some(scope) => endpoint.route_layer(from_fn_with_state(Guard { api: Arc::clone(&api), scope }, require)),
-            None => endpoint,
-        };
         router = router.route(spec.path, endpoint);
     }
     router
@@ -111,9 +108,6 @@ pub fn router(app: &App) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(Kind::MethodNotAllowed, "the Allow header names the methods of this path")
         })
-        .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
-        .layer(from_fn(refuse_large))
-        .layer(from_fn(harden))
-        .layer(from_fn_with_state(Arc::clone(&api), observe))
+        .layer(from_fn_with_state(Arc::clone(&api), around))
         .with_state(api)
 }

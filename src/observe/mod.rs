@@ -3,6 +3,7 @@
 //!
 //! Invariant: no label and no log line holds an id of a person, a URL or a value of a record.
 
+mod answers;
 mod catalogue;
 mod log;
 mod observer;

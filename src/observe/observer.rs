@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
+use super::answers::Answers;
 use super::catalogue::{self as c, CATALOGUE, Kind};
 use super::stages::Stages;
 use crate::model::{Counts, ErrorReason, EventName, FeedId, FeedState, Run, RunError, RunOutcome, SourceName, Trigger};
@@ -15,6 +16,7 @@ use crate::model::{Counts, ErrorReason, EventName, FeedId, FeedState, Run, RunEr
 #[derive(Clone)]
 pub struct Observer {
     recorder: Arc<PrometheusRecorder>,
+    answers: Arc<Answers>,
 }
 
 /// How a request to a source ended, as a metric label.
@@ -65,7 +67,7 @@ impl Default for Observer {
                     builder.set_buckets_for_metric(matcher, buckets).expect("the catalogue's buckets are not empty");
             }
         }
-        let observer = Self { recorder: Arc::new(builder.build_recorder()) };
+        let observer = Self { recorder: Arc::new(builder.build_recorder()), answers: Arc::default() };
         observer.record(|| {
             for metric in CATALOGUE {
                 match metric.kind {
@@ -284,12 +286,7 @@ impl Observer {
     /// A request to this API was answered. `route` is the template, never the path.
     pub fn http_request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         tracing::debug!(route, method, status, ms = millis(took), "request");
-        self.record(|| {
-            let labels = [("route", route.to_owned()), ("method", method.to_owned())];
-            histogram!(c::HTTP_REQUEST_DURATION, &labels).record(took.as_secs_f64());
-            let [route, method] = labels;
-            counter!(c::HTTP_REQUESTS, &[route, method, ("code", status.to_string())]).increment(1);
-        });
+        self.answers.record(&self.recorder, route, method, status, took);
     }
 
     /// A request was refused: its token `missing`, `unknown`, or without the `scope`.

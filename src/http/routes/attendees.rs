@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::events::EventPath;
 use super::users::{by_number, find};
+use crate::http::answer::Answer;
 use crate::http::api::Shared;
 use crate::http::extract::{Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, Limit, Page};
@@ -89,7 +90,7 @@ pub async fn list(
         let page = Page::cut(found, query.limit, |UserNo(user)| Cursor::after("attendee", user));
         page.try_filter_map(|user| {
             let person = api.app.store.person(user).map_err(api.store_failed("read a person"))?;
-            Ok(person.and_then(|person| AttendeeView::of(&person, &event, &api.app.runner)))
+            Ok(person.and_then(|person| AttendeeView::of(person, &event, &api.app.runner)))
         })
     });
     Ok(Json(page.await?))
@@ -103,9 +104,9 @@ pub async fn get(
     State(api): State<Shared>,
     Path(AttendeePath { event, user }): Path<AttendeePath>,
     _: Query<Nothing>,
-) -> Result<Json<AttendeeView>, Problem> {
+) -> Result<Answer<AttendeeView>, Problem> {
     api.event(&event)?;
-    let attendee = AttendeeView::of(&find(&api, user)?, &event, &api.app.runner);
+    let attendee = AttendeeView::of(find(&api, user)?, &event, &api.app.runner);
     let absent = || Problem::not_found(format!("user {user} has no place in event '{event}'"));
-    attendee.map(Json).ok_or_else(absent)
+    attendee.map(Answer).ok_or_else(absent)
 }

@@ -61,7 +61,7 @@ fn read(api: &Api, run: &Run, after: u64, query: &ChangesQuery) -> Result<Page<C
     for (number, entry) in (1..).zip(journal) {
         let entry = entry?;
         if number > after && query.picks(ChangeAction::of(&entry)) {
-            found.push(ChangeView::of(number, &entry, &api.app.runner));
+            found.push(ChangeView::of(number, entry, &api.app.runner));
             if found.len() == query.limit.and_one() {
                 break;
             }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::http::answer::Answer;
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{Body, Nothing, Path, Query};
 use crate::http::paging::{Cursor, ListQuery, Page};
@@ -53,7 +54,7 @@ pub fn page(api: &Api, found: Vec<UserNo>, query: &ListQuery) -> Result<Page<Use
     let page = Page::cut(found, query.limit, |UserNo(user)| Cursor::after("user", user));
     page.try_filter_map(|user| {
         let person = api.app.store.person(user).map_err(api.store_failed("read a person"))?;
-        Ok(person.as_ref().map(|person| UserView::of(person, &api.app.runner)))
+        Ok(person.map(|person| UserView::of(person, &api.app.runner)))
     })
 }
 
@@ -73,8 +74,8 @@ pub async fn get(
     State(api): State<Shared>,
     Path(path): Path<UserPath>,
     _: Query<Nothing>,
-) -> Result<Json<UserView>, Problem> {
-    Ok(Json(UserView::of(&find(&api, path.user)?, &api.app.runner)))
+) -> Result<Answer<UserView>, Problem> {
+    Ok(Answer(UserView::of(find(&api, path.user)?, &api.app.runner)))
 }
 
 /// Finds a user. The body holds what is looked for, for URLs stand in the logs of proxies.
@@ -88,7 +89,7 @@ pub async fn look_up(
     State(api): State<Shared>,
     _: Query<Nothing>,
     Body(body): Body<Lookup>,
-) -> Result<Json<UserView>, Problem> {
+) -> Result<Answer<UserView>, Problem> {
     let store = &api.app.store;
     let user = match body {
         Lookup { email: Some(email), event: None, source: None, external_id: None } => {
@@ -106,5 +107,5 @@ pub async fn look_up(
     let person = user.map(|user| store.person(user)).transpose().map_err(api.store_failed("read a person"))?;
     let unknown = || Problem::not_found("nobody is known by that");
     let person = person.flatten().ok_or_else(unknown)?;
-    Ok(Json(UserView::of(&person, &api.app.runner)))
+    Ok(Answer(UserView::of(person, &api.app.runner)))
 }

@@ -95,11 +95,11 @@ pub struct DetailView {
 }
 
 impl ChangeView {
-    pub fn of(number: u64, entry: &Entry, runner: &Runner) -> Self {
-        let bare = Self::bare(number, ChangeAction::of(entry));
+    pub fn of(number: u64, entry: Entry, runner: &Runner) -> Self {
+        let bare = Self::bare(number, ChangeAction::of(&entry));
         match entry {
-            Entry::Person(change) => bare.person(change, runner),
-            Entry::Record(note) => bare.record(note),
+            Entry::Person(change) => bare.person(*change, runner),
+            Entry::Record(note) => bare.record(&note),
             Entry::Group(GroupName { key, name }) => {
                 Self { group: Some(key.to_string()), name: Some(name.to_string()), ..bare }
             }
@@ -124,14 +124,14 @@ impl ChangeView {
         }
     }
 
-    fn person(self, change: &PersonChange, runner: &Runner) -> Self {
+    fn person(self, change: PersonChange, runner: &Runner) -> Self {
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         Self {
             user: Some(change.id.to_string()),
             email: after.or(before).map(|person| person.email.as_str().to_owned()),
             details: details(before, after).into_iter().map(DetailView::from).collect(),
-            before: before.map(|person| UserView::of(person, runner)),
-            after: after.map(|person| UserView::of(person, runner)),
+            before: change.before.map(|person| UserView::of(person, runner)),
+            after: change.after.map(|person| UserView::of(person, runner)),
             ..self
         }
     }

@@ -1,27 +1,41 @@
 //! People: a user with the owner of every value, and an attendee as an event sees it.
+//!
+//! A view takes the person apart and copies nothing of it: these are the answers asked for most.
 
-use std::collections::BTreeMap;
-
+use compact_str::{CompactString, ToCompactString as _};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::model::{
-    Attendance, EventField, EventName, GroupKey, Owner, Person, Registration, RegistrationState, Value,
+    Attendance, Email, EventField, EventName, ExternalId, Field, GroupKey, Owner, Person, ProfileField, Registration,
+    RegistrationState, RunId, SourceName, UserId, Value,
 };
 use crate::sync::Runner;
+
+/// A JSON object of fields by name, in the order of the profile.
+struct ByField<T>(Vec<(Field, T)>);
+
+impl<T: Serialize> Serialize for ByField<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(field, value)| (field, value)))
+    }
+}
 
 /// A user of the community, with the owner of every value.
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 pub struct UserView {
     /// A UUID.
-    id: String,
+    #[schema(value_type = String)]
+    id: UserId,
     email: EmailView,
     /// By field name: `first_name`, …, `custom.<name>`.
-    fields: BTreeMap<String, FieldView>,
+    #[schema(value_type = BTreeMap<String, FieldView>)]
+    fields: ByField<FieldView>,
     /// Keys of the user's groups.
-    groups: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    groups: Vec<GroupKey>,
     registrations: Vec<RegistrationView>,
     attendances: Vec<AttendanceView>,
     #[schema(value_type = String, format = DateTime)]
@@ -32,7 +46,8 @@ pub struct UserView {
 #[schema(as = OwnedEmail)]
 struct EmailView {
     /// As the source spells it.
-    value: String,
+    #[schema(value_type = String)]
+    value: Email,
     owner: Option<OwnerView>,
 }
 
@@ -49,20 +64,34 @@ struct FieldView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Owner)]
 struct OwnerView {
-    source: String,
-    run: u64,
+    #[schema(value_type = String)]
+    source: SourceName,
+    #[schema(value_type = u64)]
+    run: RunId,
     #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
+    at: TimeText,
+}
+
+/// A time as it is shown. It fits where it stands, without an allocation.
+type TimeText = CompactString;
+
+/// Shows times, each once: nearly all values of a person are of the same run.
+#[derive(Default)]
+struct Times {
+    last: Option<(Timestamp, TimeText)>,
 }
 
 /// What one record of a source means here.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Registration)]
 struct RegistrationView {
-    event: String,
-    source: String,
+    #[schema(value_type = String)]
+    event: EventName,
+    #[schema(value_type = String)]
+    source: SourceName,
     /// The source's own id of the record.
-    external_id: String,
+    #[schema(value_type = String)]
+    external_id: ExternalId,
     state: StateView,
     /// The last complete read did not find the record.
     absent: bool,
@@ -86,7 +115,8 @@ enum StateView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Attendance)]
 struct AttendanceView {
-    event: String,
+    #[schema(value_type = String)]
+    event: EventName,
     active: bool,
     /// When it became active or inactive.
     #[schema(value_type = String, format = DateTime)]
@@ -111,11 +141,13 @@ struct EventFieldsView {
 #[schema(as = Attendee)]
 pub struct AttendeeView {
     /// The user's id.
-    id: String,
-    email: String,
+    #[schema(value_type = String)]
+    id: UserId,
+    #[schema(value_type = String)]
+    email: Email,
     /// Values by field name: `first_name`, …, `custom.<name>`. The user tells who owns them.
     #[schema(value_type = BTreeMap<String, Value>)]
-    fields: BTreeMap<String, Value>,
+    fields: ByField<Value>,
     active: bool,
     /// When the person became active or inactive in this event.
     #[schema(value_type = String, format = DateTime)]
@@ -123,28 +155,26 @@ pub struct AttendeeView {
     #[serde(flatten)]
     event_fields: EventFieldsView,
     /// Keys of the user's groups.
-    groups: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    groups: Vec<GroupKey>,
     /// The user's registrations in this event.
     registrations: Vec<RegistrationView>,
 }
 
 impl UserView {
-    pub fn of(person: &Person, runner: &Runner) -> Self {
-        let email = EmailView {
-            value: person.email.as_str().to_owned(),
-            owner: person.email_owner.as_ref().map(OwnerView::from),
-        };
-        let field = |field: &crate::model::ProfileField| {
-            let owner = field.owner.as_ref().map(OwnerView::from);
-            (field.field.to_string(), FieldView { value: field.value.clone(), owner })
-        };
+    pub fn of(person: Person, runner: &Runner) -> Self {
+        let groups = person.groups();
+        let mut times = Times::default();
+        let mut owned = |owner: Option<Owner>| owner.map(|owner| OwnerView::of(owner, &mut times));
+        let email = EmailView { value: person.email, owner: owned(person.email_owner) };
+        let field = |ProfileField { field, value, owner }| (field, FieldView { value, owner: owned(owner) });
         Self {
-            id: person.id.to_string(),
+            id: person.id,
             email,
-            fields: person.profile.iter().map(field).collect(),
-            groups: keys(&person.groups()),
-            registrations: person.registrations.iter().map(|r| RegistrationView::of(r, runner)).collect(),
-            attendances: person.attendances.iter().map(AttendanceView::from).collect(),
+            fields: ByField(person.profile.into_iter().map(field).collect()),
+            groups,
+            registrations: person.registrations.into_iter().map(|r| RegistrationView::of(r, runner)).collect(),
+            attendances: person.attendances.into_iter().map(AttendanceView::from).collect(),
             created_at: person.created_at,
         }
     }
@@ -152,41 +182,53 @@ impl UserView {
 
 impl AttendeeView {
     /// `None` when the person has no place in the event.
-    pub fn of(person: &Person, event: &EventName, runner: &Runner) -> Option<Self> {
-        let attendance = person.attendance(event)?;
-        let registrations = person.registrations.iter().filter(|registration| registration.feed.event == *event);
+    pub fn of(mut person: Person, event: &EventName, runner: &Runner) -> Option<Self> {
+        let place = person.attendances.iter().position(|attendance| attendance.event == *event)?;
+        let attendance = person.attendances.swap_remove(place);
+        let groups = person.groups();
+        let registrations = person.registrations.into_iter().filter(|registration| registration.feed.event == *event);
         Some(Self {
-            id: person.id.to_string(),
-            email: person.email.as_str().to_owned(),
-            fields: person.profile.iter().map(|f| (f.field.to_string(), f.value.clone())).collect(),
+            id: person.id,
+            email: person.email,
+            fields: ByField(person.profile.into_iter().map(|field| (field.field, field.value)).collect()),
             active: attendance.active,
             changed_at: attendance.changed_at,
-            event_fields: EventFieldsView::from(attendance),
-            groups: keys(&person.groups()),
+            event_fields: attendance.fields.into(),
+            groups,
             registrations: registrations.map(|r| RegistrationView::of(r, runner)).collect(),
         })
     }
 }
 
-fn keys(groups: &[GroupKey]) -> Vec<String> {
-    groups.iter().map(ToString::to_string).collect()
+impl OwnerView {
+    fn of(Owner { source, run, at }: Owner, times: &mut Times) -> Self {
+        Self { source, run, at: times.text(at) }
+    }
 }
 
-impl From<&Owner> for OwnerView {
-    fn from(owner: &Owner) -> Self {
-        Self { source: owner.source.to_string(), run: owner.run.0, at: owner.at }
+impl Times {
+    fn text(&mut self, at: Timestamp) -> TimeText {
+        match &self.last {
+            Some((last, text)) if *last == at => text.clone(),
+            _ => {
+                let text = at.to_compact_string();
+                self.last = Some((at, text.clone()));
+                text
+            }
+        }
     }
 }
 
 impl RegistrationView {
-    fn of(registration: &Registration, runner: &Runner) -> Self {
+    fn of(registration: Registration, runner: &Runner) -> Self {
+        let edit_url = runner.edit_url(&registration);
         Self {
-            event: registration.feed.event.to_string(),
-            source: registration.feed.source.to_string(),
-            external_id: registration.external_id.to_string(),
+            event: registration.feed.event,
+            source: registration.feed.source,
+            external_id: registration.external_id,
             state: registration.state.into(),
             absent: registration.absent_since.is_some(),
-            edit_url: runner.edit_url(registration),
+            edit_url,
             updated_at: registration.updated_at,
         }
     }
@@ -202,20 +244,46 @@ impl From<RegistrationState> for StateView {
     }
 }
 
-impl From<&Attendance> for AttendanceView {
-    fn from(attendance: &Attendance) -> Self {
+impl From<Attendance> for AttendanceView {
+    fn from(attendance: Attendance) -> Self {
         Self {
-            event: attendance.event.to_string(),
+            event: attendance.event,
             active: attendance.active,
             changed_at: attendance.changed_at,
-            fields: attendance.into(),
+            fields: attendance.fields.into(),
         }
     }
 }
 
-impl From<&Attendance> for EventFieldsView {
-    fn from(attendance: &Attendance) -> Self {
-        let value = |wanted| attendance.fields.iter().find(|(field, _)| *field == wanted).map(|(_, v)| v.clone());
-        Self { badge_url: value(EventField::BadgeUrl), registration_type: value(EventField::RegistrationType) }
+impl From<Vec<(EventField, Value)>> for EventFieldsView {
+    fn from(fields: Vec<(EventField, Value)>) -> Self {
+        let mut view = Self { badge_url: None, registration_type: None };
+        for (field, value) in fields {
+            match field {
+                EventField::BadgeUrl => view.badge_url = Some(value),
+                EventField::RegistrationType => view.registration_type = Some(value),
+            }
+        }
+        view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_is_shown_as_it_is() {
+        let times = [0, 1_700_000_000_123, 1_700_000_000_123, 5, 0].map(|at| Timestamp::from_millisecond(at).unwrap());
+        let mut shown = Times::default();
+        for at in times {
+            assert_eq!(shown.text(at), at.to_string());
+        }
+    }
+
+    #[test]
+    fn fields_are_an_object_by_name() {
+        let fields = ByField(vec![(Field::FirstName, "Ada"), (Field::Custom("diet".into()), "vegan")]);
+        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"first_name":"Ada","custom.diet":"vegan"}"#);
     }
 }
