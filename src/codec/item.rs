@@ -52,7 +52,7 @@ impl ItemEncoder {
 }
 
 /// Decodes items: in order from the first, or in any order once it knows the symbols of all.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ItemDecoder {
     symbols: Symbols,
 }

@@ -2,10 +2,11 @@
 //! used. Written while the source is read, then read back by person; gone when the journal is complete.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom};
+use std::io::{self, BufWriter};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::JournalError;
 use super::frames::write_frame;
@@ -32,14 +33,20 @@ pub struct SpoolWriter {
     removal: Removal,
 }
 
-/// The same spool being read.
+/// The same spool being read. The clones of a reader share the file.
+#[derive(Clone)]
 pub struct SpoolReader {
-    file: File,
+    file: Arc<Removed>,
     decoder: ItemDecoder,
     /// A part of the file: what lies side by side is mostly asked for in a row.
     window: Vec<u8>,
     /// Where in the file the window begins.
     window_offset: u64,
+}
+
+/// An open file that goes when it is no longer needed.
+struct Removed {
+    file: File,
     removal: Removal,
 }
 
@@ -84,11 +91,16 @@ impl SpoolWriter {
             let flush = || file.into_inner().map_err(|error| failed(error.into_error()));
             removal.faults.step(Step::SpoolFlush, &failed, flush)?
         };
-        Ok(SpoolReader { file, decoder: encoder.into_decoder(), window: Vec::new(), window_offset: 0, removal })
+        let file = Arc::new(Removed { file, removal });
+        Ok(SpoolReader { file, decoder: encoder.into_decoder(), window: Vec::new(), window_offset: 0 })
     }
 }
 
 impl SpoolReader {
+    pub fn path(&self) -> &Path {
+        &self.file.removal.path
+    }
+
     /// Reads the record at a place.
     pub fn record(&mut self, place: Place) -> Result<SpooledRecord, JournalError> {
         match self.read(place)? {
@@ -106,13 +118,13 @@ impl SpoolReader {
     }
 
     fn broken(&self, what: &'static str) -> JournalError {
-        JournalError::Broken { path: self.removal.path.clone(), what }
+        JournalError::Broken { path: self.path().to_owned(), what }
     }
 
     fn read(&mut self, place: Place) -> Result<Item, JournalError> {
         let frame = self.reach(place)?;
         self.decoder.decode(&self.window[frame]).map_err(|source| JournalError::Codec {
-            path: self.removal.path.clone(),
+            path: self.file.removal.path.clone(),
             frame: place.offset,
             source,
         })
@@ -129,12 +141,20 @@ impl SpoolReader {
         if let Some(frame) = within(&self.window, self.window_offset) {
             return Ok(frame);
         }
-        self.window.clear();
+        let Removed { file, removal } = &*self.file;
+        let failed = JournalError::io("read", &removal.path);
+        self.window.resize(bytes.max(WINDOW_BYTES), 0);
         self.window_offset = place.offset;
-        let failed = JournalError::io("read", &self.removal.path);
-        (&self.file).seek(SeekFrom::Start(place.offset)).map_err(&failed)?;
-        (&self.file).take(bytes.max(WINDOW_BYTES) as u64).read_to_end(&mut self.window).map_err(&failed)?;
-        let cut_short = || failed(io::ErrorKind::UnexpectedEof.into());
-        within(&self.window, self.window_offset).ok_or_else(cut_short)
+        let mut filled = 0;
+        while filled < bytes {
+            match file.read_at(&mut self.window[filled..], place.offset + filled as u64) {
+                Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        self.window.truncate(filled);
+        Ok(0..bytes)
     }
 }

@@ -13,6 +13,7 @@ mod planning;
 mod preview;
 mod progress;
 mod reading;
+mod recalling;
 mod recovery;
 mod restart;
 mod run;

@@ -3,6 +3,7 @@
 //! Invariant: changes nobody.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashTable;
@@ -14,6 +15,7 @@ use super::feed::Feed;
 use super::journaling::Journaling;
 use super::progress::Lines;
 use super::reading::{Found, Spooled};
+use super::recalling::Recalling;
 use crate::codec::SpooledRecord;
 use crate::config::DeleteScope;
 use crate::journal::SpoolReader;
@@ -38,7 +40,7 @@ pub struct Planning<'a> {
     /// The number this read gets if it is complete.
     complete_read: Option<u32>,
     spool: SpoolReader,
-    records: Vec<Spooled>,
+    records: Arc<Vec<Spooled>>,
     journal: Journaling,
     counts: Counts,
     /// Registrations that this complete read misses and the last one did not, by number.
@@ -92,7 +94,7 @@ impl<'a> Planning<'a> {
             now: plan.now,
             complete_read,
             spool: spool.into_reader()?,
-            records: candidates,
+            records: Arc::new(candidates),
             journal,
             counts,
             absent: RoaringBitmap::new(),
@@ -125,7 +127,8 @@ impl<'a> Planning<'a> {
         self.counts.duplicates += beaten + losers.len() as u64;
         let mut at = 0;
         let mut losers = losers.into_iter().peekable();
-        self.records.retain(|_| {
+        let records = Arc::get_mut(&mut self.records).expect("shared only while the journal is written");
+        records.retain(|_| {
             at += 1;
             losers.next_if_eq(&(at - 1)).is_none()
         });
@@ -166,13 +169,19 @@ impl<'a> Planning<'a> {
     /// journal was written.
     pub fn write(mut self, lines: &Lines) -> Result<(Counts, u64, Duration), Failure> {
         let (steps, renamed) = self.steps()?;
+        let steps = Arc::new(steps);
+        let order = (0..steps.len()).filter_map({
+            let steps = Arc::clone(&steps);
+            move |at| steps[at].effect.map(|(_, record)| record)
+        });
+        let mut recalling = Recalling::new(self.spool.clone(), Arc::clone(&self.records), order)?;
         let mut rest = &steps[..];
         let mut people = 0;
         while let Some(Step { whom, .. }) = rest.first() {
             let mine = rest.iter().take_while(|step| step.whom == *whom).count();
             let (now, later) = rest.split_at(mine);
             rest = later;
-            self.plan_one(*whom, now, &renamed)?;
+            self.plan_one(*whom, now, &mut recalling, &renamed)?;
             people += 1;
             if people % CHECK_EVERY == 0 {
                 lines.check()?;
@@ -335,7 +344,13 @@ impl<'a> Planning<'a> {
         Ok(Some(Mover { user, email, arrivals, stays }))
     }
 
-    fn plan_one(&mut self, whom: Whom, steps: &[Step], renamed: &HashMap<UserNo, usize>) -> Result<(), Failure> {
+    fn plan_one(
+        &mut self,
+        whom: Whom,
+        steps: &[Step],
+        recalling: &mut Recalling,
+        renamed: &HashMap<UserNo, usize>,
+    ) -> Result<(), Failure> {
         let user = match whom {
             Whom::User(user) => Some(user),
             Whom::New(_) => None,
@@ -344,7 +359,7 @@ impl<'a> Planning<'a> {
         let (mut arriving, mut leaving, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
         for (role, at) in steps.iter().filter_map(|step| step.effect) {
             let at = at as usize;
-            let SpooledRecord { raw, mapped, record, .. } = self.recall(at)?;
+            let SpooledRecord { raw, mapped, record, .. } = recalling.next()?;
             match role {
                 Role::Arrive => {
                     let moved = self.moved_from(at, user, &record.external_id)?;

@@ -1,0 +1,70 @@
+//! The spool is read back on a thread of its own, a little ahead of the planning.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::vec::IntoIter;
+
+use super::failure::Failure;
+use super::reading::Spooled;
+use crate::codec::SpooledRecord;
+use crate::journal::{JournalError, SpoolReader};
+
+/// Records handed over at once, so that the threads seldom wait for each other.
+const RECORDS_AT_ONCE: usize = 64;
+/// How many of these may wait to be planned.
+const WAITING_MAX: usize = 4;
+
+type Recalled = Result<Vec<SpooledRecord>, JournalError>;
+
+/// Records of a spool in an order that was told beforehand. Dropping it ends the thread.
+pub struct Recalling {
+    path: PathBuf,
+    at_hand: IntoIter<SpooledRecord>,
+    recalled: Receiver<Recalled>,
+}
+
+impl Recalling {
+    /// Recalls the records of which `order` gives the numbers, in that order.
+    pub fn new(
+        spool: SpoolReader,
+        records: Arc<Vec<Spooled>>,
+        order: impl Iterator<Item = u32> + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let (recall, recalled) = sync_channel(WAITING_MAX);
+        let path = spool.path().to_owned();
+        let thread = std::thread::Builder::new().name("spool".into());
+        let started = thread.spawn(move || recall_all(spool, &records, order, &recall));
+        let operation = "start the thread that reads";
+        started.map_err(|source| JournalError::Io { operation, path: path.clone(), source })?;
+        Ok(Self { path, at_hand: Vec::new().into_iter(), recalled })
+    }
+
+    /// The next record.
+    pub fn next(&mut self) -> Result<SpooledRecord, Failure> {
+        loop {
+            if let Some(record) = self.at_hand.next() {
+                return Ok(record);
+            }
+            let broken = || JournalError::Broken { path: self.path.clone(), what: "it was not read to its end" };
+            self.at_hand = self.recalled.recv().unwrap_or_else(|_| Err(broken()))?.into_iter();
+        }
+    }
+}
+
+fn recall_all(
+    mut spool: SpoolReader,
+    records: &[Spooled],
+    mut order: impl Iterator<Item = u32>,
+    recall: &SyncSender<Recalled>,
+) {
+    loop {
+        let some = order.by_ref().take(RECORDS_AT_ONCE);
+        let some: Recalled = some.map(|at| spool.record(records[at as usize].place)).collect();
+        let is_last = some.as_ref().map_or(true, |some| some.len() < RECORDS_AT_ONCE);
+        // Nobody listening means that the planning has ended early.
+        if recall.send(some).is_err() || is_last {
+            return;
+        }
+    }
+}
