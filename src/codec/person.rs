@@ -99,19 +99,19 @@ fn attendance_to_v1<'a>(symbols: &mut Symbols, a: &'a Attendance) -> v1::Attenda
 
 pub fn person_from_v1(symbols: &Symbols, stored: &v1::Person<'_>) -> Result<Person, CodecError> {
     let owner = |number: u8| owner_from_v1(symbols, &stored.owners, number);
-    let field = |f: &v1::ProfileField<'_>| {
-        let (field, value) = (field_from_v1(symbols, f.field)?, value_from_v1(&f.value));
-        Ok(ProfileField { field, value, owner: owner(f.owner)? })
-    };
     let mut person = Person {
         id: UserId::from_u128(u128::from_le_bytes(stored.id)),
         email: Email::from_stored(stored.email.into()),
         email_owner: owner(stored.email_owner)?,
         created_at: millis(Kind::Block, stored.created_at_ms)?,
-        profile: stored.profile.iter().map(field).collect::<Result<_, CodecError>>()?,
+        profile: Vec::with_capacity(stored.profile.len()),
         registrations: Vec::with_capacity(stored.registrations.len()),
         attendances: Vec::with_capacity(stored.attendances.len()),
     };
+    for f in &stored.profile {
+        let (field, value) = (field_from_v1(symbols, f.field)?, value_from_v1(&f.value));
+        person.profile.push(ProfileField { field, value, owner: owner(f.owner)? });
+    }
     for attendance in &stored.attendances {
         person.attendances.push(attendance_from_v1(symbols, attendance)?);
     }
