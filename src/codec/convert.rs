@@ -164,17 +164,23 @@ pub fn record_to_v1<'a>(symbols: &mut Symbols, record: &'a MappedRecord) -> v1::
 }
 
 pub fn record_from_v1(symbols: &Symbols, record: &v1::MappedRecord<'_>) -> Result<MappedRecord, CodecError> {
-    let field =
-        |(field, value): &(v1::Field, v1::Value<'_>)| Ok((field_from_v1(symbols, *field)?, value_from_v1(value)));
-    let group = |(key, name): &(u32, &str)| Ok(GroupName { key: group_key(symbols, *key)?, name: (*name).into() });
+    // Collecting results would not know how many there are.
+    let mut fields = Vec::with_capacity(record.fields.len());
+    for (field, value) in &record.fields {
+        fields.push((field_from_v1(symbols, *field)?, value_from_v1(value)));
+    }
+    let mut groups = Vec::with_capacity(record.groups.len());
+    for (key, name) in &record.groups {
+        groups.push(GroupName { key: group_key(symbols, *key)?, name: (*name).into() });
+    }
     Ok(MappedRecord {
         external_id: ExternalId::from_stored(record.external_id.into()),
         state: record_state_from_v1(record.state),
         email: record.email.map(|email| Email::from_stored(email.into())),
         updated_at: record.updated_at_us.map(|at| micros(Kind::SpoolItem, at)).transpose()?,
-        fields: record.fields.iter().map(field).collect::<Result<_, CodecError>>()?,
+        fields,
         event_fields: record.event_fields.iter().map(|(f, v)| (event_field_from_v1(*f), value_from_v1(v))).collect(),
-        groups: record.groups.iter().map(group).collect::<Result<_, CodecError>>()?,
+        groups,
     })
 }
 

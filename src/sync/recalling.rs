@@ -59,8 +59,13 @@ fn recall_all(
     recall: &SyncSender<Recalled>,
 ) {
     loop {
-        let some = order.by_ref().take(RECORDS_AT_ONCE);
-        let some: Recalled = some.map(|at| spool.record(records[at as usize].place)).collect();
+        let mut some = Vec::with_capacity(RECORDS_AT_ONCE);
+        let next = order.by_ref().take(RECORDS_AT_ONCE);
+        let read = next.map(|at| spool.record(records[at as usize].place)).try_for_each(|record| {
+            some.push(record?);
+            Ok(())
+        });
+        let some: Recalled = read.map(|()| some);
         let is_last = some.as_ref().map_or(true, |some| some.len() < RECORDS_AT_ONCE);
         // Nobody listening means that the planning has ended early.
         if recall.send(some).is_err() || is_last {
