@@ -164,15 +164,17 @@ impl History<'_> {
             }
             Deed::Change(who, how) => {
                 if let Some((user, before)) = self.whom(who) {
-                    // The first registration may have been another's, so it gives its name to no other.
+                    // The first registration may have been another's: its name and digest are its own, those of the rest the user's.
                     let UserNo(number) = user;
                     let changed = somebody(&self.store, &format!("u{number}"), how);
                     let mut after = Person { email: before.email.clone(), id: before.id, ..changed };
                     let first = &before.registrations[0].external_id;
-                    after.registrations[0].external_id = match how[0] {
+                    let named = match how[0] {
                         0..=200 => first.clone(),
                         _ => ExternalId::new(&format!("moved-{first}-{}", how[1])).unwrap(),
                     };
+                    after.registrations[0].raw = Digest::of(u64::from(how[2]), named.as_str().as_bytes());
+                    after.registrations[0].external_id = named;
                     self.commit(Some(user), Some(before), Some(after));
                 }
             }
