@@ -141,8 +141,17 @@ impl SpoolReader {
         if let Some(frame) = within(&self.window, self.window_offset) {
             return Ok(frame);
         }
+        let filled = self.fill(place);
+        // What is left of a window that could not be filled belongs to no place.
+        self.window.truncate(filled.as_ref().map_or(0, |filled| *filled));
+        filled.map(|_| 0..bytes)
+    }
+
+    /// Reads the window at a place, which fits into it. Returns how many bytes there were.
+    fn fill(&mut self, place: Place) -> Result<usize, JournalError> {
         let Removed { file, removal } = &*self.file;
         let failed = JournalError::io("read", &removal.path);
+        let bytes = place.bytes as usize;
         self.window.resize(bytes.max(WINDOW_BYTES), 0);
         self.window_offset = place.offset;
         let mut filled = 0;
@@ -154,7 +163,6 @@ impl SpoolReader {
                 Err(error) => return Err(failed(error)),
             }
         }
-        self.window.truncate(filled);
-        Ok(0..bytes)
+        Ok(filled)
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::vec::IntoIter;
 
 use super::failure::Failure;
@@ -17,11 +18,14 @@ const WAITING_MAX: usize = 4;
 
 type Recalled = Result<Vec<SpooledRecord>, JournalError>;
 
-/// Records of a spool in an order that was told beforehand. Dropping it ends the thread.
+/// Records of a spool in an order that was told beforehand.
 pub struct Recalling {
     path: PathBuf,
     at_hand: IntoIter<SpooledRecord>,
-    recalled: Receiver<Recalled>,
+    /// `None` once nobody listens any more.
+    recalled: Option<Receiver<Recalled>>,
+    /// `None` once it was waited for.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Recalling {
@@ -34,10 +38,10 @@ impl Recalling {
         let (recall, recalled) = sync_channel(WAITING_MAX);
         let path = spool.path().to_owned();
         let thread = std::thread::Builder::new().name("spool".into());
-        let started = thread.spawn(move || recall_all(spool, &records, order, &recall));
+        let thread = thread.spawn(move || recall_all(spool, &records, order, &recall));
         let operation = "start the thread that reads";
-        started.map_err(|source| JournalError::Io { operation, path: path.clone(), source })?;
-        Ok(Self { path, at_hand: Vec::new().into_iter(), recalled })
+        let thread = thread.map_err(|source| JournalError::Io { operation, path: path.clone(), source })?;
+        Ok(Self { path, at_hand: Vec::new().into_iter(), recalled: Some(recalled), thread: Some(thread) })
     }
 
     /// The next record.
@@ -46,9 +50,18 @@ impl Recalling {
             if let Some(record) = self.at_hand.next() {
                 return Ok(record);
             }
+            let recalled = self.recalled.as_ref().and_then(|recalled| recalled.recv().ok());
             let broken = || JournalError::Broken { path: self.path.clone(), what: "it was not read to its end" };
-            self.at_hand = self.recalled.recv().unwrap_or_else(|_| Err(broken()))?.into_iter();
+            self.at_hand = recalled.unwrap_or_else(|| Err(broken()))?.into_iter();
         }
+    }
+}
+
+impl Drop for Recalling {
+    fn drop(&mut self) {
+        drop(self.recalled.take());
+        // Waited for, so that the spool goes when the planning ends. Had it panicked, a record was missed above.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
