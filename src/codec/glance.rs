@@ -12,7 +12,7 @@ use super::seal::{self, CodecError, Kind};
 use super::v1;
 use crate::model::{Digest, UserId};
 
-/// A stored person; see [`crate::model::Person`]. The fields are those of [`v1::Person`], in their order.
+/// A stored person; see [`crate::model::Person`]. The fields are those of `v1::Person`, in their order.
 #[derive(BorrowDecode)]
 pub struct Glance<'a> {
     id: [u8; 16],
@@ -25,7 +25,7 @@ pub struct Glance<'a> {
     pub attendances: Vec<AttendanceGlance<'a>>,
 }
 
-/// The fields of [`v1::Registration`].
+/// The fields of `v1::Registration`.
 #[derive(BorrowDecode)]
 pub struct RegistrationGlance<'a> {
     /// A symbol.
@@ -44,7 +44,7 @@ pub struct RegistrationGlance<'a> {
     groups: Vec<u32>,
 }
 
-/// The fields of [`v1::Attendance`].
+/// The fields of `v1::Attendance`.
 #[derive(BorrowDecode)]
 pub struct AttendanceGlance<'a> {
     /// A symbol.
@@ -54,7 +54,7 @@ pub struct AttendanceGlance<'a> {
     _fields: Passed<(v1::EventField, PassedValue<'a>)>,
 }
 
-/// The variants of [`v1::Value`], in their order. Texts are not looked into.
+/// The variants of `v1::Value`, in their order. Texts are not looked into.
 #[derive(BorrowDecode)]
 #[expect(dead_code, reason = "only passed over")]
 enum PassedValue<'a> {
