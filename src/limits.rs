@@ -82,10 +82,6 @@ pub const STORE_SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 pub const STORE_PIECE_BYTES: usize = 20 * 1024;
 /// sled's page cache, in bytes.
 pub const STORE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// How often a node that is read after a while is visited, so that others leave sled's cache.
-pub const STORE_CACHE_VISITS: usize = 32;
-/// sled's nodes hold 8 to 16 keys.
-pub const STORE_NODE_BLOCKS: u32 = 8;
 /// Room kept on the disk for the store to be opened when everything else is full, in bytes.
 pub const STORE_BALLAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Nothing is written when less than this would stay free beside the ballast, in bytes.

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use sled::IVec;
 
-use super::cache::Visited;
 use super::integrity::{Anchor, Record, Sums};
 use super::sled_files::SledFiles;
 use super::{StoreError, keys, pieces};
@@ -32,7 +31,6 @@ pub struct Engine {
     /// Was nothing synced since it was opened? Opening and the first reading may settle what a kill left unsettled, see
     /// [`Self::settle`], which must be on disk before anything is written.
     is_new: AtomicBool,
-    visited: Visited,
     faults: Faults,
 }
 
@@ -68,6 +66,9 @@ pub struct Place {
     /// The snapshot of its index.
     pub index: PathBuf,
 }
+
+/// See [`Engine::scan_much`].
+const CACHE_VISITS: usize = 8;
 
 /// Threads of an engine just closed may hold its lock for a moment longer.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -111,7 +112,6 @@ impl Engine {
             anchor,
             record: Mutex::new(Record::new(key)),
             is_new: AtomicBool::new(true),
-            visited: Visited::default(),
             faults: faults.clone(),
         };
         Ok((engine, anchored))
@@ -165,16 +165,7 @@ impl Engine {
 
     /// What sled has under a key: the value, or what stands for its pieces.
     fn stored(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        let stored = self.db.get(key).map_err(|source| StoreError::Engine { operation: "read the store", source })?;
-        self.keep_cache_small(key);
-        Ok(stored)
-    }
-
-    /// See [`super::cache`].
-    fn keep_cache_small(&self, key: &[u8]) {
-        let visits = keys::block_number(key).map_or(0, |block| self.visited.visits_due(block));
-        // What cannot be read is told by whoever reads it.
-        (0..visits).for_each(|_| drop(self.db.contains_key(key)));
+        self.db.get(key).map_err(|source| StoreError::Engine { operation: "read the store", source })
     }
 
     /// The value of a key from what is stored under it.
@@ -192,9 +183,22 @@ impl Engine {
     pub fn scan(&self, prefix: &[u8]) -> impl DoubleEndedIterator<Item = Result<(IVec, IVec), StoreError>> {
         self.db.scan_prefix(prefix).map(|row| {
             let (key, stored) = row.map_err(|source| StoreError::Engine { operation: "scan the store", source })?;
-            self.keep_cache_small(&key);
             let value = self.whole(&key, stored)?;
             Ok((key, value))
+        })
+    }
+
+    /// The same for more than fits into memory.
+    ///
+    /// sled notes each visit of a node in one of 256 lists, and looks into a list, to see what is to leave its cache,
+    /// only when 64 are noted. A scan visits each node once, so nothing would leave before 16,384 nodes: a gigabyte.
+    /// Of the visits made here for each row, a node of 8 rows gets so many that its list is looked into at once.
+    pub fn scan_much(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> {
+        self.scan(prefix).inspect(|row| {
+            if let Ok((key, _)) = row {
+                // What cannot be read is told by the scan.
+                (0..CACHE_VISITS).for_each(|_| drop(self.db.contains_key(key)));
+            }
         })
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Readers never wait for the writer's disk: they read the indexes and the blocks as last committed.
 
-mod cache;
 mod columns;
 mod engine;
 mod error;

@@ -39,7 +39,7 @@ pub fn scan(engine: &Engine, symbols: &Symbols, index: &mut Index) -> Result<Sum
 
 fn read_all(engine: &Engine, read: SyncSender<Rows>) -> Result<(), StoreError> {
     let mut rows = Rows::with_capacity(BLOCKS_AT_ONCE);
-    for row in engine.scan(keys::BLOCKS) {
+    for row in engine.scan_much(keys::BLOCKS) {
         rows.push(row?);
         if rows.len() == BLOCKS_AT_ONCE && read.send(std::mem::take(&mut rows)).is_err() {
             // Whoever takes them up has failed, and says why.
