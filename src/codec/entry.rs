@@ -100,15 +100,20 @@ impl EntryDecoder {
 
     /// As [`Self::decode`], but leaves somebody new encoded.
     pub fn decode_planned(&mut self, sealed: &[u8]) -> Result<Planned, CodecError> {
-        if let Some((head, newcomer)) = Head::of(seal::open(Kind::JournalEntry, sealed)?) {
+        let payload = seal::open(Kind::JournalEntry, sealed)?;
+        if let Some((head, newcomer)) = Head::of(payload) {
             take_symbols(&mut self.symbols, Kind::JournalEntry, &head.symbols)?;
             return Ok(Planned::Newcomer(newcomer));
         }
-        self.decode(sealed).map(Planned::Other)
+        self.decode_payload(payload).map(Planned::Other)
     }
 
     pub fn decode(&mut self, sealed: &[u8]) -> Result<Entry, CodecError> {
-        let stored: v1::JournalEntry<'_> = seal::read(Kind::JournalEntry, sealed)?;
+        self.decode_payload(seal::open(Kind::JournalEntry, sealed)?)
+    }
+
+    fn decode_payload(&mut self, payload: &[u8]) -> Result<Entry, CodecError> {
+        let stored: v1::JournalEntry<'_> = seal::read_payload(Kind::JournalEntry, payload)?;
         take_symbols(&mut self.symbols, Kind::JournalEntry, &stored.symbols)?;
         entry_from_v1(&self.symbols, stored.entry)
     }

@@ -9,6 +9,7 @@ use bincode::error::DecodeError;
 
 use super::convert::digest;
 use super::seal::{self, CodecError, Kind};
+use super::symbols::{SymbolKind, Symbols};
 use super::v1;
 use crate::model::{Digest, UserId};
 
@@ -85,6 +86,20 @@ impl<'a> Glance<'a> {
 
     pub fn id(&self) -> UserId {
         UserId::from_u128(u128::from_le_bytes(self.id))
+    }
+
+    /// Does the store have every name that the index takes from it?
+    pub fn check_names(&self, symbols: &Symbols) -> Result<(), CodecError> {
+        let check = |kind, number: u32| {
+            let is_known = (number as usize) < symbols.len(kind);
+            if is_known { Ok(()) } else { Err(CodecError::UnknownSymbol { kind: Kind::Block, number }) }
+        };
+        for registration in &self.registrations {
+            check(SymbolKind::Event, registration.event)?;
+            check(SymbolKind::Source, registration.source)?;
+        }
+        self.attendances.iter().try_for_each(|attendance| check(SymbolKind::Event, attendance.event))?;
+        self.groups().try_for_each(|group| check(SymbolKind::Group, group))
     }
 
     /// The symbols of the groups that some registration grants, some more than once.

@@ -6,6 +6,8 @@
 //! Invariant: pure. No clock, no I/O; no input makes it panic or recurse deeper than
 //! [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX); no error holds a letter or digit of the body.
 
+#[cfg(test)]
+mod arbitrary;
 mod document;
 mod error;
 mod grammar;

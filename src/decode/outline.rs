@@ -156,6 +156,7 @@ impl Outline {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::arbitrary::json;
     use super::*;
     use crate::decode::walk::elements;
 
@@ -204,25 +205,6 @@ mod tests {
             assert_eq!(outline.look_up(text.as_bytes(), &path(&["list"])), Found::Value(b"[{}]"));
             assert_eq!(outline.look_up(text.as_bytes(), &path(&["o", "absent"])), Found::Null);
         }
-    }
-
-    fn json() -> impl Strategy<Value = String> {
-        let leaf = prop_oneof![
-            Just("null".to_owned()),
-            Just("-1.5".to_owned()),
-            "\"[a-c\\[{,: ]{0,3}\"",
-            Just("{}".to_owned())
-        ];
-        let key = prop_oneof!["[a-c]", Just("\\u0061".to_owned())];
-        leaf.prop_recursive(5, 40, 4, move |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" ,"))),
-                proptest::collection::vec((key.clone(), inner), 0..5).prop_map(|entries| {
-                    let entries: Vec<_> = entries.iter().map(|(key, value)| format!("\"{key}\" : {value}")).collect();
-                    format!("{{ {} }}", entries.join(", "))
-                }),
-            ]
-        })
     }
 
     proptest! {

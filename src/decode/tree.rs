@@ -202,6 +202,7 @@ impl<'a> Walk<'_, 'a, '_> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::arbitrary::json;
     use super::*;
     use crate::decode::walk::look_up;
 
@@ -273,26 +274,6 @@ mod tests {
         for (n, found) in find(&text, &paths).into_iter().enumerate() {
             assert_eq!(found, Found::Value(n.to_string().as_bytes()));
         }
-    }
-
-    fn json() -> impl Strategy<Value = String> {
-        let leaf = prop_oneof![
-            Just("null".to_owned()),
-            Just("true".to_owned()),
-            "-?[1-9][0-9]{0,3}(\\.5)?",
-            "[a-c{}:,\\[\\] é]{0,4}".prop_map(|text| format!("\"{text}\"")),
-            Just(r#""\"\\\u0061""#.to_owned()),
-        ];
-        let key = prop_oneof!["[a-c]", Just("\\u0061".to_owned()), "[a-c]{2}"];
-        leaf.prop_recursive(4, 40, 5, move |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" ,"))),
-                proptest::collection::vec((key.clone(), inner), 0..6).prop_map(|entries| {
-                    let entries: Vec<_> = entries.iter().map(|(key, value)| format!("\"{key}\" :{value}")).collect();
-                    format!("{{ {} }}", entries.join(", "))
-                }),
-            ]
-        })
     }
 
     proptest! {

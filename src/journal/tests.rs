@@ -101,6 +101,24 @@ fn an_unfinished_journal_leaves_nothing_behind() {
     assert!(read(&path).unwrap_err().is_missing());
 }
 
+/// The window that was read before must not answer for what is gone.
+#[test]
+fn a_spool_cut_short_gives_what_is_left_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("7.spool");
+    let mut spool = SpoolWriter::create(&path, &Faults::none()).unwrap();
+    let notes = [SkipReason::Filtered, SkipReason::Duplicate].map(|reason| note(0, Verdict::Skip(reason)));
+    let places = notes.each_ref().map(|note| spool.write(&Item::Note(note.clone())).unwrap());
+    let mut spool = spool.into_reader().unwrap();
+    let whole = std::fs::metadata(&path).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(whole - 1).unwrap();
+    assert_eq!(spool.note(places[0]).unwrap(), notes[0]);
+    for _ in 0..2 {
+        assert!(matches!(spool.note(places[1]), Err(JournalError::Io { .. })));
+        assert_eq!(spool.note(places[0]).unwrap(), notes[0]);
+    }
+}
+
 #[test]
 fn a_spool_reads_items_in_any_order_and_then_is_gone() {
     let folder = tempfile::tempdir().unwrap();

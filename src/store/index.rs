@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 use super::columns::{ColumnReader, ColumnWriter, unfit};
 use super::registrations::{Registrations, Row};
 use super::table::Table;
-use crate::codec::{Glance, Meta, RegistrationGlance, SymbolKind, Symbols};
+use crate::codec::{CodecError, Glance, Kind, Meta, RegistrationGlance, SymbolKind, Symbols};
 use crate::model::{
     CommunityKey, Digest, EmailKey, EventName, ExternalId, FeedId, GroupKey, Person, Registration, SourceName, UserId,
     UserNo,
@@ -182,23 +182,6 @@ impl Index {
         }
     }
 
-    /// Takes up a person under a number that the index does not know yet, and whose symbols are known. It is found only
-    /// after [`Self::build_tables`].
-    pub fn take_up(&mut self, UserNo(user): UserNo, person: &Glance<'_>) {
-        self.mark_glance(user, person);
-        self.make_place(user);
-        self.email[user as usize] = self.email_hash(&EmailKey::of(person.email));
-        self.id[user as usize] = person.id().as_u128();
-        self.users.insert(user);
-    }
-
-    /// The same for one of its registrations, of a feed as [`Self::feed`] gave it.
-    pub fn take_up_registration(&mut self, UserNo(user): UserNo, feed: (u32, u64), of: &RegistrationGlance<'_>) {
-        let (feed, seed) = feed;
-        let key = keyed(seed, of.external_id.as_bytes());
-        self.registrations.push(&Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() });
-    }
-
     fn make_place(&mut self, user: u32) {
         let needed = user as usize + 1;
         if self.email.len() < needed {
@@ -367,44 +350,66 @@ fn read_bitmaps<R: Read>(
     Ok(bitmaps)
 }
 
-/// Enters new users, whose names must be interned, as they are stored.
+/// Enters users as they are stored, under numbers that the index does not know yet.
 pub struct Entering<'a> {
     index: &'a mut Index,
     symbols: &'a Symbols,
-    /// What the index needs of the feed of the last one, which is mostly that of the next, by its symbols.
-    feed: Option<((u32, u32), (u32, u64))>,
+    /// What the index needs of a feed, see [`Index::feed`], by the symbols of its event and source.
+    feeds: HashMap<(u32, u32), (u32, u64)>,
 }
 
 impl<'a> Entering<'a> {
-    pub const fn new(index: &'a mut Index, symbols: &'a Symbols) -> Self {
-        Self { index, symbols, feed: None }
+    pub fn new(index: &'a mut Index, symbols: &'a Symbols) -> Self {
+        Self { index, symbols, feeds: HashMap::new() }
     }
 
-    pub fn enter(&mut self, UserNo(user): UserNo, stored: &[u8]) {
-        let person = Glance::at(stored).expect("it was looked at before it was written");
-        self.index.mark_glance(user, &person);
+    /// Enters into the columns somebody who is found only after [`Index::build_tables`].
+    pub fn take_up(&mut self, UserNo(user): UserNo, person: &Glance<'_>) -> Result<(), CodecError> {
+        person.check_names(self.symbols)?;
         for of in &person.registrations {
-            let Some((feed, seed)) = self.feed(of.event, of.source) else { continue };
-            let key = keyed(seed, of.external_id.as_bytes());
-            let row = Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() };
+            let row = self.row(user, of)?;
+            self.index.registrations.push(&row);
+        }
+        let index = &mut *self.index;
+        index.mark_glance(user, person);
+        index.make_place(user);
+        index.email[user as usize] = index.email_hash(&EmailKey::of(person.email));
+        index.id[user as usize] = person.id().as_u128();
+        index.users.insert(user);
+        Ok(())
+    }
+
+    /// Enters somebody whose names are known to be in the store, to be found from now on.
+    pub fn enter(&mut self, UserNo(user): UserNo, person: &Glance<'_>) -> Result<(), CodecError> {
+        for of in &person.registrations {
+            let row = self.row(user, of)?;
             self.index.registrations.put(row);
         }
+        self.index.mark_glance(user, person);
         let email = self.index.email_hash(&EmailKey::of(person.email));
         self.index.identify(user, email, person.id().as_u128());
+        Ok(())
     }
 
-    fn feed(&mut self, event: u32, source: u32) -> Option<(u32, u64)> {
-        if let Some((symbols, feed)) = self.feed
-            && symbols == (event, source)
-        {
-            return Some(feed);
+    fn row(&mut self, user: u32, of: &RegistrationGlance<'_>) -> Result<Row, CodecError> {
+        let (feed, seed) = self.feed(of)?;
+        let key = keyed(seed, of.external_id.as_bytes());
+        Ok(Row { key, user, raw: of.raw(), mapped: of.mapped(), feed, absent: of.is_absent() })
+    }
+
+    fn feed(&mut self, of: &RegistrationGlance<'_>) -> Result<(u32, u64), CodecError> {
+        if let Some(feed) = self.feeds.get(&(of.event, of.source)) {
+            return Ok(*feed);
         }
-        let name = |kind, number| self.symbols.get(kind, number);
-        let event_name = EventName::from_stored(name(SymbolKind::Event, event)?);
-        let source_name = SourceName::from_stored(name(SymbolKind::Source, source)?);
-        let feed = self.index.feed(&FeedId { event: event_name, source: source_name });
-        self.feed = Some(((event, source), feed));
-        Some(feed)
+        let name = |kind, number| {
+            let unknown = CodecError::UnknownSymbol { kind: Kind::Block, number };
+            self.symbols.get(kind, number).ok_or(unknown)
+        };
+        let event = EventName::from_stored(name(SymbolKind::Event, of.event)?);
+        let source = SourceName::from_stored(name(SymbolKind::Source, of.source)?);
+        let feed = self.index.feed(&FeedId { event, source });
+        self.feeds.insert((of.event, of.source), feed);
+        Ok(feed)
     }
 }
 

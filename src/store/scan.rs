@@ -1,19 +1,18 @@
 //! Makes the index by reading every block: one thread reads, another takes up what was read.
 
-use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use sled::IVec;
 
 use super::engine::{Engine, io_error};
-use super::index::Index;
+use super::index::{Entering, Index};
 use super::integrity::Sum;
 use super::state::unreadable;
 use super::{StoreError, keys};
-use crate::codec::{Block, CodecError, Glance, Kind, RegistrationGlance, SymbolKind, Symbols};
+use crate::codec::{Block, CodecError, Glance, Kind, Symbols};
 use crate::limits::BLOCK_USERS;
-use crate::model::{EventName, FeedId, SourceName, UserNo};
+use crate::model::UserNo;
 
 /// Blocks handed over at once, and how often that may be ahead.
 const BLOCKS_AT_ONCE: usize = 64;
@@ -26,7 +25,7 @@ pub fn scan(engine: &Engine, symbols: &Symbols, index: &mut Index) -> Result<Sum
     let (read, rows) = sync_channel(AHEAD);
     let sum = std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("store-scan".into());
-        let mut taker = Taker { symbols, index: &mut *index, feeds: HashMap::new(), sum: Sum::default() };
+        let mut taker = Taker { entering: Entering::new(index, symbols), sum: Sum::default() };
         let taker = builder.spawn_scoped(scope, move || taker.take_all(&rows));
         let taker = taker.map_err(|source| io_error("start a thread for", engine.folder(), source))?;
         let done = read_all(engine, read);
@@ -52,10 +51,7 @@ fn read_all(engine: &Engine, read: SyncSender<Rows>) -> Result<(), StoreError> {
 }
 
 struct Taker<'a> {
-    symbols: &'a Symbols,
-    index: &'a mut Index,
-    /// What the index needs of a feed, by the symbols of its event and source.
-    feeds: HashMap<(u32, u32), (u32, u64)>,
+    entering: Entering<'a>,
     sum: Sum,
 }
 
@@ -78,42 +74,8 @@ impl Taker<'_> {
         for (slot, bytes) in Block::slots_of(sealed)? {
             let user = u32::try_from(slot).ok().and_then(|slot| block.checked_mul(BLOCK_USERS)?.checked_add(slot));
             let malformed = || CodecError::Malformed { kind: Kind::Block, what: "its key".into() };
-            self.take_person(UserNo(user.ok_or_else(malformed)?), &Glance::at(bytes)?)?;
+            self.entering.take_up(UserNo(user.ok_or_else(malformed)?), &Glance::at(bytes)?)?;
         }
         Ok(())
-    }
-
-    fn take_person(&mut self, user: UserNo, person: &Glance<'_>) -> Result<(), CodecError> {
-        for registration in &person.registrations {
-            let feed = self.feed(registration)?;
-            self.index.take_up_registration(user, feed, registration);
-        }
-        for attendance in &person.attendances {
-            self.check(SymbolKind::Event, attendance.event)?;
-        }
-        person.groups().try_for_each(|group| self.check(SymbolKind::Group, group))?;
-        self.index.take_up(user, person);
-        Ok(())
-    }
-
-    /// The number of a registration's feed, and the seed of its keys.
-    fn feed(&mut self, of: &RegistrationGlance<'_>) -> Result<(u32, u64), CodecError> {
-        if let Some(feed) = self.feeds.get(&(of.event, of.source)) {
-            return Ok(*feed);
-        }
-        let name = |kind, number| {
-            let unknown = CodecError::UnknownSymbol { kind: Kind::Block, number };
-            self.symbols.get(kind, number).ok_or(unknown)
-        };
-        let event = EventName::from_stored(name(SymbolKind::Event, of.event)?);
-        let source = SourceName::from_stored(name(SymbolKind::Source, of.source)?);
-        let feed = self.index.feed(&FeedId { event, source });
-        self.feeds.insert((of.event, of.source), feed);
-        Ok(feed)
-    }
-
-    fn check(&self, kind: SymbolKind, number: u32) -> Result<(), CodecError> {
-        let is_known = (number as usize) < self.symbols.len(kind);
-        if is_known { Ok(()) } else { Err(CodecError::UnknownSymbol { kind: Kind::Block, number }) }
     }
 }

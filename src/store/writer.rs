@@ -17,7 +17,7 @@ use super::room::Room;
 use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
-    Block, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_event,
+    Block, CodecError, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_event,
     encode_feed_state, encode_group, encode_meta, encode_person, encode_run, encode_token, seal,
 };
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
@@ -288,14 +288,10 @@ impl Writer {
         let recoding = Recoding::new(&symbols, &mut self.symbols);
         let mut put_in = Vec::with_capacity(people.len());
         for Newcomer { id, person } in people {
-            let malformed = |source| StoreError::Codec { what: format!("the new user {id}"), source };
-            let person = recoding.recode(person).map_err(malformed)?;
-            let is_whole = if person.len() > READ_BACK_BYTES {
-                decode_person(&self.symbols, &person).is_ok_and(|person| person.id == id)
-            } else {
-                Glance::at(&person).map_err(malformed)?.id() == id
-            };
-            if !is_whole {
+            let unreadable = |source| StoreError::Codec { what: format!("the new user {id}"), source };
+            let person = recoding.recode(person).map_err(unreadable)?;
+            check_newcomer(&self.symbols, id, &person).map_err(unreadable)?;
+            if person.len() > READ_BACK_BYTES && decode_person(&self.symbols, &person).is_err() {
                 return Err(StoreError::TooLarge(id));
             }
             let user = next_user(meta);
@@ -376,8 +372,9 @@ impl Writer {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
         }
         let mut entering = Entering::new(index, symbols);
-        for (user, person) in &prepared.newcomers {
-            entering.enter(*user, person);
+        for (user, stored) in &prepared.newcomers {
+            let entered = Glance::at(stored).and_then(|person| entering.enter(*user, &person));
+            entered.expect("it was looked at before it was written");
         }
         groups.extend(prepared.groups.into_iter().map(|group| (group.key.clone(), group)));
         feeds.extend(set.feed);
@@ -397,6 +394,15 @@ impl Writer {
 fn put_token(tokens: &mut Vec<StoredToken>, token: StoredToken) {
     tokens.retain(|known| known.sha256 != token.sha256);
     tokens.push(token);
+}
+
+/// Is this the user that it is said to be, with names that are known?
+fn check_newcomer(symbols: &Symbols, id: UserId, person: &[u8]) -> Result<(), CodecError> {
+    let person = Glance::at(person)?;
+    if person.id() != id {
+        return Err(CodecError::Malformed { kind: Kind::Block, what: "it bears another id".into() });
+    }
+    person.check_names(symbols)
 }
 
 /// Decoding is bounded; what it would refuse must never be written, or the store would not open again. Only what is

@@ -118,8 +118,7 @@ impl Batches<'_> {
                 Planned::Other(Entry::Record(_)) => {}
             }
             if bytes >= BATCH_BYTES_MAX {
-                set.newcomers.symbols = journal.symbols().clone();
-                self.begin(std::mem::take(&mut set), Run { applied: read, ..before.clone() })?;
+                self.begin(std::mem::take(&mut set), &journal, Run { applied: read, ..before.clone() })?;
                 bytes = 0;
                 if self.lines.stopping.is_said() {
                     return Ok(Committed::Paused);
@@ -129,14 +128,14 @@ impl Batches<'_> {
         let mut ended = Run { applied: read, ..before };
         let Ending { feed, state } = finish(&mut ended);
         set.feed = Some((feed, state));
-        set.newcomers.symbols = journal.symbols().clone();
-        self.begin(set, ended)?;
+        self.begin(set, &journal, ended)?;
         Ok(Committed::Whole)
     }
 
-    /// Has a batch written, with the run as it is after it, once the one before is on disk.
-    fn begin(&mut self, mut set: ChangeSet, after: Run) -> Result<(), Failure> {
+    /// Has a batch of a journal written, with the run as it is after it, once the one before is on disk.
+    fn begin(&mut self, mut set: ChangeSet, journal: &JournalReader, after: Run) -> Result<(), Failure> {
         self.settle()?;
+        set.newcomers.symbols = journal.symbols().clone();
         set.runs.push(after.clone());
         self.under_way = Some((self.store.begin_commit(set)?, after));
         Ok(())

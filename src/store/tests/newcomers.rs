@@ -75,6 +75,10 @@ fn what_is_nobody_is_refused() {
     let [ada, grace] = ["ada", "grace"].map(|name| person(&store, name, name));
     let whole = encoded(std::slice::from_ref(&ada)).newcomers;
     let bytes = &whole.people[0].person;
+    // Names that are told nowhere.
+    let people = vec![Newcomer { id: ada.id, person: bytes.clone() }];
+    let nameless = Newcomers { people, symbols: Symbols::default() };
+    store.commit(ChangeSet { newcomers: nameless, ..ChangeSet::default() }).unwrap_err();
     for (id, person) in [
         (ada.id, bytes[..bytes.len() - 1].to_vec()),
         (ada.id, [&bytes[..], &[0]].concat()),
