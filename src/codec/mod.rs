@@ -20,7 +20,7 @@ mod symbols;
 mod tests;
 mod v1;
 
-pub use block::{Block, decode_person, encode_person};
+pub use block::{Block, Unpacked, decode_person, encode_person};
 pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer, Planned};
 pub use glance::{AttendanceGlance, Glance, RegistrationGlance};
 pub use history::{

@@ -37,6 +37,8 @@ impl Kind {
     /// The newest schema version this build writes and reads.
     const fn version(self) -> u8 {
         match self {
+            // From version 2 on its people are packed.
+            Self::Block => 2,
             // From version 2 on it says the sum of the blocks, too.
             Self::Integrity => 2,
             _ => 1,
@@ -93,6 +95,11 @@ pub fn seal(kind: Kind, payload: &[u8]) -> Vec<u8> {
 
 /// Unwraps a payload after checking kind, version and checksum.
 pub fn open(kind: Kind, sealed: &[u8]) -> Result<&[u8], CodecError> {
+    open_version(kind, sealed).map(|(_, payload)| payload)
+}
+
+/// As [`open`]; also says the payload's version, which is one that this build knows.
+pub(super) fn open_version(kind: Kind, sealed: &[u8]) -> Result<(u8, &[u8]), CodecError> {
     let (header, payload) = sealed.split_at_checked(HEADER_BYTES).ok_or(CodecError::Short(kind))?;
     let (found, version) = (header[0], header[1]);
     if found != kind as u8 {
@@ -105,7 +112,7 @@ pub fn open(kind: Kind, sealed: &[u8]) -> Result<&[u8], CodecError> {
     if version > kind.version() {
         return Err(CodecError::Newer { kind, found: version, known: kind.version() });
     }
-    Ok(payload)
+    Ok((version, payload))
 }
 
 /// Encodes and seals.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{
     Block, EntryDecoder, EntryEncoder, Glance, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer, Planned,
-    Recoding, SpooledRecord, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta,
+    Recoding, SpooledRecord, SymbolKind, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta,
     decode_person, decode_run, decode_token, encode_person, encode_run,
 };
 use crate::model::{
@@ -233,11 +233,12 @@ proptest! {
         }
         let sealed = block.seal();
         prop_assert_eq!(&Block::open(&sealed).unwrap(), &block);
+        let unpacked = Unpacked::open(&sealed).unwrap();
         for (slot, person) in people.iter().enumerate() {
-            let bytes = Block::slot_of(&sealed, slot).unwrap().unwrap();
+            let bytes = unpacked.person(slot).unwrap().unwrap();
             prop_assert_eq!(&decode_person(&symbols, bytes).unwrap(), person);
         }
-        prop_assert_eq!(Block::slot_of(&sealed, people.len()).unwrap(), None);
+        prop_assert_eq!(unpacked.person(people.len()).unwrap(), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::room::Room;
 use super::state::State;
 use super::writer::{Ack, ChangeSet, Command, Writer};
 use super::{StoreError, keys};
-use crate::codec::{Block, StoredToken, Symbols, decode_meta, decode_person, decode_run};
+use crate::codec::{StoredToken, Symbols, Unpacked, decode_meta, decode_person, decode_run};
 use crate::faults::Faults;
 use crate::limits::{BATCH_BYTES_MAX, WRITER_QUEUE};
 use crate::model::{
@@ -237,8 +237,9 @@ impl Store {
         let failed = |source| StoreError::Codec { what: format!("block {number}"), source };
         let sealed = self.shared.live.with(|engine| engine.get(&keys::block(number)))?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let Some(slot) = Block::slot_of(&sealed, keys::slot_of(user)).map_err(failed)? else { return Ok(None) };
-        decode_person(self.view().symbols(), slot).map(Some).map_err(failed)
+        let block = Unpacked::open(&sealed).map_err(failed)?;
+        let Some(person) = block.person(keys::slot_of(user)).map_err(failed)? else { return Ok(None) };
+        decode_person(self.view().symbols(), person).map(Some).map_err(failed)
     }
 
     pub fn user_by_id(&self, id: UserId) -> Option<UserNo> {

@@ -17,8 +17,8 @@ use super::state::read_symbol;
 use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
-    Block, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group, decode_meta, decode_person, decode_run,
-    decode_token,
+    SymbolKind, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta, decode_person,
+    decode_run, decode_token,
 };
 use crate::faults::Faults;
 use crate::limits::BLOCK_USERS;
@@ -205,14 +205,15 @@ impl Reader<'_> {
 
     fn people(&mut self, symbols: &Symbols, number: u32, sealed: &[u8]) -> Vec<Person> {
         let mut people = Vec::new();
-        match Block::slots_of(sealed) {
-            Ok(slots) => {
-                for (slot, bytes) in slots {
-                    let what = format!("a user (block {number}, place {slot})");
-                    people.extend(self.decoded(&what, decode_person(symbols, bytes)));
-                }
+        let read = Unpacked::open(sealed).and_then(|block| {
+            for (slot, bytes) in block.people()? {
+                let what = format!("a user (block {number}, place {slot})");
+                people.extend(self.decoded(&what, decode_person(symbols, bytes)));
             }
-            Err(error) => self.lost(format!("block {number}, up to 16 users"), &error),
+            Ok(())
+        });
+        if let Err(error) = read {
+            self.lost(format!("block {number}, up to 16 users"), &error);
         }
         people
     }

@@ -10,7 +10,7 @@ use super::index::{Entering, Index};
 use super::integrity::Sum;
 use super::state::unreadable;
 use super::{StoreError, keys};
-use crate::codec::{Block, CodecError, Glance, Kind, Symbols};
+use crate::codec::{CodecError, Glance, Kind, Symbols, Unpacked};
 use crate::limits::BLOCK_USERS;
 use crate::model::UserNo;
 
@@ -71,7 +71,7 @@ impl Taker<'_> {
     }
 
     fn take_people(&mut self, block: u32, sealed: &[u8]) -> Result<(), CodecError> {
-        for (slot, bytes) in Block::slots_of(sealed)? {
+        for (slot, bytes) in Unpacked::open(sealed)?.people()? {
             let user = u32::try_from(slot).ok().and_then(|slot| block.checked_mul(BLOCK_USERS)?.checked_add(slot));
             let malformed = || CodecError::Malformed { kind: Kind::Block, what: "its key".into() };
             self.entering.take_up(UserNo(user.ok_or_else(malformed)?), &Glance::at(bytes)?)?;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use rollcall::codec::{
     Block, CodecError, EntryDecoder, EntryEncoder, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer, Kind,
-    Meta, SpooledRecord, StoredToken, Symbols, decode_event, decode_feed_state, decode_group, decode_meta,
+    Meta, SpooledRecord, StoredToken, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta,
     decode_person, decode_run, decode_token, encode_event, encode_feed_state, encode_group, encode_meta, encode_person,
     encode_run, encode_token, open, seal,
 };
@@ -209,21 +209,26 @@ proptest! {
         (decoder.check)(&seal(decoder.kind, sound))?;
     }
 
-    /// A block guards its people with one checksum, and their names stand elsewhere.
+    /// A block guards its people with one checksum, packs them, and their names stand elsewhere.
     #[test]
-    fn mutated_blocks_and_people(which in any::<Index>(), slot in 0..16usize, mutations in mutations(), whole in any::<bool>()) {
+    fn mutated_blocks_and_people(which in any::<Index>(), slot in 0..16usize, mutations in mutations(), layer in 0..3) {
         let mut symbols = Symbols::default();
         let person = encode_person(&mut symbols, which.get(&HELD.people));
         prop_assert!(decode_person(&symbols, &person).is_ok());
         let mut block = Block::default();
-        block.set(slot, if whole { person.clone() } else { mutated(&person, &mutations) });
+        block.set(slot, if layer == 0 { mutated(&person, &mutations) } else { person });
         let mut sealed = block.seal();
-        if whole {
-            sealed = seal(Kind::Block, &mutated(&payload(Kind::Block, &sealed), &mutations));
+        let packed = payload(Kind::Block, &sealed);
+        if layer == 1 {
+            sealed = seal(Kind::Block, &mutated(&packed, &mutations));
+        } else if layer == 2 {
+            let unpacked = lz4_flex::block::decompress_size_prepended(&packed).unwrap();
+            sealed = seal(Kind::Block, &lz4_flex::block::compress_prepend_size(&mutated(&unpacked, &mutations)));
         }
         if let Ok(block) = Block::open(&sealed) {
+            let unpacked = Unpacked::open(&sealed).unwrap();
             for slot in 0..16 {
-                let read = Block::slot_of(&sealed, slot).unwrap();
+                let read = unpacked.person(slot).unwrap();
                 prop_assert_eq!(read, block.person(slot));
                 if let Some(Ok(person)) = read.map(|bytes| decode_person(&symbols, bytes)) {
                     let mut symbols = Symbols::default();
