@@ -88,18 +88,17 @@ fn plan(feed: &FeedId, record: &MappedRecord, before: Option<&Person>) -> Option
         mapped_event_fields: &event_fields,
         rank: &|_| Rank::default(),
     };
-    let arriving = [Arriving { record: record.clone(), raw: Digest(1), mapped: Digest(2), moved: None }];
+    let arriving = vec![Arriving { record: record.clone(), raw: Digest(1), mapped: Digest(2), moved: None }];
     let inputs = Inputs {
         user: None,
         before,
         id: UserId::mint(&CommunityKey::new([7; 32]), &email.key(), 0),
         email: &email,
-        arriving: &arriving,
         leaving: &[],
         absent: &[],
         deleted: &[],
     };
-    plan_person(&inputs, &policy).and_then(|change| change.after)
+    plan_person(&inputs, arriving, &policy).and_then(|change| change.after)
 }
 
 fn pages(criterion: &mut Criterion) {

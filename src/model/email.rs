@@ -56,6 +56,11 @@ impl EmailKey {
         Self(fold(text))
     }
 
+    /// Is this the key of that email? As making its key and comparing, without making it.
+    pub fn is_of(&self, Email(email): &Email) -> bool {
+        if email.is_ascii() { self.0.eq_ignore_ascii_case(email.trim()) } else { *self == Self::of(email) }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -114,9 +119,17 @@ impl fmt::Debug for EmailKey {
 
 #[cfg(test)]
 mod tests {
-    use proptest::{prop_assert, proptest};
+    use proptest::{prop_assert, prop_assert_eq, proptest};
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_key_knows_its_emails(key in "[a-cA-CéÉ ]{1,3}", email in "[a-cA-CéÉ ]{1,3}") {
+            let key = EmailKey::of(&key);
+            prop_assert_eq!(key.is_of(&Email(email.as_str().into())), key == EmailKey::of(&email));
+        }
+    }
 
     #[test]
     fn keys_fold_case_blanks_and_composition() {

@@ -20,24 +20,22 @@ pub struct Arriving {
 /// cancellation whose profile was blanked) changes the state and keeps everything else.
 pub fn merge(
     feed: &FeedId,
-    before: Option<&Registration>,
-    arriving: &Arriving,
-    email: &Email,
+    before: Option<Registration>,
+    arriving: Arriving,
+    email: Email,
     mapped_fields: &[Field],
     mapped_event_fields: &[EventField],
 ) -> Registration {
-    let record = &arriving.record;
+    let Arriving { record, raw, mapped, .. } = arriving;
     let partial = !record.is_whole();
-    let (old_fields, old_event_fields, old_groups) = match before {
-        Some(old) => (&old.fields[..], &old.event_fields[..], &old.groups[..]),
-        None => Default::default(),
-    };
+    let (old_fields, old_event_fields, old_groups) =
+        before.map(|old| (old.fields, old.event_fields, old.groups)).unwrap_or_default();
     let kept = |field: &Field| partial || mapped_fields.contains(field);
     let kept_event = |field: &EventField| partial || mapped_event_fields.contains(field);
     Registration {
         feed: feed.clone(),
-        external_id: record.external_id.clone(),
-        email: email.clone(),
+        external_id: record.external_id,
+        email,
         state: match record.state {
             RecordState::Attending => RegistrationState::Attending,
             RecordState::NotAttending => RegistrationState::NotAttending,
@@ -47,22 +45,25 @@ pub fn merge(
         absent_since: None,
         // The record's own, even if it has none: this is what it is weighed by against its duplicates.
         updated_at: record.updated_at,
-        raw: arriving.raw,
-        mapped: arriving.mapped,
-        fields: overlay(old_fields, &record.fields, kept),
-        event_fields: overlay(old_event_fields, &record.event_fields, kept_event),
-        groups: if partial { old_groups.to_vec() } else { record.groups.iter().map(|g| g.key.clone()).collect() },
+        raw,
+        mapped,
+        fields: overlay(old_fields, record.fields, kept),
+        event_fields: overlay(old_event_fields, record.event_fields, kept_event),
+        groups: if partial { old_groups } else { record.groups.into_iter().map(|group| group.key).collect() },
     }
 }
 
 /// The new values, which are ascending, and of the old ones those that are kept and have no new value; ascending.
-fn overlay<F: Clone + Ord>(old: &[(F, Value)], new: &[(F, Value)], kept: impl Fn(&F) -> bool) -> Vec<(F, Value)> {
-    let mut values = new.to_vec();
+fn overlay<F: Ord>(old: Vec<(F, Value)>, mut values: Vec<(F, Value)>, kept: impl Fn(&F) -> bool) -> Vec<(F, Value)> {
     if old.is_empty() {
         return values;
     }
-    let missing = |field: &F| !new.iter().any(|(other, _)| other == field);
-    values.extend(old.iter().filter(|(field, _)| kept(field) && missing(field)).cloned());
+    let new = values.len();
+    for (field, value) in old {
+        if kept(&field) && values[..new].iter().all(|(other, _)| *other != field) {
+            values.push((field, value));
+        }
+    }
     values.sort_by(|(a, _), (b, _)| a.cmp(b));
     values
 }

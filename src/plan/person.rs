@@ -28,7 +28,7 @@ pub struct Policy<'a> {
     pub rank: &'a dyn Fn(&FeedId) -> Rank,
 }
 
-/// All that concerns one person in a run.
+/// All that concerns one person in a run, but for what arrives.
 pub struct Inputs<'a> {
     /// `None` for a new user.
     pub user: Option<UserNo>,
@@ -36,8 +36,6 @@ pub struct Inputs<'a> {
     pub id: UserId,
     /// The email after the run; its key is the user's.
     pub email: &'a Email,
-    /// At most one for each external id.
-    pub arriving: &'a [Arriving],
     /// Registrations of this feed that move to somebody else.
     pub leaving: &'a [ExternalId],
     /// Registrations of this feed that a complete read did not find.
@@ -46,9 +44,10 @@ pub struct Inputs<'a> {
     pub deleted: &'a [ExternalId],
 }
 
-/// What the run does to one person; `None` when nothing changes, not even bookkeeping.
-pub fn plan_person(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Option<PersonChange> {
-    let registrations = registrations(inputs, policy);
+/// What the run does to one person, for whom at most one record of each external id arrives; `None` when nothing
+/// changes, not even bookkeeping.
+pub fn plan_person(inputs: &Inputs<'_>, arriving: Vec<Arriving>, policy: &Policy<'_>) -> Option<PersonChange> {
+    let registrations = registrations(inputs, arriving, policy);
     let bereft = registrations.is_empty() || policy.delete_user;
     if !inputs.deleted.is_empty() && bereft {
         let delete =
@@ -62,14 +61,16 @@ pub fn plan_person(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Option<PersonCha
 
 /// The person's registrations after the run, ascending. There may be very many under one email, so none is looked
 /// for in a row.
-fn registrations(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Vec<Registration> {
-    let arrive = |arriving: &Arriving, old: Option<&Registration>| {
-        let email = arriving.record.email.as_ref().filter(|email| email.key() == inputs.email.key());
-        let email = email.or(old.map(|old| &old.email)).unwrap_or(inputs.email);
+fn registrations(inputs: &Inputs<'_>, arriving: Vec<Arriving>, policy: &Policy<'_>) -> Vec<Registration> {
+    let email_key = inputs.email.key();
+    let arrive = |mut arriving: Arriving, known: Option<Registration>| {
+        let old = known.or_else(|| arriving.moved.take());
+        let email = arriving.record.email.as_ref().filter(|email| email_key.is_of(email));
+        let email = email.or(old.as_ref().map(|old| &old.email)).unwrap_or(inputs.email).clone();
         merge::merge(policy.feed, old, arriving, email, policy.mapped_fields, policy.mapped_event_fields)
     };
-    if let (None, [only]) = (inputs.before, inputs.arriving) {
-        return vec![arrive(only, only.moved.as_ref())];
+    if inputs.before.is_none() && arriving.len() == 1 {
+        return arriving.into_iter().map(|only| arrive(only, None)).collect();
     }
     let key = |r: &Registration| (r.feed.clone(), r.external_id.clone());
     let here = |external_id: &ExternalId| (policy.feed.clone(), external_id.clone());
@@ -80,10 +81,10 @@ fn registrations(inputs: &Inputs<'_>, policy: &Policy<'_>) -> Vec<Registration> 
     for external_id in inputs.leaving {
         registrations.remove(&here(external_id));
     }
-    for arriving in inputs.arriving {
+    for arriving in arriving {
         let key = here(&arriving.record.external_id);
-        let old = registrations.remove(&key).or_else(|| arriving.moved.clone());
-        registrations.insert(key, arrive(arriving, old.as_ref()));
+        let known = registrations.remove(&key);
+        registrations.insert(key, arrive(arriving, known));
     }
     if let Some(read) = policy.complete_read {
         for external_id in inputs.absent {

@@ -68,7 +68,7 @@ pub fn email(
     ordered: &[&Registration],
     stamp: Stamp,
 ) -> Option<(Email, Option<Owner>)> {
-    let Some(registration) = ordered.iter().find(|r| r.email.key() == *key) else {
+    let Some(registration) = ordered.iter().find(|r| key.is_of(&r.email)) else {
         return before.map(|(email, _)| (email.clone(), None));
     };
     let unchanged = before.filter(|(email, _)| **email == registration.email).and_then(|(_, owner)| owner);

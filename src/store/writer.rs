@@ -113,11 +113,11 @@ fn put(block: &mut Block, user: UserNo, id: UserId, person: Vec<u8>) -> Result<(
 }
 
 /// What a batch will do to the memory once it is on disk.
-struct Prepared {
+struct Prepared<'n> {
     batch: Batch,
     meta: Meta,
     people: Vec<Checked>,
-    newcomers: Vec<(UserNo, Vec<u8>)>,
+    newcomers: Vec<(UserNo, Glance<'n>)>,
     groups: Vec<Group>,
     new_run: Option<RunId>,
 }
@@ -159,7 +159,8 @@ impl Writer {
         if self.live.wants_reopening() {
             self.reopen()?;
         }
-        let mut prepared = self.prepare(&mut set)?;
+        let newcomers = self.recode(std::mem::take(&mut set.newcomers))?;
+        let mut prepared = self.prepare(&mut set, &newcomers)?;
         self.room.check(prepared.batch.bytes())?;
         self.publish_symbols();
         let new_run = prepared.new_run;
@@ -208,12 +209,25 @@ impl Writer {
         Ok(())
     }
 
-    fn prepare(&mut self, set: &mut ChangeSet) -> Result<Prepared, StoreError> {
+    /// New users under the numbers that names have here.
+    fn recode(&mut self, Newcomers { mut people, symbols }: Newcomers) -> Result<Vec<Newcomer>, StoreError> {
+        if people.is_empty() {
+            return Ok(people);
+        }
+        let recoding = Recoding::new(&symbols, &mut self.symbols);
+        for Newcomer { id, person } in &mut people {
+            let recoded = recoding.recode(std::mem::take(person));
+            *person = recoded.map_err(|source| unreadable(*id, source))?;
+        }
+        Ok(people)
+    }
+
+    fn prepare<'n>(&mut self, set: &mut ChangeSet, newcomers: &'n [Newcomer]) -> Result<Prepared<'n>, StoreError> {
         let mut meta = Meta { generation: self.meta.generation + 1, ..self.meta };
         let mut batch = Batch::default();
         let mut blocks = Blocks::new();
         let people = self.put_people(&mut blocks, &mut meta, std::mem::take(&mut set.people))?;
-        let newcomers = self.put_newcomers(&mut blocks, &mut meta, std::mem::take(&mut set.newcomers))?;
+        let newcomers = self.put_newcomers(&mut blocks, &mut meta, newcomers)?;
         for (number, block) in blocks {
             if block.is_empty() {
                 batch.remove(keys::block(number));
@@ -275,33 +289,27 @@ impl Writer {
         Ok(checked)
     }
 
-    /// Puts new users into their blocks. Returns them as they are stored, each known to be one that the index can read.
-    fn put_newcomers(
-        &mut self,
+    /// Puts new users into their blocks. Returns what the index needs of them.
+    fn put_newcomers<'n>(
+        &self,
         blocks: &mut Blocks,
         meta: &mut Meta,
-        Newcomers { people, symbols }: Newcomers,
-    ) -> Result<Vec<(UserNo, Vec<u8>)>, StoreError> {
-        if people.is_empty() {
-            return Ok(Vec::new());
-        }
-        let recoding = Recoding::new(&symbols, &mut self.symbols);
-        let mut put_in = Vec::with_capacity(people.len());
-        for Newcomer { id, person } in people {
-            let unreadable = |source| StoreError::Codec { what: format!("the new user {id}"), source };
-            let person = recoding.recode(person).map_err(unreadable)?;
-            check_newcomer(&self.symbols, id, &person).map_err(unreadable)?;
-            if person.len() > READ_BACK_BYTES && decode_person(&self.symbols, &person).is_err() {
-                return Err(StoreError::TooLarge(id));
+        newcomers: &'n [Newcomer],
+    ) -> Result<Vec<(UserNo, Glance<'n>)>, StoreError> {
+        let mut put_in = Vec::with_capacity(newcomers.len());
+        for Newcomer { id, person } in newcomers {
+            let glance = glance_at(&self.symbols, *id, person).map_err(|source| unreadable(*id, source))?;
+            if person.len() > READ_BACK_BYTES && decode_person(&self.symbols, person).is_err() {
+                return Err(StoreError::TooLarge(*id));
             }
             let user = next_user(meta);
             let block = self.block(blocks, user)?;
             let is_fresh = block.person(keys::slot_of(user)).is_none();
-            if !is_fresh || self.state.read().index.user_by_id(id).is_some() {
-                return Err(StoreError::Conflict(id));
+            if !is_fresh || self.state.read().index.user_by_id(*id).is_some() {
+                return Err(StoreError::Conflict(*id));
             }
-            put(block, user, id, person.clone())?;
-            put_in.push((user, person));
+            put(block, user, *id, person.clone())?;
+            put_in.push((user, glance));
         }
         Ok(put_in)
     }
@@ -372,9 +380,8 @@ impl Writer {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
         }
         let mut entering = Entering::new(index, symbols);
-        for (user, stored) in &prepared.newcomers {
-            let entered = Glance::at(stored).and_then(|person| entering.enter(*user, &person));
-            entered.expect("it was looked at before it was written");
+        for (user, person) in &prepared.newcomers {
+            entering.enter(*user, person).expect("its names were looked up before it was written");
         }
         groups.extend(prepared.groups.into_iter().map(|group| (group.key.clone(), group)));
         feeds.extend(set.feed);
@@ -396,13 +403,18 @@ fn put_token(tokens: &mut Vec<StoredToken>, token: StoredToken) {
     tokens.push(token);
 }
 
-/// Is this the user that it is said to be, with names that are known?
-fn check_newcomer(symbols: &Symbols, id: UserId, person: &[u8]) -> Result<(), CodecError> {
-    let person = Glance::at(person)?;
-    if person.id() != id {
+/// Looks at a new user, who must be the one they are said to be, with names that are known.
+fn glance_at<'n>(symbols: &Symbols, id: UserId, person: &'n [u8]) -> Result<Glance<'n>, CodecError> {
+    let glance = Glance::at(person)?;
+    if glance.id() != id {
         return Err(CodecError::Malformed { kind: Kind::Block, what: "it bears another id".into() });
     }
-    person.check_names(symbols)
+    glance.check_names(symbols)?;
+    Ok(glance)
+}
+
+fn unreadable(id: UserId, source: CodecError) -> StoreError {
+    StoreError::Codec { what: format!("the new user {id}"), source }
 }
 
 /// Decoding is bounded; what it would refuse must never be written, or the store would not open again. Only what is

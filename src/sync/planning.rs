@@ -378,6 +378,8 @@ impl<'a> Planning<'a> {
             // A user who vanished between the index and the block: planned and committed in turns, so it cannot be.
             return Ok(());
         };
+        self.make_groups(&arriving)?;
+        let records = arriving.len() as u64;
         let absent = before.as_ref().map(|person| self.absent_of(person)).unwrap_or_default();
         let id = before.as_ref().map_or_else(|| self.mint(&email.key()), |person| person.id);
         let inputs = Inputs {
@@ -385,7 +387,6 @@ impl<'a> Planning<'a> {
             before: before.as_ref(),
             id,
             email: &email,
-            arriving: &arriving,
             leaving: &leaving,
             absent: &absent,
             deleted: &deleted,
@@ -401,9 +402,8 @@ impl<'a> Planning<'a> {
             mapped_event_fields: &self.mapped_event_fields,
             rank: &rank,
         };
-        let change = plan_person(&inputs, &policy);
-        self.make_groups(&arriving)?;
-        self.count(change.as_ref(), arriving.len() as u64);
+        let change = plan_person(&inputs, arriving, &policy);
+        self.count(change.as_ref(), records);
         if let Some(change) = change {
             self.journal.write(Entry::Person(Box::new(change)))?;
         }
