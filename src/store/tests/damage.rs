@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::super::engine::{Batch, Engine};
 use super::super::files::Folder;
@@ -120,7 +121,7 @@ fn large(path: &Path) -> Truth {
     for first in (0..1_600).step_by(400) {
         let create = |n: u32| {
             let mut new = person(&store, &format!("p{n}"), "vip");
-            new.profile[0].value = Value::Text(format!("{n} ").repeat(800).into());
+            new.profile[0].value = Value::Text(noise(n).into());
             PersonChange { action: Action::Create, user: None, id: new.id, before: None, after: Some(new) }
         };
         let people: Vec<PersonChange> = (first..first + 400).map(create).collect();
@@ -130,6 +131,12 @@ fn large(path: &Path) -> Truth {
     }
     store.keep_index().unwrap();
     truth
+}
+
+/// A text of a person's own that cannot be packed, so that it stands in a block as it is.
+fn noise(n: u32) -> String {
+    let ideograph = |i: u32| char::from_u32(0x4E00 + xxh3_64_with_seed(&i.to_le_bytes(), n.into()) as u32 % 20_000);
+    (0..1_000).filter_map(ideograph).collect()
 }
 
 /// With a snapshot of the index no block is read at open; damage in one is told when it is read.
@@ -160,8 +167,9 @@ fn a_flipped_bit_beside_a_believed_snapshot_is_told_when_it_is_read() {
 
 /// One bit in what was last written of a person.
 fn flip_text_of(path: &Path, n: u32) {
-    let (mut bytes, text) = (std::fs::read(path).unwrap(), format!(" {n} {n} {n} "));
-    let at = bytes.windows(text.len()).rposition(|window| window == text.as_bytes()).unwrap();
+    let (mut bytes, text) = (std::fs::read(path).unwrap(), noise(n));
+    let last = |part: &[u8]| bytes.windows(part.len()).rposition(|window| window == part);
+    let at = text.as_bytes().windows(16).find_map(last).unwrap();
     bytes[at + 1] ^= 1;
     std::fs::write(path, bytes).unwrap();
 }
