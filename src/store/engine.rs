@@ -67,7 +67,7 @@ pub struct Place {
     pub index: PathBuf,
 }
 
-/// See [`Engine::scan_much`].
+/// See [`Engine::pass`].
 const CACHE_VISITS: usize = 8;
 
 /// Threads of an engine just closed may hold its lock for a moment longer.
@@ -189,17 +189,22 @@ impl Engine {
     }
 
     /// The same for more than fits into memory.
-    ///
-    /// sled notes each visit of a node in one of 256 lists, and looks into a list, to see what is to leave its cache,
-    /// only when 64 are noted. A scan visits each node once, so nothing would leave before 16,384 nodes: a gigabyte.
-    /// Of the visits made here for each row, a node of 8 rows gets so many that its list is looked into at once.
     pub fn scan_much(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> {
         self.scan(prefix).inspect(|row| {
             if let Ok((key, _)) = row {
-                // What cannot be read is told by the scan.
-                (0..CACHE_VISITS).for_each(|_| drop(self.db.contains_key(key)));
+                self.pass(key);
             }
         })
+    }
+
+    /// To be called for each key by whoever goes through more than fits into memory.
+    ///
+    /// sled notes each visit of a node in one of 256 lists, and looks into a list, to see what is to leave its cache,
+    /// only when 64 are noted. Who visits each node once keeps up to 16,384 of them: a gigabyte. Of the visits made
+    /// here, a node of 8 keys gets so many that its list is looked into at once.
+    pub fn pass(&self, key: &[u8]) {
+        // What cannot be read is told where it is read.
+        (0..CACHE_VISITS).for_each(|_| drop(self.db.contains_key(key)));
     }
 
     /// Applies a batch. It is durable, and seen by [`Self::get`], only after [`Self::sync`].
@@ -239,7 +244,11 @@ impl Engine {
     /// next batch is written, and a power cut then could take with it what was acknowledged long ago. Visited here, it
     /// is synced with its batch, and reading writes nothing.
     fn settle(&self, keys: &[Vec<u8>]) -> Result<(), StoreError> {
-        keys.iter().try_for_each(|key| self.stored(key).map(drop))
+        keys.iter().try_for_each(|key| {
+            self.stored(key)?;
+            self.pass(key);
+            Ok(())
+        })
     }
 
     /// Is everything that was applied, and what an earlier process left, known to be on disk?

@@ -225,6 +225,15 @@ impl Store {
         if is_missing { Err(StoreError::Incomplete) } else { Ok(None) }
     }
 
+    /// The same for one of very many, so that the others do not stay in the cache.
+    pub fn person_in_passing(&self, user: UserNo) -> Result<Option<Person>, StoreError> {
+        let person = self.person(user)?;
+        self.shared.live.with(|engine| {
+            engine.pass(&keys::block(keys::block_of(user)));
+            Ok(person)
+        })
+    }
+
     fn stored_generation(&self) -> Result<Option<u64>, StoreError> {
         let sealed = self.shared.live.with(|engine| engine.get(keys::META))?;
         let meta = sealed.map(|sealed| decode_meta(&sealed)).transpose();

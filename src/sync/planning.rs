@@ -355,7 +355,7 @@ impl<'a> Planning<'a> {
             Whom::User(user) => Some(user),
             Whom::New(_) => None,
         };
-        let before = user.map(|user| self.store.person(user)).transpose()?.flatten();
+        let before = user.map(|user| self.store.person_in_passing(user)).transpose()?.flatten();
         let (mut arriving, mut leaving, mut deleted) = (Vec::with_capacity(steps.len()), Vec::new(), Vec::new());
         for (role, at) in steps.iter().filter_map(|step| step.effect) {
             let at = at as usize;
