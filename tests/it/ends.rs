@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Installation, ListServer, ONE_FEED, Program, until};
+use crate::support::{Installation, ListServer, ONE_FEED, Program, noise, until};
 
 /// What README and FAULTS promise.
 const PROMISED: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ impl Place {
 /// So many people on pages of a hundred, each with a biography of so many bytes.
 fn pages(people: usize, biography: usize) -> Vec<String> {
     let record = |id: usize| {
-        let biography = format!("{id:08x}").repeat(biography / 8);
+        let biography = noise(id as u64, biography);
         json!({"id": id, "email": format!("p{id}@x.org"), "first": "A", "last": "B", "biography": biography})
     };
     let records: Vec<Value> = (0..people).map(record).collect();

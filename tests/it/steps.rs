@@ -14,7 +14,7 @@ use rollcall::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Appliance, ListServer, check_indexes, store_text, without_runs};
+use crate::support::{Appliance, ListServer, check_indexes, noise, store_text, without_runs};
 
 /// How often a step of one kind may come in one sync.
 const OFTEN: usize = 64;
@@ -37,7 +37,7 @@ fn records(round: usize) -> Vec<Value> {
             "email": format!("p{email}@x.org"),
             "first": if changed { "Changed" } else { "First" },
             "last": format!("L{n}"),
-            "company": "c".repeat(16_000 + n),
+            "company": noise(n as u64, 16_000 + n),
             "groups": [if changed { "blue" } else { "red" }],
             "status": if round > 0 && n % 10 == 4 { "cancelled" } else { "ok" },
             "erase": round > 0 && n % 10 == 7,

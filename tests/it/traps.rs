@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Installation, ListServer, Program, until};
+use crate::support::{Installation, ListServer, Program, noise, until};
 
 fn config(server: &ListServer) -> String {
     let base = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/base.toml")).unwrap();
@@ -22,7 +22,7 @@ fn list(server: &ListServer, people: std::ops::Range<usize>, bytes: usize) {
     let person = |n: usize| {
         json!({
             "id": n, "email": format!("p{n}@x.org"), "first": "First", "last": format!("L{n}"),
-            "company": "c".repeat(bytes), "groups": ["all"],
+            "company": noise(n as u64, bytes), "groups": ["all"],
         })
     };
     let records: Vec<Value> = people.map(person).collect();

@@ -7,7 +7,7 @@ use rollcall::model::{EventName, Run, RunId, RunOutcome, SourceName, Trigger};
 use rollcall::sync::{Feed, Phase, Request, StartError, Started, Stopping};
 use serde_json::{Value, json};
 
-use crate::support::{Appliance, Installation, ListServer, ONE_FEED, Program, check_indexes, until};
+use crate::support::{Appliance, Installation, ListServer, ONE_FEED, Program, check_indexes, noise, until};
 
 /// Several batches.
 const MANY: usize = 500;
@@ -70,7 +70,7 @@ impl Place {
 /// Everybody is in one of two groups.
 fn pages() -> Vec<String> {
     let record = |id: usize| -> Value {
-        let (biography, group) = ("b".repeat(12 * 1024), if id.is_multiple_of(2) { "Even" } else { "Odd" });
+        let (biography, group) = (noise(id as u64, 12 * 1024), if id.is_multiple_of(2) { "Even" } else { "Odd" });
         json!({"id": id, "email": format!("p{id}@x.org"), "first": "A", "last": "B",
             "biography": biography, "groups": [group]})
     };

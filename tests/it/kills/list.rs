@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Dice;
+use crate::support::{Dice, noise};
 
 /// Most records, fewest records, and how many a page has.
 const RECORDS_MAX: usize = 170;
@@ -125,7 +125,7 @@ impl Record {
             "email": format!("p{}@x.org", self.email),
             "first": format!("N{}", self.name),
             "last": "Example",
-            "biography": format!("{:016x}", self.biography).repeat(BIOGRAPHY_BYTES / 16),
+            "biography": noise(self.biography, BIOGRAPHY_BYTES),
             "status": if self.cancelled { "cancelled" } else { "ok" },
             "erase": self.deleted,
             "groups": groups.collect::<Vec<_>>(),

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::noise;
+
 pub const ROUNDS: usize = 5;
 const PEOPLE: usize = 160;
 /// Bytes of a long biography.
@@ -59,7 +61,7 @@ fn person(number: usize, round: usize) -> Value {
         "first": format!("First{number}"),
         "last": format!("Last{number}"),
         "company": if way == 1 { format!("Company {round}") } else { "Company".into() },
-        "biography": format!("{text} ").repeat(long / 2),
+        "biography": noise((number * 10 + text) as u64, long),
         "status": if way == 3 && even { "cancelled" } else { "ok" },
         "erase": way == 4 && even,
         "groups": if way == 5 && even { ["Blue"] } else { ["Red"] },

@@ -1,5 +1,12 @@
 //! Chance that can be had again: SplitMix64.
 
+/// A text of its own for each seed that cannot be packed, so that it takes as much room in a store as in a list.
+pub fn noise(seed: u64, bytes: usize) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+    let mut dice = Dice::new(seed);
+    (0..bytes).map(|_| char::from(LETTERS[dice.below(LETTERS.len())])).collect()
+}
+
 pub struct Dice(u64);
 
 impl Dice {
