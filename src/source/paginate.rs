@@ -78,8 +78,8 @@ impl<'s> Paginator<'s> {
 
     pub(super) fn first(&self) -> Ask {
         match self.spec {
-            PaginationSpec::Page { param, size, .. } => self.numbered(param, size.as_ref()),
-            PaginationSpec::Offset { param, size, .. } => self.numbered(param, Some(size)),
+            PaginationSpec::Page { param, size, .. } => numbered(self.position, param, size.as_ref()),
+            PaginationSpec::Offset { param, size, .. } => numbered(self.position, param, Some(size)),
             _ => Ask::Query(Vec::new()),
         }
     }
@@ -141,11 +141,11 @@ impl<'s> Paginator<'s> {
             PaginationSpec::None => None,
             PaginationSpec::Page { param, size, .. } => {
                 self.position += 1;
-                Some(self.numbered(param, size.as_ref()))
+                Some(numbered(self.position, param, size.as_ref()))
             }
             PaginationSpec::Offset { param, size, .. } => {
                 self.position += offset_step(facts.records, size.size);
-                Some(self.numbered(param, Some(size)))
+                Some(numbered(self.position, param, Some(size)))
             }
             PaginationSpec::Cursor { param, .. } => self.next_cursor(facts, param)?,
             PaginationSpec::NextUrl { .. } | PaginationSpec::LinkHeader { .. } => self.next_url(facts)?,
@@ -156,6 +156,19 @@ impl<'s> Paginator<'s> {
             None if facts.has_more == Some(true) => Err(self.no_way_on()),
             None => Ok(Step::End),
         }
+    }
+
+    /// What follows the page asked for last, where that is known before it is understood: pages are numbered, those
+    /// before it were full, and the total that they told goes beyond this one.
+    pub(super) fn foreseen(&self) -> Option<Ask> {
+        let (param, size, stop, step) = match self.spec {
+            PaginationSpec::Page { param, size: Some(size), stop, .. } => (param, size, stop, 1),
+            PaginationSpec::Offset { param, size, stop, .. } => (param, size, stop, size.size),
+            _ => return None,
+        };
+        let full = self.records == size.size.saturating_mul(u64::from(self.page) - 1);
+        let more = self.total.is_some_and(|total| total > self.records.saturating_add(size.size));
+        (full && more && stop.has_more.is_none()).then(|| numbered(self.position + step, param, Some(size)))
     }
 
     fn is_last(&self, facts: &PageFacts) -> bool {
@@ -183,14 +196,6 @@ impl<'s> Paginator<'s> {
             problem: format!("{} pages in a row were empty, and still there are more", self.empty_in_a_row),
             hint: "check `select`, and how `pagination` finds the end of the list",
         })
-    }
-
-    fn numbered(&self, param: &str, size: Option<&PageSize>) -> Ask {
-        let mut query = vec![(param.to_owned(), self.position.to_string())];
-        if let Some(PageSize { param: Some(param), size }) = size {
-            query.push((param.clone(), size.to_string()));
-        }
-        Ask::Query(query)
     }
 
     fn next_cursor(&mut self, facts: &PageFacts, place: &CursorPlace) -> Result<Option<Ask>, Fault> {
@@ -290,6 +295,14 @@ pub(super) const fn stop(spec: &PaginationSpec) -> Option<&StopSpec> {
     }
 }
 
+fn numbered(position: u64, param: &str, size: Option<&PageSize>) -> Ask {
+    let mut query = vec![(param.to_owned(), position.to_string())];
+    if let Some(PageSize { param: Some(param), size }) = size {
+        query.push((param.clone(), size.to_string()));
+    }
+    Ask::Query(query)
+}
+
 /// How far an offset moves: by the smaller of what came and what was asked for. `select` may make several records
 /// of one item (then more came than counts), and a source may cap its pages (then less); either way the worst is an
 /// overlap, which folds, and never a hole.
@@ -317,6 +330,47 @@ fn shown(cursor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn facts(digest: u128, records: u64, total: Option<u64>) -> PageFacts {
+        let url = Url::parse("http://source.example/").unwrap();
+        PageFacts { url, records, digest: Digest(digest), next: None, has_more: None, total }
+    }
+
+    #[test]
+    fn a_page_is_foreseen_where_full_pages_and_a_total_lead_to_it() {
+        let total = || Some(crate::mapping::Expression::compile(".total").unwrap());
+        let size = |size| PageSize { param: None, size };
+        let page = |stop| PaginationSpec::Page { param: "p".into(), first: 1, size: Some(size(2)), stop };
+        let offset = |stop| PaginationSpec::Offset { param: "p".into(), first: 0, size: size(2), stop };
+        let by_total = || StopSpec { has_more: None, total: total() };
+        let unsized_pages = PaginationSpec::Page { param: "p".into(), first: 1, size: None, stop: by_total() };
+        let by_both = || StopSpec { has_more: total(), total: total() };
+        // The records and totals of the pages before, and what is foreseen after the page asked for then.
+        type Before = &'static [(u64, Option<u64>)];
+        let cases: [(PaginationSpec, Before, Option<&str>); 11] = [
+            (page(by_total()), &[], None),
+            (page(by_total()), &[(2, Some(6))], Some("3")),
+            (offset(by_total()), &[(2, Some(6))], Some("4")),
+            (page(by_total()), &[(2, Some(6)), (2, None)], None),
+            (page(by_total()), &[(2, Some(7)), (2, Some(7))], Some("4")),
+            (page(by_total()), &[(2, Some(4))], None),
+            (page(by_total()), &[(2, None)], None),
+            (page(by_total()), &[(3, Some(9))], None),
+            (offset(by_total()), &[(1, Some(9))], None),
+            (unsized_pages, &[(2, Some(9))], None),
+            (page(by_both()), &[(2, Some(9))], None),
+        ];
+        for (at, (spec, before, foreseen)) in cases.into_iter().enumerate() {
+            let mut paginator = Paginator::new(&spec);
+            for (digest, (records, total)) in (0..).zip(before) {
+                let has_more = stop(&spec).and_then(|stop| stop.has_more.as_ref()).map(|_| true);
+                let step = paginator.after(&PageFacts { has_more, ..facts(digest, *records, *total) });
+                assert!(step.is_ok(), "case {at}");
+            }
+            let foreseen = foreseen.map(|place| Ask::Query(vec![("p".to_owned(), place.to_owned())]));
+            assert_eq!(paginator.foreseen(), foreseen, "case {at}");
+        }
+    }
 
     #[test]
     fn a_cursor_is_shown_as_far_as_it_is_a_token() {

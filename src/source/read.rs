@@ -1,14 +1,17 @@
-//! A read: the list of a source, page by page, each fetched while the one before is worked on.
+//! A read: the list of a source, page by page, each fetched while the one before is worked on, and where it is foreseen
+//! even while that one is parsed. There is one request at a time.
 //!
 //! Invariant: pages come in order, none twice, and exactly one of [`ReadEvent::End`] and [`ReadEvent::Failed`] comes
 //! last. A list that was not read to its end never ends with `End`.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
@@ -147,13 +150,18 @@ struct Reader<'s> {
     events: mpsc::Sender<ReadEvent>,
     /// The page being read, from 1.
     page: u32,
+    /// How often it was asked for, once it has come.
+    tries: Option<u32>,
 }
+
+/// A page fetched before it was its turn, or why it could not be.
+type Ahead = Option<Result<Fetched, Fault>>;
 
 impl<'s> Reader<'s> {
     fn new(source: &'s Inner, blueprint: Blueprint, events: mpsc::Sender<ReadEvent>) -> Self {
         let deadline = Instant::now() + source.spec.limits.run_timeout;
         let fetcher = Fetcher::new(source, blueprint, deadline, events.clone());
-        Self { source, fetcher, paginator: Paginator::new(&source.spec.pagination), events, page: 0 }
+        Self { source, fetcher, paginator: Paginator::new(&source.spec.pagination), events, page: 0, tries: None }
     }
 
     /// Reads the list; returns the last event.
@@ -167,25 +175,66 @@ impl<'s> Reader<'s> {
                 let (reconciles, note) = (self.paginator.reconciles(), self.paginator.note());
                 ReadEvent::End { traffic, reconciles, note }
             }
-            Err(fault) => ReadEvent::Failed { error: fault.into_run_error(self.page, self.fetcher.tries()), traffic },
+            Err(fault) => {
+                let tries = self.tries.unwrap_or(self.fetcher.tries());
+                ReadEvent::Failed { error: fault.into_run_error(self.page, tries), traffic }
+            }
         }
     }
 
     async fn pages(&mut self) -> Result<(), Fault> {
         let mut step = Step::Next(self.paginator.first());
+        let mut ahead = None;
         while let Step::Next(ask) = step {
             self.begin_page()?;
-            // Room first, page second: no more pages are held than the channel has places.
+            // Room first, page second: no more pages are held than the channel has places, and one ahead.
             let gone = |_| Fault::Internal { problem: "nobody reads the pages".into() };
             let place = self.events.clone().reserve_owned().await.map_err(gone)?;
-            let fetched = self.fetcher.page(&ask).await?;
-            let ParsedPage { document, records, facts, took: parsing } = parse(self.source, fetched).await?;
-            self.paginator.check_content(&facts)?;
-            let traffic = self.fetcher.traffic();
-            place.send(ReadEvent::Page(Page { number: self.page, document, records, parsing, traffic }));
-            step = self.paginator.after(&facts)?;
+            let fetched = match ahead.take() {
+                Some(fetched) => fetched,
+                None => self.fetcher.page(&ask).await,
+            };
+            let fetched = fetched?;
+            self.tries = Some(self.fetcher.tries());
+            (step, ahead) = self.hand_out(fetched, place).await?;
+            self.tries = None;
         }
         Ok(())
+    }
+
+    /// Parses a page and hands it out. Meanwhile, and no longer than it is known to be needed, the next is fetched.
+    async fn hand_out(&mut self, fetched: Fetched, place: OwnedPermit<ReadEvent>) -> Result<(Step, Ahead), Fault> {
+        let traffic = self.fetcher.traffic();
+        let foreseen = self.paginator.foreseen().filter(|_| self.page < self.source.spec.limits.pages_max);
+        let mut parsing = pin!(parse(self.source, fetched));
+        let mut fetching = pin!(async {
+            match &foreseen {
+                Some(ask) => self.fetcher.page(ask).await,
+                None => pending().await,
+            }
+        });
+        let mut ahead = None;
+        let parsed = loop {
+            tokio::select! {
+                biased;
+                fetched = &mut fetching, if ahead.is_none() => ahead = Some(fetched),
+                parsed = &mut parsing => break parsed?,
+            }
+        };
+        let ParsedPage { document, records, facts, took: parsing } = parsed;
+        self.paginator.check_content(&facts)?;
+        place.send(ReadEvent::Page(Page { number: self.page, document, records, parsing, traffic }));
+        let step = self.paginator.after(&facts)?;
+        match &step {
+            Step::Next(ask) if foreseen.as_ref() == Some(ask) => {
+                if ahead.is_none() {
+                    ahead = Some(fetching.await);
+                }
+            }
+            // It is not what follows after all.
+            _ => ahead = None,
+        }
+        Ok((step, ahead))
     }
 
     fn begin_page(&mut self) -> Result<(), Fault> {

@@ -142,6 +142,52 @@ async fn total_ends_and_reconciles() {
     assert!(!error.message.contains("ada"));
 }
 
+/// The next page is asked for while the one before is understood, where it is foreseen; then too it is asked for once,
+/// after the one before has come, and what becomes of the list is the same.
+#[tokio::test]
+async fn a_page_that_is_foreseen_changes_nothing_but_the_time() {
+    // What the third of six pages answers, what is read, and how it ends.
+    type Case = (&'static str, u64, Result<&'static str, &'static str>);
+    let cases: [Case; 5] = [
+        ("full", 12, Ok("")),
+        ("short", 5, Ok("12 records, but 5 were read")),
+        ("empty", 4, Ok("12 records, but 4 were read")),
+        ("broken", 4, Err("page 3: ")),
+        ("page 2 again", 4, Err("page 3: it holds the same records as page 2")),
+    ];
+    for paging in [page(Some(2), total()), offset(2, total())] {
+        for (third, read, end) in cases {
+            let answer = move |seen: &Seen, _| {
+                let skipped = number(seen, "skip").max(number(seen, "page").saturating_sub(1) * 2);
+                match (third, skipped) {
+                    ("short", 4) => items(4, 5, r#","total":12"#),
+                    ("empty", 4) => items(4, 4, r#","total":12"#),
+                    ("broken", 4) => r#"{"items":[{"id":4},{"id""#.into(),
+                    ("page 2 again", 4) => items(2, 4, r#","total":12"#),
+                    _ => items(skipped, skipped + 2, r#","total":12"#),
+                }
+            };
+            let (told, targets) = walk(paging.clone(), answer).await;
+            let records = told.records().concat();
+            assert_eq!(records, (0..read).collect::<Vec<_>>(), "{third}");
+            match end {
+                Ok(note) => {
+                    assert!(told.expect_end().end.as_ref().unwrap().2.clone().unwrap_or_default().contains(note))
+                }
+                Err(message) => {
+                    assert!(told.failed.as_ref().unwrap().0.message.starts_with(message), "{:?}", told.failed)
+                }
+            }
+            // At most the one that was foreseen is asked for in vain, and none twice.
+            let needed = if third == "full" { 6 } else { 3 };
+            assert!((needed..=needed + usize::from(third != "full")).contains(&targets.len()), "{third}: {targets:?}");
+            let mut once = targets.clone();
+            once.dedup();
+            assert_eq!(once, targets);
+        }
+    }
+}
+
 /// Somebody left from a page that was read: the ones after them moved up, and one slipped through between two pages.
 #[tokio::test]
 async fn a_list_that_moves_does_not_reconcile_though_its_last_total_is_met() {

@@ -76,6 +76,7 @@ pub struct Row {
     pub requests: u64,
     /// Requests that the server saw, where they are not the same.
     pub asked: Option<usize>,
+    pub last_given_up: bool,
     /// The least time between one request and the next, counted from 0.
     pub pauses: Vec<(usize, Duration)>,
     /// The source's own pause outlasts the run: the next run obeys it, and asks nothing.
@@ -97,6 +98,7 @@ impl Row {
             place: "page 2: GET http://127.",
             requests: 0,
             asked: None,
+            last_given_up: false,
             pauses: Vec::new(),
             stays_closed: false,
         }
@@ -164,6 +166,11 @@ impl Row {
 
     pub fn requests(self, requests: u64) -> Self {
         Self { requests, ..self }
+    }
+
+    /// The last of the requests was foreseen, wrongly, and given up: it may have come or not.
+    pub fn last_given_up(self) -> Self {
+        Self { last_given_up: true, ..self }
     }
 
     pub fn asked(self, asked: usize) -> Self {

@@ -96,10 +96,10 @@ fn moving() -> Vec<Row> {
         .paging(if totals.is_empty() { Paging::Page } else { Paging::Total })
     };
     vec![
-        pages("total-above", &[&[1, 2], &[3, 4], &[5]], &[7]).incomplete(),
+        pages("total-above", &[&[1, 2], &[3, 4], &[5]], &[7]).requests(4).last_given_up().incomplete(),
         pages("total-below", &[&[1, 2], &[3, 4], &[5]], &[3]).requests(2).unchanged(4).incomplete(),
         // Person 1 leaves after the first page was read; person 3 moves up, out of sight.
-        pages("slipped-through", &[&[1, 2], &[4, 5]], &[5, 4]).requests(2).unchanged(4).incomplete(),
+        pages("slipped-through", &[&[1, 2], &[4, 5]], &[5, 4]).requests(3).last_given_up().unchanged(4).incomplete(),
         // Somebody joins before page 2 is read: person 2 moves down, and is seen again.
         pages("drift", &[&[1, 2], &[2, 3], &[4, 5]], &[]).requests(4).skips(1),
         Row::done("items-of-all-types", move |asked: &Asked| match asked.page() {
