@@ -29,5 +29,5 @@ pub use history::{
 };
 pub use item::{Item, ItemDecoder, ItemEncoder, SpooledRecord};
 pub use newcomer::{Newcomer, Recoding};
-pub use seal::{CodecError, Kind, open, seal};
+pub use seal::{CodecError, Kind, checksum_of, open, seal};
 pub use symbols::{SymbolKind, Symbols};

@@ -115,6 +115,11 @@ pub(super) fn open_version(kind: Kind, sealed: &[u8]) -> Result<(u8, &[u8]), Cod
     Ok((version, payload))
 }
 
+/// The checksum that a sealed value bears; `None` of what is too short to bear one.
+pub fn checksum_of(sealed: &[u8]) -> Option<u64> {
+    sealed.get(2..HEADER_BYTES)?.try_into().ok().map(u64::from_le_bytes)
+}
+
 /// Encodes and seals.
 pub(super) fn write<T: Encode>(kind: Kind, value: &T) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(USUAL_BYTES);

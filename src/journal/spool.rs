@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::JournalError;
 use super::frames::write_frame;
-use crate::codec::{Item, ItemDecoder, ItemEncoder, SpooledRecord};
+use crate::codec::{Item, ItemDecoder, ItemEncoder, SpooledRecord, checksum_of};
 use crate::faults::{Faults, Step};
 use crate::model::RecordNote;
 
@@ -18,11 +18,18 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Small enough that items asked for in no order cost little more than themselves.
 const WINDOW_BYTES: usize = 32 * 1024;
 
-/// Where an item lies in its spool.
+/// Where an item lies in its spool, and how it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     offset: u64,
     bytes: u32,
+    /// See [`mark`].
+    mark: u32,
+}
+
+/// Half of an item's checksum: another item that came to stand at its place has another.
+fn mark(sealed: &[u8]) -> Option<u32> {
+    checksum_of(sealed).map(|checksum| checksum as u32)
 }
 
 /// A spool being written. The file is removed when the writer, or the reader made of it, is dropped.
@@ -78,8 +85,9 @@ impl SpoolWriter {
     pub fn write(&mut self, item: &Item) -> Result<Place, JournalError> {
         let frame = self.encoder.encode(item);
         let bytes = write_frame(&mut self.file, &frame).map_err(JournalError::io("write", &self.removal.path))?;
-        // A frame was just checked to fit.
-        let place = Place { offset: self.offset + 4, bytes: u32::try_from(bytes - 4).unwrap_or(u32::MAX) };
+        // A frame was just checked to fit, and bears a checksum.
+        let (length, mark) = (u32::try_from(bytes - 4).unwrap_or(u32::MAX), mark(&frame).unwrap_or_default());
+        let place = Place { offset: self.offset + 4, bytes: length, mark };
         self.offset += bytes;
         Ok(place)
     }
@@ -123,6 +131,9 @@ impl SpoolReader {
 
     fn read(&mut self, place: Place) -> Result<Item, JournalError> {
         let frame = self.reach(place)?;
+        if mark(&self.window[frame.clone()]) != Some(place.mark) {
+            return Err(self.broken("something else stands where an item was written"));
+        }
         self.decoder.decode(&self.window[frame]).map_err(|source| JournalError::Codec {
             path: self.file.removal.path.clone(),
             frame: place.offset,

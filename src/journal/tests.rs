@@ -119,6 +119,24 @@ fn a_spool_cut_short_gives_what_is_left_of_it() {
     }
 }
 
+/// Each of them is sound, so that only their places tell.
+#[test]
+fn items_that_changed_places_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("7.spool");
+    let mut spool = SpoolWriter::create(&path, &Faults::none()).unwrap();
+    let notes = [SkipReason::Filtered, SkipReason::Duplicate].map(|reason| note(0, Verdict::Skip(reason)));
+    let places = notes.each_ref().map(|note| spool.write(&Item::Note(note.clone())).unwrap());
+    let mut spool = spool.into_reader().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes.rotate_left(middle);
+    std::fs::write(&path, bytes).unwrap();
+    for place in places {
+        assert!(matches!(spool.note(place), Err(JournalError::Broken { .. })));
+    }
+}
+
 #[test]
 fn a_spool_reads_items_in_any_order_and_then_is_gone() {
     let folder = tempfile::tempdir().unwrap();

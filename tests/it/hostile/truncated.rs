@@ -55,7 +55,8 @@ async fn cut_everywhere(framing: &str) {
     let good = body(&[record("a", 1, "Ada"), record("a", 2, "Ada")], "");
     let mut server = Server::start(list(&framed("length", good.as_bytes())));
     let appliance = Appliance::open(&config(&server)).await;
-    assert_eq!(appliance.sync("e", "s", false, false).await.counts.create, 2);
+    let run = appliance.sync("e", "s", false, false).await;
+    assert_eq!((run.outcome, run.counts.create), (Some(RunOutcome::Done), 2), "{:?}", run.error);
     let before = store_text(&appliance.app);
 
     let tampered = framed(framing, body(&[record("a", 1, "Eve"), record("a", 3, "Mallory")], "").as_bytes());
