@@ -27,7 +27,8 @@ fn framed(framing: &str, body: &[u8]) -> Vec<u8> {
         "gzip-until-close" => ("content-encoding: gzip\r\n".into(), zipped),
         other => panic!("{other}"),
     };
-    [format!("HTTP/1.1 200 OK\r\n{headers}\r\n").into_bytes(), body].concat()
+    // Each connection is closed. Unsaid, that could meet the next request on its way, which here is tried once only.
+    [format!("HTTP/1.1 200 OK\r\nconnection: close\r\n{headers}\r\n").into_bytes(), body].concat()
 }
 
 fn config(server: &Server) -> String {
