@@ -2,7 +2,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{JournalError, JournalReader, JournalWriter, SpoolWriter};
+use super::{JournalError, JournalReader, JournalWriter, Place, SpoolReader, SpoolWriter};
 use crate::codec::{Item, JournalHeader};
 use crate::faults::Faults;
 use crate::model::{
@@ -101,15 +101,20 @@ fn an_unfinished_journal_leaves_nothing_behind() {
     assert!(read(&path).unwrap_err().is_missing());
 }
 
+/// A spool of two notes that take the same room.
+fn spool_of_two(path: &Path) -> (SpoolReader, [RecordNote; 2], [Place; 2]) {
+    let mut spool = SpoolWriter::create(path, &Faults::none()).unwrap();
+    let notes = [SkipReason::Filtered, SkipReason::Duplicate].map(|reason| note(0, Verdict::Skip(reason)));
+    let places = notes.each_ref().map(|note| spool.write(&Item::Note(note.clone())).unwrap());
+    (spool.into_reader().unwrap(), notes, places)
+}
+
 /// The window that was read before must not answer for what is gone.
 #[test]
 fn a_spool_cut_short_gives_what_is_left_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("7.spool");
-    let mut spool = SpoolWriter::create(&path, &Faults::none()).unwrap();
-    let notes = [SkipReason::Filtered, SkipReason::Duplicate].map(|reason| note(0, Verdict::Skip(reason)));
-    let places = notes.each_ref().map(|note| spool.write(&Item::Note(note.clone())).unwrap());
-    let mut spool = spool.into_reader().unwrap();
+    let (mut spool, notes, places) = spool_of_two(&path);
     let whole = std::fs::metadata(&path).unwrap().len();
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(whole - 1).unwrap();
     assert_eq!(spool.note(places[0]).unwrap(), notes[0]);
@@ -124,10 +129,7 @@ fn a_spool_cut_short_gives_what_is_left_of_it() {
 fn items_that_changed_places_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("7.spool");
-    let mut spool = SpoolWriter::create(&path, &Faults::none()).unwrap();
-    let notes = [SkipReason::Filtered, SkipReason::Duplicate].map(|reason| note(0, Verdict::Skip(reason)));
-    let places = notes.each_ref().map(|note| spool.write(&Item::Note(note.clone())).unwrap());
-    let mut spool = spool.into_reader().unwrap();
+    let (mut spool, _, places) = spool_of_two(&path);
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes.rotate_left(middle);
