@@ -148,10 +148,7 @@ struct Reader<'s> {
     fetcher: Fetcher<'s>,
     paginator: Paginator<'s>,
     events: mpsc::Sender<ReadEvent>,
-    /// The page being read, from 1.
-    page: u32,
-    /// How often it was asked for, once it has come.
-    tries: Option<u32>,
+    turn: Turn,
 }
 
 /// A page fetched before it was its turn, or why it could not be.
@@ -161,7 +158,7 @@ impl<'s> Reader<'s> {
     fn new(source: &'s Inner, blueprint: Blueprint, events: mpsc::Sender<ReadEvent>) -> Self {
         let deadline = Instant::now() + source.spec.limits.run_timeout;
         let fetcher = Fetcher::new(source, blueprint, deadline, events.clone());
-        Self { source, fetcher, paginator: Paginator::new(&source.spec.pagination), events, page: 0, tries: None }
+        Self { source, fetcher, paginator: Paginator::new(&source.spec.pagination), events, turn: Turn::default() }
     }
 
     /// Reads the list; returns the last event.
@@ -176,8 +173,8 @@ impl<'s> Reader<'s> {
                 ReadEvent::End { traffic, reconciles, note }
             }
             Err(fault) => {
-                let tries = self.tries.unwrap_or(self.fetcher.tries());
-                ReadEvent::Failed { error: fault.into_run_error(self.page, tries), traffic }
+                let tries = self.turn.tries.unwrap_or(self.fetcher.tries());
+                ReadEvent::Failed { error: fault.into_run_error(self.turn.page, tries), traffic }
             }
         }
     }
@@ -185,8 +182,8 @@ impl<'s> Reader<'s> {
     async fn pages(&mut self) -> Result<(), Fault> {
         let mut step = Step::Next(self.paginator.first());
         let mut ahead = None;
+        self.turn.next(self.source.spec.limits.pages_max)?;
         while let Step::Next(ask) = step {
-            self.begin_page()?;
             // Room first, page second: no more pages are held than the channel has places, and one ahead.
             let gone = |_| Fault::Internal { problem: "nobody reads the pages".into() };
             let place = self.events.clone().reserve_owned().await.map_err(gone)?;
@@ -195,17 +192,17 @@ impl<'s> Reader<'s> {
                 None => self.fetcher.page(&ask).await,
             };
             let fetched = fetched?;
-            self.tries = Some(self.fetcher.tries());
+            self.turn.tries = Some(self.fetcher.tries());
             (step, ahead) = self.hand_out(fetched, place).await?;
-            self.tries = None;
         }
         Ok(())
     }
 
-    /// Parses a page and hands it out. Meanwhile, and no longer than it is known to be needed, the next is fetched.
+    /// Parses a page and hands it out; then it is the next one's turn. That is fetched meanwhile where it is foreseen,
+    /// and given up where it is not what follows after all.
     async fn hand_out(&mut self, fetched: Fetched, place: OwnedPermit<ReadEvent>) -> Result<(Step, Ahead), Fault> {
-        let traffic = self.fetcher.traffic();
-        let foreseen = self.paginator.foreseen().filter(|_| self.page < self.source.spec.limits.pages_max);
+        let (traffic, limit) = (self.fetcher.traffic(), self.source.spec.limits.pages_max);
+        let foreseen = self.paginator.foreseen().filter(|_| self.turn.page < limit);
         let mut parsing = pin!(parse(self.source, fetched));
         let mut fetching = pin!(async {
             match &foreseen {
@@ -223,29 +220,38 @@ impl<'s> Reader<'s> {
         };
         let ParsedPage { document, records, facts, took: parsing } = parsed;
         self.paginator.check_content(&facts)?;
-        place.send(ReadEvent::Page(Page { number: self.page, document, records, parsing, traffic }));
+        place.send(ReadEvent::Page(Page { number: self.turn.page, document, records, parsing, traffic }));
         let step = self.paginator.after(&facts)?;
-        match &step {
-            Step::Next(ask) if foreseen.as_ref() == Some(ask) => {
-                if ahead.is_none() {
-                    ahead = Some(fetching.await);
-                }
-            }
-            // It is not what follows after all.
-            _ => ahead = None,
+        let Step::Next(ask) = &step else { return Ok((step, None)) };
+        self.turn.next(limit)?;
+        if foreseen.as_ref() != Some(ask) {
+            return Ok((step, None));
+        }
+        if ahead.is_none() {
+            ahead = Some(fetching.await);
         }
         Ok((step, ahead))
     }
+}
 
-    fn begin_page(&mut self) -> Result<(), Fault> {
-        let limit = self.source.spec.limits.pages_max;
+/// Which page is being read.
+#[derive(Default)]
+struct Turn {
+    /// From 1.
+    page: u32,
+    /// How often it was asked for, once it has come.
+    tries: Option<u32>,
+}
+
+impl Turn {
+    fn next(&mut self, limit: u32) -> Result<(), Fault> {
         if self.page >= limit {
             return Err(Fault::PagingLoop {
                 problem: format!("the list goes on after {limit} pages"),
                 hint: "check how `pagination` finds the end of the list, ask for larger pages, or raise `pages_max`",
             });
         }
-        self.page += 1;
+        *self = Self { page: self.page + 1, tries: None };
         Ok(())
     }
 }

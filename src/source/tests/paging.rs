@@ -188,6 +188,26 @@ async fn a_page_that_is_foreseen_changes_nothing_but_the_time() {
     }
 }
 
+/// It is its own failure then, not that of the page before.
+#[tokio::test]
+async fn a_page_that_is_foreseen_fails_by_its_own_number() {
+    let answer = |seen: &Seen, _| match number(seen, "page") {
+        3 => Reply { stall: true, ..Reply::default() },
+        page => Reply::json(items(page * 2, page * 2 + 2, r#","total":12"#)),
+    };
+    let server = Server::start(answer).await;
+    let mut spec = spec(&server.url("/"), page(Some(2), total()));
+    spec.limits.run_timeout = Duration::from_secs(1);
+    let told = read(spec.clone()).await;
+    told.expect_failure(ErrorReason::Timeout, "page 3: the list was not read to its end within 1 s");
+    assert_eq!(told.pages.len(), 2);
+    spec.limits.run_timeout = Duration::from_secs(20);
+    (spec.limits.connect_timeout, spec.limits.idle_timeout) = (Duration::from_millis(300), Duration::from_millis(300));
+    let told = read(spec).await;
+    told.expect_failure(ErrorReason::Timeout, "page 3: GET");
+    assert_eq!(told.pages.len(), 2);
+}
+
 /// Somebody left from a page that was read: the ones after them moved up, and one slipped through between two pages.
 #[tokio::test]
 async fn a_list_that_moves_does_not_reconcile_though_its_last_total_is_met() {
