@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use base64::Engine as _;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +16,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::mapping::Mapping;
-use crate::model::{FeedId, SourceName};
+use crate::model::{FeedId, Keepsake, SourceName};
 use crate::observe::Observer;
-use crate::source::{Source, SourceError};
-use crate::store::{Store, StoreError};
+use crate::source::{Keep, KeepError, Source, SourceError};
+use crate::store::{ChangeSet, Store, StoreError};
 use crate::sync::{Runner, SourceEntry, Stopping};
 
 /// Everything that runs, wired.
@@ -54,7 +56,7 @@ impl App {
         let began = Instant::now();
         let store = Store::open_with(&config.store.path, faults)?;
         observer.store_opened(began.elapsed(), !store.was_scanned());
-        let sources = sources(&config, &observer)?;
+        let sources = sources(&config, &observer, &store)?;
         let runner = Runner::new(
             store.clone(),
             sources,
@@ -82,12 +84,35 @@ impl App {
     }
 }
 
-fn sources(config: &Config, observer: &Observer) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
+fn sources(
+    config: &Config,
+    observer: &Observer,
+    store: &Store,
+) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
     let entry = |spec: &Arc<crate::config::SourceSpec>| {
         let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
-        Ok(SourceEntry { source: Source::new(Arc::clone(spec), observer.clone())?, mapping })
+        let keep = Arc::new(InStore { store: store.clone(), source: spec.name.clone() });
+        Ok(SourceEntry { source: Source::new(Arc::clone(spec), observer.clone(), keep)?, mapping })
     };
     config.sources.iter().map(|(name, spec)| Ok((name.clone(), entry(spec)?))).collect()
+}
+
+/// A source's keepsakes lie in the store.
+struct InStore {
+    store: Store,
+    source: SourceName,
+}
+
+impl Keep for InStore {
+    fn load(&self, what: Keepsake) -> Option<Vec<u8>> {
+        self.store.keepsake(&self.source, what)
+    }
+
+    fn keep(&self, what: Keepsake, value: Vec<u8>) -> BoxFuture<'_, Result<(), KeepError>> {
+        let keepsakes = vec![(self.source.clone(), what, value)];
+        let commit = self.store.commit_async(ChangeSet { keepsakes, ..ChangeSet::default() });
+        commit.map(|ack| ack.map(drop).map_err(|error| KeepError(error.to_string()))).boxed()
+    }
 }
 
 /// 256 random bits with the prefix by which leaked tokens are found.

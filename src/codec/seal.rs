@@ -31,6 +31,8 @@ pub enum Kind {
     Integrity = 13,
     /// The head of a snapshot of the indexes.
     IndexHead = 14,
+    /// What a source keeps beyond the process.
+    Keepsake = 15,
 }
 
 impl Kind {

@@ -20,6 +20,7 @@ mod budget;
 mod client;
 mod fault;
 mod fetch;
+mod keep;
 mod link;
 mod page;
 mod paginate;
@@ -33,5 +34,6 @@ mod source;
 mod tests;
 
 pub use client::SourceError;
+pub use keep::{Keep, KeepError};
 pub use read::{Page, Read, ReadEvent, WaitReason};
 pub use source::Source;

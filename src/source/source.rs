@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::budget::Budget;
 use super::client::{Client, SourceError};
+use super::keep::Keep;
 use super::read::Read;
 use super::retry::Pauses;
 use crate::config::{SourceSpec, WindowSpec};
@@ -23,6 +24,8 @@ pub(super) struct Inner {
     pub(super) budget: Budget,
     pub(super) pauses: Pauses,
     pub(super) observer: Observer,
+    #[expect(dead_code, reason = "tokens and the ledger come to lie here")]
+    pub(super) keep: Arc<dyn Keep>,
 }
 
 impl Source {
@@ -30,13 +33,18 @@ impl Source {
     ///
     /// # Errors
     /// The credential cannot be carried by a header, or an `https` source finds no CA certificates.
-    pub fn new(spec: Arc<SourceSpec>, observer: Observer) -> Result<Self, SourceError> {
-        Self::with_pauses(spec, observer, Pauses::default())
+    pub fn new(spec: Arc<SourceSpec>, observer: Observer, keep: Arc<dyn Keep>) -> Result<Self, SourceError> {
+        Self::with_pauses(spec, observer, keep, Pauses::default())
     }
 
-    pub(super) fn with_pauses(spec: Arc<SourceSpec>, observer: Observer, pauses: Pauses) -> Result<Self, SourceError> {
+    pub(super) fn with_pauses(
+        spec: Arc<SourceSpec>,
+        observer: Observer,
+        keep: Arc<dyn Keep>,
+        pauses: Pauses,
+    ) -> Result<Self, SourceError> {
         let (client, budget) = (Client::new(&spec)?, Budget::new(&spec.budget));
-        Ok(Self { inner: Arc::new(Inner { spec, client, budget, pauses, observer }) })
+        Ok(Self { inner: Arc::new(Inner { spec, client, budget, pauses, observer, keep }) })
     }
 
     pub fn spec(&self) -> &SourceSpec {

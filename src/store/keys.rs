@@ -2,7 +2,7 @@
 
 use crate::codec::SymbolKind;
 use crate::limits::BLOCK_USERS;
-use crate::model::{EventName, FeedId, GroupKey, RunId, UserNo};
+use crate::model::{EventName, FeedId, GroupKey, Keepsake, RunId, SourceName, UserNo};
 
 /// What the engine itself keeps; see [`super::integrity`].
 pub const INTEGRITY: &[u8] = b"!";
@@ -14,6 +14,7 @@ pub const FEEDS: &[u8] = b"f";
 pub const EVENTS: &[u8] = b"e";
 pub const GROUPS: &[u8] = b"g";
 pub const TOKENS: &[u8] = b"t";
+pub const KEEPSAKES: &[u8] = b"k";
 
 /// The block that holds a user.
 pub const fn block_of(UserNo(user): UserNo) -> u32 {
@@ -70,7 +71,7 @@ pub fn feed(feed: &FeedId) -> Vec<u8> {
 pub fn feed_id(key: &[u8]) -> Option<FeedId> {
     let text = std::str::from_utf8(key.strip_prefix(FEEDS)?).ok()?;
     let (event, source) = text.split_once('\0')?;
-    Some(FeedId { event: EventName::parse(event).ok()?, source: crate::model::SourceName::parse(source).ok()? })
+    Some(FeedId { event: EventName::parse(event).ok()?, source: SourceName::parse(source).ok()? })
 }
 
 pub fn group(key: &GroupKey) -> Vec<u8> {
@@ -79,4 +80,15 @@ pub fn group(key: &GroupKey) -> Vec<u8> {
 
 pub fn token(sha256: &[u8; 32]) -> Vec<u8> {
     join(TOKENS, sha256)
+}
+
+pub fn keepsake(source: &SourceName, what: Keepsake) -> Vec<u8> {
+    join(KEEPSAKES, format!("{source}\0{}", what.as_str()).as_bytes())
+}
+
+pub fn keepsake_id(key: &[u8]) -> Option<(SourceName, Keepsake)> {
+    let text = std::str::from_utf8(key.strip_prefix(KEEPSAKES)?).ok()?;
+    let (source, what) = text.split_once('\0')?;
+    let what = Keepsake::ALL.into_iter().find(|known| known.as_str() == what)?;
+    Some((SourceName::parse(source).ok()?, what))
 }

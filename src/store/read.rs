@@ -19,8 +19,8 @@ use crate::codec::{StoredToken, Symbols, Unpacked, decode_meta, decode_person, d
 use crate::faults::Faults;
 use crate::limits::{BATCH_BYTES_MAX, WRITER_QUEUE};
 use crate::model::{
-    CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey, Person, Run, RunId,
-    UserId, UserNo,
+    CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey, Keepsake, Person, Run,
+    RunId, SourceName, UserId, UserNo,
 };
 
 /// An open store. Cloning shares it; the last clone stops the writer.
@@ -249,6 +249,11 @@ impl Store {
         let block = Unpacked::open(&sealed).map_err(failed)?;
         let Some(person) = block.person(keys::slot_of(user)).map_err(failed)? else { return Ok(None) };
         decode_person(self.view().symbols(), person).map(Some).map_err(failed)
+    }
+
+    /// What a source keeps beyond the process.
+    pub fn keepsake(&self, source: &SourceName, what: Keepsake) -> Option<Vec<u8>> {
+        self.view().state.keepsakes.get(&(source.clone(), what)).cloned()
     }
 
     pub fn user_by_id(&self, id: UserId) -> Option<UserNo> {

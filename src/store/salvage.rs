@@ -17,8 +17,8 @@ use super::state::read_symbol;
 use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
-    SymbolKind, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta, decode_person,
-    decode_run, decode_token,
+    Kind, SymbolKind, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta, decode_person,
+    decode_run, decode_token, open,
 };
 use crate::faults::Faults;
 use crate::limits::BLOCK_USERS;
@@ -154,7 +154,7 @@ impl Reader<'_> {
         rows
     }
 
-    /// Groups, feeds, events and tokens: few, and found by their names.
+    /// Groups, feeds, events, tokens and what sources keep: few, and found by their names.
     fn copy_named(&mut self) -> Result<(), StoreError> {
         for (_, sealed) in self.rows(keys::GROUPS, "groups") {
             let Some(group) = self.decoded("a group", decode_group(&sealed)) else { continue };
@@ -171,6 +171,12 @@ impl Reader<'_> {
             let Some(event) = self.decoded("an event", decode_event(&sealed)) else { continue };
             self.new.commit(ChangeSet { event: Some(EventWrite::Put(event)), ..ChangeSet::default() })?;
             self.salvage.events += 1;
+        }
+        for (key, sealed) in self.rows(keys::KEEPSAKES, "what sources keep") {
+            let Some(value) = self.decoded("what a source keeps", open(Kind::Keepsake, &sealed)) else { continue };
+            let keepsakes = keys::keepsake_id(&key).map(|(source, what)| (source, what, value.to_vec()));
+            let keepsakes = keepsakes.into_iter().collect();
+            self.new.commit(ChangeSet { keepsakes, ..ChangeSet::default() })?;
         }
         for (_, sealed) in self.rows(keys::TOKENS, "tokens") {
             let Some(token) = self.decoded("a token", decode_token(&sealed)) else { continue };

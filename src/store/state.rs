@@ -13,7 +13,7 @@ use crate::codec::{
     CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
     decode_meta, decode_token, open,
 };
-use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, SourceName};
+use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, Keepsake, SourceName};
 
 pub struct State {
     pub meta: Meta,
@@ -24,6 +24,7 @@ pub struct State {
     /// Events made over the API.
     pub events: BTreeMap<EventName, Event>,
     pub tokens: Vec<StoredToken>,
+    pub keepsakes: BTreeMap<(SourceName, Keepsake), Vec<u8>>,
     /// How often the store was opened anew; the index's numbers mean something within one epoch only.
     pub epoch: u64,
     /// Was the index made by reading every block, or taken from its snapshot?
@@ -47,6 +48,7 @@ impl State {
             feeds: HashMap::new(),
             events: BTreeMap::new(),
             tokens: Vec::new(),
+            keepsakes: BTreeMap::new(),
             epoch: 0,
             was_scanned: false,
         }
@@ -76,7 +78,7 @@ impl State {
     /// Reads everything but the blocks. Returns its sum.
     fn load_rest(&mut self, engine: &Engine) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
-        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS] {
+        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS, keys::KEEPSAKES] {
             for row in engine.scan(tag) {
                 let (key, sealed) = row?;
                 sum.add(&key, &sealed);
@@ -109,6 +111,11 @@ impl State {
             keys::EVENTS => {
                 let event = decode_event(sealed).map_err(unreadable("an event"))?;
                 self.events.insert(event.name.clone(), event);
+            }
+            keys::KEEPSAKES => {
+                let value = open(Kind::Keepsake, sealed).map_err(unreadable("what a source keeps"))?;
+                // One of a kind that this build does not know stays as it is.
+                self.keepsakes.extend(keys::keepsake_id(key).map(|id| (id, value.to_vec())));
             }
             _ => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
         }

@@ -22,7 +22,8 @@ use crate::codec::{
 };
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::{
-    Event, EventName, FeedId, FeedState, Group, GroupName, Person, PersonChange, Run, RunId, UserId, UserNo,
+    Event, EventName, FeedId, FeedState, Group, GroupName, Keepsake, Person, PersonChange, Run, RunId, SourceName,
+    UserId, UserNo,
 };
 
 /// Changes that happen together or not at all.
@@ -41,6 +42,8 @@ pub struct ChangeSet {
     pub feed: Option<(FeedId, FeedState)>,
     pub event: Option<EventWrite>,
     pub token: Option<super::TokenWrite>,
+    /// Sources' keepsakes to put as they are.
+    pub keepsakes: Vec<(SourceName, Keepsake, Vec<u8>)>,
 }
 
 /// New users, encoded.
@@ -259,6 +262,9 @@ impl Writer {
             Some(super::TokenWrite::Delete(token)) => batch.remove(keys::token(&token.sha256)),
             None => {}
         }
+        for (source, what, value) in &set.keepsakes {
+            batch.put(keys::keepsake(source, *what), seal(Kind::Keepsake, value));
+        }
         for (kind, number, name) in self.symbols.since(self.stored_symbols) {
             batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
         }
@@ -374,7 +380,8 @@ impl Writer {
         self.meta = prepared.meta;
         let mut state = self.state.write();
         self.stored_symbols = self.symbols.counts();
-        let State { index, symbols, groups, feeds, events, tokens, meta, epoch: _, was_scanned: _ } = &mut *state;
+        let State { index, symbols, groups, feeds, events, tokens, keepsakes, meta, epoch: _, was_scanned: _ } =
+            &mut *state;
         *meta = prepared.meta;
         for Checked { user, before, after } in &prepared.people {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
@@ -395,6 +402,7 @@ impl Writer {
             Some(super::TokenWrite::Delete(token)) => tokens.retain(|known| known.sha256 != token.sha256),
             None => {}
         }
+        keepsakes.extend(set.keepsakes.into_iter().map(|(source, what, value)| ((source, what), value)));
     }
 }
 

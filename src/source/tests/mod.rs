@@ -2,6 +2,7 @@
 
 mod faults;
 mod garbage;
+mod memory;
 mod paging;
 mod server;
 mod waiting;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use self::memory::Memory;
 use self::server::{Reply, Seen, Server};
 use super::retry::Pauses;
 use super::{Page, Read, ReadEvent, Source, WaitReason};
@@ -81,7 +83,7 @@ fn mapping() -> MappingSpec {
 }
 
 fn source(spec: SourceSpec) -> Source {
-    Source::with_pauses(Arc::new(spec), Observer::default(), FAST).unwrap()
+    Source::with_pauses(Arc::new(spec), Observer::default(), Memory::new(), FAST).unwrap()
 }
 
 /// What a whole read told.

@@ -79,7 +79,9 @@ async fn a_pause_is_obeyed_in_every_form_and_by_everybody() {
 #[tokio::test]
 async fn a_pause_beyond_the_run_fails_at_once() {
     let server = Server::start(|_, _| Reply::new(429, &[("retry-after", "900")], "")).await;
-    let source = Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default()).unwrap();
+    let source =
+        Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default(), Memory::new())
+            .unwrap();
     let started = Instant::now();
     for requests in [1, 0] {
         let told = all(source.read(&BTreeMap::new())).await;
@@ -98,7 +100,9 @@ async fn a_long_wait_is_told_before_it_begins() {
         _ => Reply::json(items(0, 1, "")),
     })
     .await;
-    let source = Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default()).unwrap();
+    let source =
+        Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default(), Memory::new())
+            .unwrap();
     let started = Instant::now();
     let mut read = source.read(&BTreeMap::new());
     let first = read.next().await;

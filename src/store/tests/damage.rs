@@ -12,7 +12,7 @@ use super::super::files::Folder;
 use super::super::keys;
 use super::{change, open, person, refusal};
 use crate::faults::Faults;
-use crate::model::{Action, Event, FeedState, GroupName, Person, PersonChange, RunId, UserNo, Value};
+use crate::model::{Action, Event, FeedState, GroupName, Keepsake, Person, PersonChange, RunId, UserNo, Value};
 use crate::store::{ChangeSet, EventWrite, Store, StoreError, StoredToken, TokenWrite};
 
 /// People under their email, in every state the store ever held them.
@@ -33,6 +33,7 @@ fn filled(path: &Path) -> Truth {
         feed: Some((super::feed(), FeedState::default())),
         event: Some(EventWrite::Put(event)),
         token: Some(TokenWrite::Put(token)),
+        keepsakes: vec![(super::feed().source, Keepsake::Ledger, b"used".to_vec())],
         ..ChangeSet::default()
     };
     store.commit(set).unwrap();
@@ -230,6 +231,7 @@ fn every_kind_of_value_is_guarded_and_the_others_are_kept() {
         keys::EVENTS,
         keys::GROUPS,
         keys::TOKENS,
+        keys::KEEPSAKES,
     ];
     for tag in tags {
         let what = String::from_utf8_lossy(tag).into_owned();

@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use super::{ChangeSet, STORE_SCHEMA, Store, StoreError};
 use crate::model::{
-    Action, Attendance, Counts, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Person,
-    PersonChange, ProfileField, Registration, RegistrationState, Run, RunId, SourceName, Traffic, Trigger, UserId,
-    UserNo, Value,
+    Action, Attendance, Counts, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Keepsake,
+    Person, PersonChange, ProfileField, Registration, RegistrationState, Run, RunId, SourceName, Traffic, Trigger,
+    UserId, UserNo, Value,
 };
 
 fn feed() -> FeedId {
@@ -231,4 +231,25 @@ fn what_could_not_be_read_again_is_not_written() {
     assert!(matches!(result, Err(StoreError::TooLarge(id)) if id == before.id));
     drop(store);
     assert_eq!(open(&folder).person(UserNo(0)).unwrap(), Some(before));
+}
+
+#[test]
+fn what_a_source_keeps_is_there_after_opening_and_rebuilding() {
+    let folder = tempfile::tempdir().unwrap();
+    let crm = feed().source;
+    let kept = |store: &Store| Keepsake::ALL.map(|what| store.keepsake(&crm, what));
+    let put = |store: &Store, what, value: &[u8]| {
+        let keepsakes = vec![(crm.clone(), what, value.to_vec())];
+        store.commit(ChangeSet { keepsakes, ..ChangeSet::default() }).unwrap();
+    };
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(kept(&store), [None, None]);
+    put(&store, Keepsake::Ledger, b"first");
+    put(&store, Keepsake::Ledger, b"second");
+    let expected = [None, Some(b"second".to_vec())];
+    assert_eq!(kept(&store), expected);
+    drop(store);
+    assert_eq!(kept(&Store::open(folder.path()).unwrap()), expected);
+    Store::rebuild(folder.path()).unwrap();
+    assert_eq!(kept(&Store::open(folder.path()).unwrap()), expected);
 }

@@ -1,0 +1,18 @@
+//! What outlives the process: the engine says what is to be kept, whoever builds it where.
+
+use futures_util::future::BoxFuture;
+
+use crate::model::Keepsake;
+
+/// A source's keepsakes.
+pub trait Keep: Send + Sync {
+    fn load(&self, what: Keepsake) -> Option<Vec<u8>>;
+
+    /// Puts a value in the place of the former. When it ends well, the value survives a power cut.
+    fn keep(&self, what: Keepsake, value: Vec<u8>) -> BoxFuture<'_, Result<(), KeepError>>;
+}
+
+/// A value could not be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("what the source keeps could not be written: {0}")]
+pub struct KeepError(pub String);
