@@ -55,6 +55,23 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 pub const REDIRECTS_MAX: u32 = 5;
 /// Empty pages in a row of a list that still says it has more.
 pub const EMPTY_PAGES_MAX: u32 = 100;
+/// Partitions of one read.
+pub const PARTITIONS_MAX: usize = 10_000;
+/// Levels of parents above a list, and fields that one level takes of each parent.
+pub const PARTITION_LEVELS_MAX: usize = 4;
+pub const PARENT_FIELDS_MAX: usize = 16;
+/// Longest value of a parent's field, in bytes.
+pub const PARENT_FIELD_BYTES_MAX: usize = 1024;
+/// How far an incremental read looks back before its watermark, unless the source says otherwise, and at most.
+pub const LOOKBACK: Duration = Duration::from_secs(60);
+pub const LOOKBACK_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// An incremental source is read whole this often, unless it says otherwise, and at least.
+pub const FULL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const FULL_EVERY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// An interrupted read goes on within this time; after it, it starts again.
+pub const RESUME_WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Most lists of partitions that a source may be asked for at one time.
+pub const CONCURRENCY_MAX: u32 = 16;
 /// A wait shorter than this is not told to whoever watches a read.
 pub const WAIT_TOLD_MIN: Duration = Duration::from_secs(1);
 /// Characters shown of a cursor in an error.

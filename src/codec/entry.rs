@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use super::convert::{millis, named_feed, new_symbols, note_from_v1, note_to_v1, take_symbols};
+use super::feed::{position_from_v2, position_to_v2};
 use super::newcomer::{Head, Newcomer};
 use super::person::{person_from_v1, person_to_v1};
 use super::seal::{self, CodecError, Kind};
 use super::symbols::Symbols;
-use super::v1;
-use crate::model::{Action, Entry, FeedId, GroupKey, GroupName, PersonChange, RunId, UserId, UserNo};
+use super::{v1, v2};
+use crate::model::{Action, Entry, FeedId, FeedPosition, GroupKey, GroupName, PersonChange, RunId, UserId, UserNo};
 
 /// The first frame of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,27 +18,38 @@ pub struct JournalHeader {
     pub feed: FeedId,
     pub dry_run: bool,
     pub planned_at: Timestamp,
+    /// How far the source was read for this plan; `None` where that is as it was.
+    pub position: Option<FeedPosition>,
 }
 
 impl JournalHeader {
     pub fn encode(&self) -> Vec<u8> {
-        let header = v1::JournalHeader {
+        let header = v2::JournalHeader {
             run: self.run.0,
             event: self.feed.event.as_str(),
             source: self.feed.source.as_str(),
             dry_run: self.dry_run,
             planned_at_ms: self.planned_at.as_millisecond(),
+            position: self.position.as_ref().map(position_to_v2),
         };
         seal::write(Kind::JournalHeader, &header)
     }
 
     pub fn decode(sealed: &[u8]) -> Result<Self, CodecError> {
-        let header: v1::JournalHeader<'_> = seal::read(Kind::JournalHeader, sealed)?;
+        const KIND: Kind = Kind::JournalHeader;
+        let (version, payload) = seal::open_version(KIND, sealed)?;
+        let header = if version == 1 {
+            let v1::JournalHeader { run, event, source, dry_run, planned_at_ms } = seal::read_payload(KIND, payload)?;
+            v2::JournalHeader { run, event, source, dry_run, planned_at_ms, position: None }
+        } else {
+            seal::read_payload(KIND, payload)?
+        };
         Ok(Self {
             run: RunId(header.run),
-            feed: named_feed(Kind::JournalHeader, header.event, header.source)?,
+            feed: named_feed(KIND, header.event, header.source)?,
             dry_run: header.dry_run,
-            planned_at: millis(Kind::JournalHeader, header.planned_at_ms)?,
+            planned_at: millis(KIND, header.planned_at_ms)?,
+            position: header.position.as_ref().map(|position| position_from_v2(KIND, position)).transpose()?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Runs, feed states, events, groups, tokens and the store's own counters.
+//! Runs, events, groups, tokens and the store's own counters.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use super::convert::{millis, named_feed};
 use super::seal::{self, CodecError, Kind};
 use super::v1;
 use crate::model::{
-    Counts, ErrorReason, Event, EventName, FeedSettings, FeedState, Group, GroupKey, Level, LogLine, Run, RunError,
-    RunId, RunOutcome, SourceName, Traffic, Trigger,
+    Counts, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey, Level, LogLine, Run, RunError, RunId,
+    RunOutcome, SourceName, Traffic, Trigger,
 };
 
 /// The store's counters, in every batch.
@@ -69,29 +69,6 @@ pub fn encode_group(group: &Group) -> Vec<u8> {
 pub fn decode_group(sealed: &[u8]) -> Result<Group, CodecError> {
     let v1::Group { key, name } = seal::read(Kind::Group, sealed)?;
     Ok(Group { key: GroupKey::from_stored(key.into()), name: name.into() })
-}
-
-pub fn encode_feed_state(state: &FeedState) -> Vec<u8> {
-    let stored = v1::FeedState {
-        complete_reads: state.complete_reads,
-        last_run: state.last_run.map(|RunId(id)| id),
-        last_attempt_ms: state.last_attempt.map(Timestamp::as_millisecond),
-        last_success_ms: state.last_success.map(Timestamp::as_millisecond),
-        consecutive_failures: state.consecutive_failures,
-    };
-    seal::write(Kind::Feed, &stored)
-}
-
-pub fn decode_feed_state(sealed: &[u8]) -> Result<FeedState, CodecError> {
-    let stored: v1::FeedState = seal::read(Kind::Feed, sealed)?;
-    let time = |at: Option<i64>| at.map(|at| millis(Kind::Feed, at)).transpose();
-    Ok(FeedState {
-        complete_reads: stored.complete_reads,
-        last_run: stored.last_run.map(RunId),
-        last_attempt: time(stored.last_attempt_ms)?,
-        last_success: time(stored.last_success_ms)?,
-        consecutive_failures: stored.consecutive_failures,
-    })
 }
 
 pub fn encode_event(event: &Event) -> Vec<u8> {

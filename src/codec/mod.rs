@@ -9,6 +9,7 @@
 mod block;
 mod convert;
 mod entry;
+mod feed;
 mod glance;
 mod history;
 mod item;
@@ -19,15 +20,17 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 mod v1;
+mod v2;
 
 pub use block::{Block, Unpacked, decode_person, encode_person};
 pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer, Planned};
+pub use feed::{decode_feed_state, encode_feed_state};
 pub use glance::{AttendanceGlance, Glance, RegistrationGlance};
 pub use history::{
-    Meta, StoredToken, decode_event, decode_feed_state, decode_group, decode_meta, decode_run, decode_token,
-    encode_event, encode_feed_state, encode_group, encode_meta, encode_run, encode_token,
+    Meta, StoredToken, decode_event, decode_group, decode_meta, decode_run, decode_token, encode_event, encode_group,
+    encode_meta, encode_run, encode_token,
 };
-pub use item::{Item, ItemDecoder, ItemEncoder, SpooledRecord};
+pub use item::{Checkpoint, Item, ItemDecoder, ItemEncoder, Opening, SpooledRecord};
 pub use newcomer::{Newcomer, Recoding};
 pub use seal::{CodecError, Kind, checksum_of, open, seal};
 pub use symbols::{SymbolKind, Symbols};

@@ -39,6 +39,10 @@ impl Kind {
     /// The newest schema version this build writes and reads.
     const fn version(self) -> u8 {
         match self {
+            // From version 2 on they say how far the source was read.
+            Self::Feed | Self::JournalHeader => 2,
+            // From version 2 on a read can be taken up from it. It outlives no version.
+            Self::SpoolItem => 2,
             // From version 2 on its people are packed.
             Self::Block => 2,
             // From version 2 on it says the sum of the blocks, too.

@@ -191,18 +191,6 @@ pub struct JournalTrailer {
 }
 
 #[derive(Encode, BorrowDecode)]
-pub struct SpoolItem<'a> {
-    pub symbols: Vec<(u8, &'a str)>,
-    pub body: SpoolBody<'a>,
-}
-
-#[derive(Encode, BorrowDecode)]
-pub enum SpoolBody<'a> {
-    Record { page: u32, index: u32, raw: [u8; 16], mapped: [u8; 16], record: MappedRecord<'a> },
-    Note(RecordNote<'a>),
-}
-
-#[derive(Encode, BorrowDecode)]
 pub struct Meta {
     pub generation: u64,
     pub next_user: u32,

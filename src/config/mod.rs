@@ -23,5 +23,5 @@ pub use environment::Environment;
 pub use fault::{ConfigError, Fault, Warning};
 pub use parts::{source_placeholders, validate_event};
 pub use spec::*;
-pub use template::{CURSOR, Template, TemplateError, Vars, percent_encode};
+pub use template::{CURSOR, SINCE, Template, TemplateError, Vars, percent_encode};
 pub use units::parse_duration;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
@@ -68,6 +69,12 @@ pub struct SourceSpec {
     pub request: RequestSpec,
     pub auth: AuthSpec,
     pub pagination: PaginationSpec,
+    /// May a read go on later from where it was interrupted? Only where a place in the list stays the same place.
+    pub stable: bool,
+    /// Parent lists, outermost first; the list is read once for each item of the innermost. Empty: there is one list.
+    pub partitions: Vec<PartitionSpec>,
+    /// `None`: every read asks for the whole list.
+    pub incremental: Option<IncrementalSpec>,
     pub mapping: MappingSpec,
     /// Checked together; empty means unlimited.
     pub budget: Vec<WindowSpec>,
@@ -83,13 +90,79 @@ pub enum DeleteScope {
     User,
 }
 
+/// One level of parents. Requests below it may use its fields as `{parent.x}`, and records get them under `parent`.
+#[derive(Debug, Clone)]
+pub enum PartitionSpec {
+    /// Written down, with equal keys.
+    Fixed(Vec<BTreeMap<String, String>>),
+    List(Box<ParentList>),
+}
+
+/// A list of parents.
+#[derive(Debug, Clone)]
+pub struct ParentList {
+    pub request: RequestSpec,
+    pub pagination: PaginationSpec,
+    pub select: Expression,
+    /// Not everything in the list need be read.
+    pub skip_when: Option<Expression>,
+    /// What is taken of each parent; together they tell it from the others.
+    pub fields: Vec<(String, Expression)>,
+}
+
+impl PartitionSpec {
+    /// The names of its fields.
+    pub fn fields(&self) -> Vec<&str> {
+        match self {
+            Self::Fixed(values) => values.first().into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect(),
+            Self::List(list) => list.fields.iter().map(|(name, _)| name.as_str()).collect(),
+        }
+    }
+}
+
+/// How a source is asked for what changed since the last time: the request says `{since}`.
+#[derive(Debug, Clone)]
+pub struct IncrementalSpec {
+    pub watermark: WatermarkSpec,
+    pub format: TimeFormat,
+    /// Asked for once more before the watermark; what is as it was changes nobody.
+    pub lookback: Duration,
+    /// The whole list is read when the last such read is older.
+    pub full_every: Duration,
+}
+
+/// What tells how far a read has come, in the source's own time.
+#[derive(Debug, Clone)]
+pub enum WatermarkSpec {
+    /// The newest of these times of records.
+    RecordMax(Expression),
+    /// This header of the first page.
+    ResponseHeader(String),
+    /// When the first page was answered, by its `Date` (RFC 9110 §6.6.1).
+    RunStart,
+}
+
+/// How a source writes times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// RFC 3339. Times without an offset are in this zone.
+    Rfc3339(TimeZone),
+    /// Seconds since 1970.
+    Unix,
+    /// Milliseconds since 1970.
+    UnixMs,
+    /// By a pattern of strftime, in this zone.
+    Pattern(String, TimeZone),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
     Post,
 }
 
-/// How one page is asked for. Templates may use `{param.x}`, and `{cursor}` with a paginator of the kind `cursor`.
+/// How one page is asked for. Templates may use `{param.x}`; `{cursor}` with a paginator of the kind `cursor`; `{since}` in an
+/// incremental read; `{parent.x}` below a parent list.
 #[derive(Debug, Clone)]
 pub struct RequestSpec {
     pub method: Method,
@@ -227,4 +300,6 @@ pub struct SourceLimits {
     /// Most bytes of one page, decompressed.
     pub page_bytes_max: u64,
     pub pages_max: u32,
+    /// Lists of partitions that are read at one time, > 0.
+    pub concurrency: u32,
 }

@@ -1,4 +1,4 @@
-//! Texts with `{placeholders}`: `{param.x}` and, where the setting says so, `{cursor}` or `{external_id}`.
+//! Texts with `{placeholders}`: `{param.x}` and, where the setting says so, others such as `{cursor}` or `{external_id}`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +30,9 @@ pub enum TemplateError {
 
 /// The placeholder of the token that asks for the next page.
 pub const CURSOR: &str = "cursor";
+
+/// The placeholder of the time from which on changes are asked for.
+pub const SINCE: &str = "since";
 
 /// Values for placeholders.
 pub type Vars = BTreeMap<String, String>;

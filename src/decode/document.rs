@@ -104,6 +104,22 @@ impl RawRecord {
         &self.bytes
     }
 
+    /// As a page of its own, for expressions that are evaluated on pages.
+    pub fn document(&self) -> Result<Document, DecodeError> {
+        Document::parse(self.bytes.clone())
+    }
+
+    /// The same object with one more member, `json`, which is JSON; of one of that name it takes the place. What is
+    /// no object stays as it is.
+    #[must_use]
+    pub fn with_member(&self, name: &str, json: &str) -> Self {
+        let text = self.bytes.trim_ascii();
+        let Some(open) = text.strip_suffix(b"}").filter(|_| text.starts_with(b"{")) else { return self.clone() };
+        let comma = if open[1..].trim_ascii().is_empty() { "" } else { "," };
+        let member = format!("{comma}{}:{json}}}", serde_json::Value::from(name));
+        Self { bytes: [open, member.as_bytes()].concat().into(), checked: self.checked }
+    }
+
     /// Is it an object, in JSON without a fault?
     pub(crate) fn is_object(&self) -> bool {
         let object = self.bytes.trim_ascii_start().first() == Some(&b'{');

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::RunId;
+use crate::model::{FeedId, RunId};
 
 /// Where a run's journal lies in the runs' folder.
 pub fn journal_path(folder: &Path, run: RunId) -> PathBuf {
@@ -12,4 +12,9 @@ pub fn journal_path(folder: &Path, run: RunId) -> PathBuf {
 /// Where a run's spool lies while it is read and planned.
 pub fn spool_path(folder: &Path, run: RunId) -> PathBuf {
     folder.join(format!("{run}.spool"))
+}
+
+/// Where the spool of a feed lies whose read can be taken up later. Names hold no '@', so it parts them.
+pub fn read_path(folder: &Path, feed: &FeedId) -> PathBuf {
+    folder.join(format!("{}@{}.read", feed.event, feed.source))
 }

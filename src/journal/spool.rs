@@ -2,15 +2,15 @@
 //! used. Written while the source is read, then read back by person; gone when the journal is complete.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter};
+use std::io::{self, BufReader, BufWriter, Seek, SeekFrom, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::JournalError;
-use super::frames::write_frame;
-use crate::codec::{Item, ItemDecoder, ItemEncoder, SpooledRecord, checksum_of};
+use super::frames::{read_frame, write_frame};
+use crate::codec::{Checkpoint, Item, ItemDecoder, ItemEncoder, SpooledRecord, checksum_of};
 use crate::faults::{Faults, Step};
 use crate::model::RecordNote;
 
@@ -40,6 +40,53 @@ pub struct SpoolWriter {
     removal: Removal,
 }
 
+/// The frames of a spool up to an offset, in order.
+struct Frames<'f> {
+    file: BufReader<&'f File>,
+    offset: u64,
+    end: u64,
+    frame: Vec<u8>,
+}
+
+impl<'f> Frames<'f> {
+    fn new(mut file: &'f File, end: u64) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Self { file: BufReader::with_capacity(BUFFER_BYTES, file), offset: 0, end, frame: Vec::new() })
+    }
+
+    fn next(&mut self) -> io::Result<Option<(Place, &[u8])>> {
+        if self.offset >= self.end || !read_frame(&mut self.file, &mut self.frame)? {
+            return Ok(None);
+        }
+        let bytes = u32::try_from(self.frame.len()).unwrap_or(u32::MAX);
+        let place = Place { offset: self.offset + 4, bytes, mark: mark(&self.frame).unwrap_or_default() };
+        self.offset += 4 + u64::from(bytes);
+        Ok(Some((place, &self.frame)))
+    }
+}
+
+/// Where the last checkpoint ends after which nothing is broken before it; what comes later was cut short.
+fn last_checkpoint(file: &File) -> io::Result<Option<u64>> {
+    let mut frames = Frames::new(file, u64::MAX)?;
+    let mut decoder = ItemDecoder::default();
+    let mut last = None;
+    loop {
+        let decoded = match frames.next() {
+            Ok(Some((_, frame))) => decoder.decode(frame),
+            Ok(None) => return Ok(last),
+            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+                return Ok(last);
+            }
+            Err(error) => return Err(error),
+        };
+        match decoded {
+            Ok(Item::Checkpoint(_)) => last = Some(frames.offset),
+            Ok(_) => {}
+            Err(_) => return Ok(last),
+        }
+    }
+}
+
 /// The same spool being read. The clones of a reader share the file.
 #[derive(Clone)]
 pub struct SpoolReader {
@@ -60,10 +107,15 @@ struct Removed {
 struct Removal {
     path: PathBuf,
     faults: Faults,
+    /// It is to be taken up later.
+    stays: bool,
 }
 
 impl Drop for Removal {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         let failed = JournalError::io("remove", &self.path);
         // A spool that stays behind is overwritten or swept at the next start.
         let _ = self.faults.step(Step::SpoolRemove, &failed, || fs::remove_file(&self.path).map_err(&failed));
@@ -78,8 +130,51 @@ impl SpoolWriter {
             options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path).map_err(&failed)
         })?;
         let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        let removal = Removal { path: path.to_owned(), faults: faults.clone() };
+        let removal = Removal { path: path.to_owned(), faults: faults.clone(), stays: false };
         Ok(Self { file, encoder: ItemEncoder::default(), offset: 0, removal })
+    }
+
+    /// Goes on with a spool that an earlier run left behind, after its last checkpoint. `each` is given every item up to
+    /// there, in order, and says whether it still means what it meant. `None` where there is nothing to go on from.
+    pub fn take_up(
+        path: &Path,
+        faults: &Faults,
+        mut each: impl FnMut(Place, Item) -> bool,
+    ) -> Result<Option<Self>, JournalError> {
+        let failed = JournalError::io("read", path);
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let removal = Removal { path: path.to_owned(), faults: faults.clone(), stays: false };
+        let Some(end) = last_checkpoint(&file).map_err(&failed)? else { return Ok(None) };
+        let mut frames = Frames::new(&file, end).map_err(&failed)?;
+        let mut decoder = ItemDecoder::default();
+        while let Some((place, frame)) = frames.next().map_err(&failed)? {
+            let means_the_same = decoder.decode(frame).is_ok_and(|item| each(place, item));
+            if !means_the_same {
+                return Ok(None);
+            }
+        }
+        file.set_len(end).map_err(&failed)?;
+        let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        file.seek(SeekFrom::Start(end)).map_err(&failed)?;
+        Ok(Some(Self { file, encoder: decoder.into_encoder(), offset: end, removal }))
+    }
+
+    /// Writes how far the read has come, and hands everything so far to the system, so that it outlives the process. A
+    /// power cut may take some of it: then the read goes on from an earlier checkpoint.
+    pub fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), JournalError> {
+        self.write(&Item::Checkpoint(checkpoint))?;
+        self.file.flush().map_err(JournalError::io("write", &self.removal.path))
+    }
+
+    /// Leaves the file to be taken up later.
+    pub fn keep(mut self) {
+        // What cannot be written is read again.
+        let _ = self.file.flush();
+        self.removal.stays = true;
     }
 
     pub fn write(&mut self, item: &Item) -> Result<Place, JournalError> {
@@ -113,7 +208,7 @@ impl SpoolReader {
     pub fn record(&mut self, place: Place) -> Result<SpooledRecord, JournalError> {
         match self.read(place)? {
             Item::Record(record) => Ok(record),
-            Item::Note(_) => Err(self.broken("a note stands where a record was written")),
+            _ => Err(self.broken("something else stands where a record was written")),
         }
     }
 
@@ -121,7 +216,7 @@ impl SpoolReader {
     pub fn note(&mut self, place: Place) -> Result<RecordNote, JournalError> {
         match self.read(place)? {
             Item::Note(note) => Ok(note),
-            Item::Record(_) => Err(self.broken("a record stands where a note was written")),
+            _ => Err(self.broken("something else stands where a note was written")),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::model::{
 
 fn header() -> JournalHeader {
     let feed = FeedId { event: EventName::parse("e").unwrap(), source: SourceName::parse("s").unwrap() };
-    JournalHeader { run: RunId(7), feed, dry_run: false, planned_at: Timestamp::UNIX_EPOCH }
+    JournalHeader { run: RunId(7), feed, dry_run: false, planned_at: Timestamp::UNIX_EPOCH, position: None }
 }
 
 fn note(index: u32, verdict: Verdict) -> RecordNote {

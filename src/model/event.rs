@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EventName, RunId, SourceName};
+use super::{Digest, EventName, RunId, SourceName};
 
 /// An event of the community and the feeds that fill it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,4 +42,33 @@ pub struct FeedState {
     pub last_attempt: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub consecutive_failures: u32,
+    /// How far the source was read; `None` where the next read has to be of everything.
+    pub position: Option<FeedPosition>,
+    /// When a read that had to stop goes on by itself.
+    pub goes_on_at: Option<Timestamp>,
+}
+
+/// How far a feed was read, as its source tells. Committed with what was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// Of the settings under which it means something.
+    pub seed: u64,
+    /// When the last read of the whole list began.
+    pub read_whole_at: Option<Timestamp>,
+    /// From when on changes are to be asked for, list by list; see [`Validators`] for a list without.
+    pub watermarks: BTreeMap<Digest, Timestamp>,
+    pub validators: Validators,
+}
+
+/// What a source said its list is known by (RFC 9110 §8.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl Validators {
+    pub const fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
 }

@@ -17,7 +17,7 @@ mod run;
 pub use change::{Action, Entry, PersonChange, RecordNote, Verdict};
 pub use digest::Digest;
 pub use email::{Email, EmailError, EmailKey};
-pub use event::{Event, FeedSettings, FeedState};
+pub use event::{Event, FeedPosition, FeedSettings, FeedState, Validators};
 pub use field::{EventField, Field, UnknownField, Value};
 pub use group::{Group, GroupKey, GroupName};
 pub use ids::{CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, UserId, UserNo};

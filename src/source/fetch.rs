@@ -2,11 +2,15 @@
 //!
 //! A `POST` is tried again like a `GET`: the requests of a source only ever read a list.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +24,7 @@ use super::retry;
 use super::source::Inner;
 use crate::clock::Clock;
 use crate::limits;
-use crate::model::Traffic;
+use crate::model::{Traffic, Validators};
 use crate::observe::ResponseCode;
 
 /// Gets the pages of one read and counts what that took.
@@ -29,10 +33,41 @@ pub(super) struct Fetcher<'s> {
     blueprint: Blueprint,
     deadline: Instant,
     events: mpsc::Sender<ReadEvent>,
-    traffic: Traffic,
+    shared: &'s Shared,
     /// Of the present page.
     tries: u32,
 }
+
+/// What the lists of one read share.
+#[derive(Default)]
+pub(super) struct Shared {
+    traffic: Mutex<Traffic>,
+    /// The page that is asked for, and how often it was, for a read whose time is up.
+    page: AtomicU32,
+    tries: AtomicU32,
+}
+
+impl Shared {
+    pub(super) fn traffic(&self) -> Traffic {
+        *self.traffic.lock()
+    }
+
+    pub(super) fn is_at(&self, page: u32) {
+        self.page.store(page, Ordering::Relaxed);
+    }
+
+    /// The page asked for last, and how often it was.
+    pub(super) fn at(&self) -> (u32, u32) {
+        (self.page.load(Ordering::Relaxed), self.tries.load(Ordering::Relaxed).max(1))
+    }
+
+    fn count(&self, what: impl FnOnce(&mut Traffic)) {
+        what(&mut self.traffic.lock());
+    }
+}
+
+/// What came for a page; `None`: the list is as its validators say (RFC 9110, 15.4.5).
+pub(super) type Got = Option<Fetched>;
 
 /// A request that was sent. It is told when dropped, so that one which the end of the run's time cuts short is, too.
 struct Sent<'s> {
@@ -65,16 +100,17 @@ impl<'s> Fetcher<'s> {
         blueprint: Blueprint,
         deadline: Instant,
         events: mpsc::Sender<ReadEvent>,
+        shared: &'s Shared,
     ) -> Self {
-        Self { source, blueprint, deadline, events, traffic: Traffic::default(), tries: 0 }
+        Self { source, blueprint, deadline, events, shared, tries: 0 }
     }
 
-    pub(super) const fn traffic(&self) -> Traffic {
-        self.traffic
+    pub(super) const fn shared(&self) -> &'s Shared {
+        self.shared
     }
 
-    pub(super) const fn deadline(&self) -> Instant {
-        self.deadline
+    pub(super) fn traffic(&self) -> Traffic {
+        self.shared.traffic()
     }
 
     /// How often the present page was asked for.
@@ -83,14 +119,38 @@ impl<'s> Fetcher<'s> {
     }
 
     pub(super) async fn page(&mut self, ask: &Ask) -> Result<Fetched, Fault> {
-        let request = self.blueprint.request(ask)?;
-        self.tries = 1;
+        let got = self.got(self.blueprint.request(ask)?).await?;
+        got.ok_or_else(|| Fault::Internal { problem: "a condition that nobody set was met".into() })
+    }
+
+    /// The page, unless the list is as it was.
+    pub(super) async fn page_unless(&mut self, ask: &Ask, validators: &Validators) -> Result<Got, Fault> {
+        let mut request = self.blueprint.request(ask)?;
+        for (name, value) in [(IF_NONE_MATCH, &validators.etag), (IF_MODIFIED_SINCE, &validators.last_modified)] {
+            // What the source gave came in a header, so it can be carried by one.
+            let value = value.as_ref().and_then(|value| HeaderValue::from_str(value).ok());
+            request.headers.extend(value.map(|value| (name, value)));
+        }
+        self.got(request).await
+    }
+
+    fn try_for(&mut self, tries: u32) {
+        self.tries = tries;
+        self.shared.tries.store(tries, Ordering::Relaxed);
+    }
+
+    async fn got(&mut self, request: Request) -> Result<Got, Fault> {
+        self.try_for(1);
         loop {
             let failure = match self.attempt(request.clone()).await {
-                Ok(fetched) => {
-                    self.traffic.pages += 1;
-                    self.traffic.bytes += fetched.body.len() as u64;
-                    return Ok(fetched);
+                Ok(got) => {
+                    if let Some(fetched) = &got {
+                        self.shared.count(|traffic| {
+                            traffic.pages += 1;
+                            traffic.bytes += fetched.body.len() as u64;
+                        });
+                    }
+                    return Ok(got);
                 }
                 Err(failure) => failure,
             };
@@ -100,21 +160,22 @@ impl<'s> Fetcher<'s> {
             if !failure.paused {
                 self.back_off().await;
             }
-            self.tries += 1;
-            self.traffic.retries += 1;
+            self.try_for(self.tries + 1);
+            self.shared.count(|traffic| traffic.retries += 1);
         }
     }
 
     /// One try, with the redirects it leads to.
-    async fn attempt(&mut self, mut request: Request) -> Result<Fetched, Failure> {
+    async fn attempt(&mut self, mut request: Request) -> Result<Got, Failure> {
         for _ in 0..=limits::REDIRECTS_MAX {
             let line = RequestLine::new(&request.method, &request.url);
             let answer = self.send(&request).await?;
             match answer.status {
                 200..=299 => {
                     let Answer { headers, body, .. } = answer;
-                    return Ok(Fetched { request: line, url: request.url, headers, body });
+                    return Ok(Some(Fetched { request: line, url: request.url, headers, body }));
                 }
+                304 if is_conditional(&request) => return Ok(None),
                 301 | 302 | 303 | 307 | 308 => request = redirected(request, line, &answer)?,
                 _ => return Err(self.refused(line, &answer)),
             }
@@ -125,7 +186,7 @@ impl<'s> Fetcher<'s> {
 
     async fn send(&mut self, request: &Request) -> Result<Answer, Fault> {
         let permit = self.admit().await?;
-        self.traffic.requests += 1;
+        self.shared.count(|traffic| traffic.requests += 1);
         let mut sent = Sent { source: self.source, started: Instant::now(), code: ResponseCode::Error };
         let answer = self.source.client.exchange(request, permit).await?;
         sent.code = ResponseCode::Status(answer.status);
@@ -141,7 +202,7 @@ impl<'s> Fetcher<'s> {
         let waited = started.elapsed();
         let wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         if wait_ms > 0 {
-            self.traffic.wait_ms += wait_ms;
+            self.shared.count(|traffic| traffic.wait_ms += wait_ms);
             self.source.observer.source_budget_wait(&self.source.spec.name, waited);
         }
         admitted.map_err(|out| match out.why {
@@ -176,6 +237,10 @@ impl<'s> Fetcher<'s> {
         };
         Failure { fault, paused }
     }
+}
+
+fn is_conditional(request: &Request) -> bool {
+    [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name))
 }
 
 fn tell_wait(events: &mpsc::Sender<ReadEvent>, pause: Duration, why: WaitReason) {

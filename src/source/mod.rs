@@ -5,35 +5,43 @@
 //!   │ client   one exchange: signed, timed, capped; never another origin than the base URL's
 //!   │ budget   windows and the source's own pauses, shared by every read
 //!   ▼
-//! read      the loop over pages, one task, a bounded number of pages ahead
+//! read      its lists, one for each parent: one task, a bounded number of pages ahead
+//! walk      one list, page by page
 //!   ├─ request   templates and params → the request of a page
 //!   ├─ fetch     budget, retries, redirects
 //!   ├─ page      response → records and what they say about the list
-//!   └─ paginate  which page is next; the guard against loops
+//!   ├─ paginate  which page is next; the guard against loops
+//!   └─ watermark how far the source was read, in its own time
 //! ```
 //!
 //! Invariant: a credential goes to the base URL's origin alone and appears in no error, log line or `Debug` output.
 //! A read that was not complete ends in [`ReadEvent::Failed`].
 
 mod auth;
+mod bookmark;
 mod budget;
 mod client;
 mod fault;
 mod fetch;
 mod keep;
 mod link;
+mod list;
 mod page;
 mod paginate;
+mod partition;
 mod read;
 mod request;
 mod retry;
 #[allow(clippy::module_inception, reason = "the type is the module's name giver")]
 mod source;
+mod walk;
+mod watermark;
 
 #[cfg(test)]
 mod tests;
 
+pub use bookmark::Bookmark;
 pub use client::SourceError;
 pub use keep::{Keep, KeepError};
-pub use read::{Page, Read, ReadEvent, WaitReason};
+pub use read::{End, Page, Read, ReadEvent, Start, WaitReason};
 pub use source::Source;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no I/O, so that it can run off the async threads.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,8 +11,11 @@ use url::Url;
 
 use super::fault::{Fault, RequestLine};
 use super::link;
+use super::list::List;
 use super::paginate::{self, PageFacts};
-use crate::config::{PaginationSpec, SourceSpec};
+use super::partition::with_parent;
+use super::watermark::Sign;
+use crate::config::{IncrementalSpec, PaginationSpec};
 use crate::decode::{Document, RawRecord};
 use crate::mapping::{EvaluationError, Expression};
 use crate::model::Digest;
@@ -33,11 +37,22 @@ pub(super) struct ParsedPage {
     pub(super) document: Document,
     pub(super) records: Vec<RawRecord>,
     pub(super) facts: PageFacts,
+    /// Where the list is incremental.
+    pub(super) sign: Option<Sign>,
     pub(super) took: Duration,
 }
 
+/// How the pages of a list are understood.
+#[derive(Clone)]
+pub(super) struct Understanding {
+    pub(super) list: Arc<List>,
+    pub(super) incremental: Option<IncrementalSpec>,
+    /// What every record gets as its parent, as JSON.
+    pub(super) parent: Option<Arc<str>>,
+}
+
 /// Parses a response and selects its records.
-pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, Fault> {
+pub(super) fn parse(how: &Understanding, fetched: Fetched) -> Result<ParsedPage, Fault> {
     let began = Instant::now();
     let Fetched { request, url, headers, body } = fetched;
     let html = is_html(&headers, &body);
@@ -45,14 +60,20 @@ pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, F
         let hint = if html { HTML_HINT } else { error.hint() };
         Fault::Decode { request, problem: error.to_string(), hint }
     })?;
-    let records = spec.mapping.select.records(&document);
+    let Understanding { list, incremental, parent } = how;
+    let records = list.select.records(&document);
     let records = records.map_err(|error| Fault::Select { problem: error.to_string(), hint: error.hint() })?;
-    let next = next(&spec.pagination, &document, &headers)?;
-    let stop = paginate::stop(&spec.pagination);
+    let next = next(&list.pagination, &document, &headers)?;
+    let stop = paginate::stop(&list.pagination);
     let has_more = stop.and_then(|s| s.has_more.as_ref()).map(|e| evaluated(e, e.truthy(&document))).transpose()?;
     let total = stop.and_then(|s| s.total.as_ref()).map(|e| total(e, &document)).transpose()?.flatten();
     let facts = PageFacts { url, records: records.len() as u64, digest: digest(&records), next, has_more, total };
-    Ok(ParsedPage { document, records, facts, took: began.elapsed() })
+    let sign = incremental.as_ref().map(|spec| Sign::of(spec, &headers, &records)).transpose()?;
+    let records = match parent {
+        Some(parent) => with_parent(&records, parent),
+        None => records,
+    };
+    Ok(ParsedPage { document, records, facts, sign, took: began.elapsed() })
 }
 
 fn next(spec: &PaginationSpec, document: &Document, headers: &HeaderMap) -> Result<Option<String>, Fault> {

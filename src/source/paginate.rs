@@ -5,6 +5,7 @@
 
 use std::collections::hash_map::{Entry, HashMap};
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::fault::{Fault, RequestLine, shown_origin};
@@ -39,9 +40,9 @@ pub(super) enum Step {
     End,
 }
 
-/// Walks a list. One per read.
-pub(super) struct Paginator<'s> {
-    spec: &'s PaginationSpec,
+/// How far a list was walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
     /// The page asked for last, from 1.
     page: u32,
     /// Where the page asked for last begins: its number or offset.
@@ -51,6 +52,19 @@ pub(super) struct Paginator<'s> {
     first_total: Option<u64>,
     total: Option<u64>,
     empty_in_a_row: u32,
+}
+
+impl Place {
+    /// How many pages came before the one that is asked for next.
+    pub(super) const fn pages_before(&self) -> u32 {
+        self.page.saturating_sub(1)
+    }
+}
+
+/// Walks a list. One per read.
+pub(super) struct Paginator<'s> {
+    spec: &'s PaginationSpec,
+    at: Place,
     /// Digests of cursors, of next URLs and of the records of pages, and the page that had them first.
     cursors: HashMap<Digest, u32>,
     contents: HashMap<Digest, u32>,
@@ -62,24 +76,23 @@ impl<'s> Paginator<'s> {
             PaginationSpec::Page { first, .. } | PaginationSpec::Offset { first, .. } => *first,
             _ => 0,
         };
-        let (cursors, contents) = (HashMap::new(), HashMap::new());
-        Self {
-            spec,
-            page: 1,
-            position,
-            records: 0,
-            first_total: None,
-            total: None,
-            empty_in_a_row: 0,
-            cursors,
-            contents,
-        }
+        let at = Place { page: 1, position, records: 0, first_total: None, total: None, empty_in_a_row: 0 };
+        Self::at(spec, at)
+    }
+
+    /// Goes on from a place. What came before it is not known to the guard against loops.
+    pub(super) fn at(spec: &'s PaginationSpec, at: Place) -> Self {
+        Self { spec, at, cursors: HashMap::new(), contents: HashMap::new() }
+    }
+
+    pub(super) const fn place(&self) -> Place {
+        self.at
     }
 
     pub(super) fn first(&self) -> Ask {
         match self.spec {
-            PaginationSpec::Page { param, size, .. } => numbered(self.position, param, size.as_ref()),
-            PaginationSpec::Offset { param, size, .. } => numbered(self.position, param, Some(size)),
+            PaginationSpec::Page { param, size, .. } => numbered(self.at.position, param, size.as_ref()),
+            PaginationSpec::Offset { param, size, .. } => numbered(self.at.position, param, Some(size)),
             _ => Ask::Query(Vec::new()),
         }
     }
@@ -87,24 +100,24 @@ impl<'s> Paginator<'s> {
     /// Were as many records read as the source has always said there are? A total that changed on the way is a list
     /// that moved: someone may have slipped from a page not yet read to one read already.
     pub(super) fn reconciles(&self) -> bool {
-        self.total == self.first_total && self.total.is_none_or(|total| total == self.records)
+        self.at.total == self.at.first_total && self.at.total.is_none_or(|total| total == self.at.records)
     }
 
     /// What an operator should know of a list that was read to its end: that its count does not reconcile.
     pub(super) fn note(&self) -> Option<String> {
-        if let (Some(first), Some(last)) = (self.first_total, self.total)
+        if let (Some(first), Some(last)) = (self.at.first_total, self.at.total)
             && first != last
         {
             return Some(format!("the list changed while it was read: of {first} records at first, then {last}"));
         }
-        let total = self.total.filter(|total| *total != self.records)?;
-        let mut note = format!("the source says that there are {total} records, but {} were read", self.records);
+        let total = self.at.total.filter(|total| *total != self.at.records)?;
+        let mut note = format!("the source says that there are {total} records, but {} were read", self.at.records);
         if let PaginationSpec::Page { size: Some(PageSize { size, .. }), .. }
         | PaginationSpec::Offset { size: PageSize { size, .. }, .. } = self.spec
-            && self.records < total
+            && self.at.records < total
         {
             let cap =
-                format!("; page {} was the last, as shorter than {size}: the source may cap its pages", self.page);
+                format!("; page {} was the last, as shorter than {size}: the source may cap its pages", self.at.page);
             note.push_str(&cap);
         }
         Some(note)
@@ -117,7 +130,7 @@ impl<'s> Paginator<'s> {
         }
         let earlier = match self.contents.entry(facts.digest) {
             Entry::Vacant(entry) => {
-                entry.insert(self.page);
+                entry.insert(self.at.page);
                 return Ok(());
             }
             Entry::Occupied(entry) => *entry.get(),
@@ -130,9 +143,9 @@ impl<'s> Paginator<'s> {
 
     /// Decides after a page. The order of the rules: `has_more` above all, then `total`, then the kind's own sign.
     pub(super) fn after(&mut self, facts: &PageFacts) -> Result<Step, Fault> {
-        self.records += facts.records;
-        self.first_total = self.first_total.or(facts.total);
-        self.total = facts.total.or(self.total);
+        self.at.records += facts.records;
+        self.at.first_total = self.at.first_total.or(facts.total);
+        self.at.total = facts.total.or(self.at.total);
         self.count_empty(facts)?;
         if self.is_last(facts) {
             return Ok(Step::End);
@@ -140,17 +153,17 @@ impl<'s> Paginator<'s> {
         let next = match self.spec {
             PaginationSpec::None => None,
             PaginationSpec::Page { param, size, .. } => {
-                self.position += 1;
-                Some(numbered(self.position, param, size.as_ref()))
+                self.at.position += 1;
+                Some(numbered(self.at.position, param, size.as_ref()))
             }
             PaginationSpec::Offset { param, size, .. } => {
-                self.position += offset_step(facts.records, size.size);
-                Some(numbered(self.position, param, Some(size)))
+                self.at.position += offset_step(facts.records, size.size);
+                Some(numbered(self.at.position, param, Some(size)))
             }
             PaginationSpec::Cursor { param, .. } => self.next_cursor(facts, param)?,
             PaginationSpec::NextUrl { .. } | PaginationSpec::LinkHeader { .. } => self.next_url(facts)?,
         };
-        self.page += 1;
+        self.at.page += 1;
         match next {
             Some(ask) => Ok(Step::Next(ask)),
             None if facts.has_more == Some(true) => Err(self.no_way_on()),
@@ -166,16 +179,16 @@ impl<'s> Paginator<'s> {
             PaginationSpec::Offset { param, size, stop, .. } => (param, size, stop, size.size),
             _ => return None,
         };
-        let full = self.records == size.size.saturating_mul(u64::from(self.page) - 1);
-        let more = self.total.is_some_and(|total| total > self.records.saturating_add(size.size));
-        (full && more && stop.has_more.is_none()).then(|| numbered(self.position + step, param, Some(size)))
+        let full = self.at.records == size.size.saturating_mul(u64::from(self.at.page) - 1);
+        let more = self.at.total.is_some_and(|total| total > self.at.records.saturating_add(size.size));
+        (full && more && stop.has_more.is_none()).then(|| numbered(self.at.position + step, param, Some(size)))
     }
 
     fn is_last(&self, facts: &PageFacts) -> bool {
         if let Some(more) = facts.has_more {
             return !more;
         }
-        if facts.total.is_some_and(|total| self.records >= total) {
+        if facts.total.is_some_and(|total| self.at.records >= total) {
             return true;
         }
         let short = |size: &PageSize| facts.records < size.size;
@@ -188,12 +201,12 @@ impl<'s> Paginator<'s> {
 
     /// Pages may be empty while the list goes on (a source that filters after it cuts pages), but not for ever.
     fn count_empty(&mut self, facts: &PageFacts) -> Result<(), Fault> {
-        self.empty_in_a_row = if facts.records == 0 { self.empty_in_a_row + 1 } else { 0 };
-        if self.empty_in_a_row < limits::EMPTY_PAGES_MAX {
+        self.at.empty_in_a_row = if facts.records == 0 { self.at.empty_in_a_row + 1 } else { 0 };
+        if self.at.empty_in_a_row < limits::EMPTY_PAGES_MAX {
             return Ok(());
         }
         Err(Fault::PagingLoop {
-            problem: format!("{} pages in a row were empty, and still there are more", self.empty_in_a_row),
+            problem: format!("{} pages in a row were empty, and still there are more", self.at.empty_in_a_row),
             hint: "check `select`, and how `pagination` finds the end of the list",
         })
     }
@@ -213,7 +226,7 @@ impl<'s> Paginator<'s> {
         let Some(text) = &facts.next else { return Ok(None) };
         self.check_length("next URL", text)?;
         let masked = |url| RequestLine::new(&reqwest::Method::GET, url);
-        let problem = |error| format!("page {} names a next page that is no URL: {error}", self.page);
+        let problem = |error| format!("page {} names a next page that is no URL: {error}", self.at.page);
         let mut next =
             facts.url.join(text).map_err(|error| Fault::Select { problem: problem(error), hint: NEXT_HINT })?;
         if next.origin() != facts.url.origin() {
@@ -221,7 +234,7 @@ impl<'s> Paginator<'s> {
             return Err(Fault::OtherOrigin { request: masked(&facts.url), what: "the next page's URL", target });
         }
         next.set_fragment(None);
-        if self.page == 1 {
+        if self.at.page == 1 {
             self.cursors.insert(Digest::of(0, facts.url.as_str().as_bytes()), 0);
         }
         self.first_seen("the next URL", next.as_str(), || masked(&next).to_string())?;
@@ -235,7 +248,7 @@ impl<'s> Paginator<'s> {
             return Ok(());
         }
         let problem =
-            format!("the {what} that page {} gives has {bytes} bytes; at most {limit} can be sent", self.page);
+            format!("the {what} that page {} gives has {bytes} bytes; at most {limit} can be sent", self.at.page);
         Err(Fault::Select { problem, hint: NEXT_HINT })
     }
 
@@ -243,7 +256,7 @@ impl<'s> Paginator<'s> {
     fn first_seen(&mut self, what: &str, text: &str, shown: impl Fn() -> String) -> Result<(), Fault> {
         let earlier = match self.cursors.entry(Digest::of(0, text.as_bytes())) {
             Entry::Vacant(entry) => {
-                entry.insert(self.page);
+                entry.insert(self.at.page);
                 return Ok(());
             }
             Entry::Occupied(entry) => *entry.get(),

@@ -1,29 +1,48 @@
-//! A read: the list of a source, page by page, each fetched while the one before is worked on, and where it is foreseen
-//! even while that one is parsed. There is one request at a time.
+//! A read: the lists of a source, one after another or a few at a time, as pages.
 //!
-//! Invariant: pages come in order, none twice, and exactly one of [`ReadEvent::End`] and [`ReadEvent::Failed`] comes
-//! last. A list that was not read to its end never ends with `End`.
+//! Invariant: pages of one list come in order, none twice, and exactly one of [`ReadEvent::End`] and
+//! [`ReadEvent::Failed`] comes last. What was not read to its end never ends with `End`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::future::pending;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, OwnedPermit};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::bookmark::Bookmark;
 use super::fault::Fault;
-use super::fetch::Fetcher;
-use super::page::{self, Fetched, ParsedPage};
-use super::paginate::{Paginator, Step};
+use super::fetch::{Fetcher, Shared};
+use super::page::{ParsedPage, Understanding};
+use super::partition::{self, Partition};
 use super::request::Blueprint;
-use super::source::Inner;
+use super::source::{Inner, Level};
+use super::walk::{Broken, Taker, Walk, Walked};
+use crate::config::{ParentList, SINCE, Vars};
 use crate::decode::{Document, RawRecord};
 use crate::limits;
-use crate::model::{RunError, Traffic};
+use crate::model::{Digest, RunError, Traffic, Validators};
+
+/// What a read begins with. The default reads everything.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// Fill in the `{param.x}` placeholders, by their bare names.
+    pub params: BTreeMap<String, String>,
+    /// How far each list was read before, where only what changed since is wanted. Lists that are new are read whole.
+    pub watermarks: BTreeMap<Digest, Timestamp>,
+    /// The list is wanted only if it is no longer what these say.
+    pub unless: Validators,
+    /// Where an interrupted read stopped, list by list.
+    pub bookmarks: BTreeMap<Digest, Bookmark>,
+    /// How many pages that one had.
+    pub pages: u32,
+}
 
 /// A read that goes on by itself, as far ahead as `limits::PAGES_AHEAD`. Dropping it stops it.
 #[derive(Debug)]
@@ -43,23 +62,33 @@ pub enum ReadEvent {
         pause: Duration,
         why: WaitReason,
     },
-    /// The list was read to its end.
-    End {
-        traffic: Traffic,
-        /// As many records were read as the source has always said there are, where it tells.
-        reconciles: bool,
-        /// A sentence for the run's log, where it does not reconcile.
-        note: Option<String>,
-    },
+    /// Everything was read to its end.
+    End(End),
     Failed {
         error: RunError,
         traffic: Traffic,
     },
 }
 
-/// One page of the list.
+/// How a read ended well.
+#[derive(Debug, Default)]
+pub struct End {
+    pub traffic: Traffic,
+    /// As many records were read as the source has always said there are, where it tells.
+    pub reconciles: bool,
+    /// A sentence for the run's log, where it does not reconcile.
+    pub note: Option<String>,
+    /// The list is what it was; there were no pages.
+    pub not_modified: bool,
+    /// How far each list was read, where the source is incremental.
+    pub watermarks: BTreeMap<Digest, Timestamp>,
+    /// By which the list can be told from a later one, where it is one answer.
+    pub validators: Validators,
+}
+
+/// One page of a list.
 pub struct Page {
-    /// From 1.
+    /// From 1, over all lists.
     pub number: u32,
     pub document: Document,
     pub records: Vec<RawRecord>,
@@ -67,6 +96,8 @@ pub struct Page {
     pub parsing: Duration,
     /// Of the read up to and with this page.
     pub traffic: Traffic,
+    /// Where its list goes on. Where that cannot be said, this is the last page before a failure.
+    pub bookmark: Option<Box<Bookmark>>,
 }
 
 impl fmt::Debug for Page {
@@ -101,9 +132,10 @@ impl WaitReason {
 }
 
 impl Read {
-    pub(super) fn start(source: Arc<Inner>, params: BTreeMap<String, String>) -> Self {
-        let (sender, events) = mpsc::channel(limits::PAGES_AHEAD);
-        let task = tokio::spawn(run(source, params, sender));
+    pub(super) fn start(source: Arc<Inner>, start: Start) -> Self {
+        let ahead = limits::PAGES_AHEAD - 1 + source.spec.limits.concurrency as usize;
+        let (sender, events) = mpsc::channel(ahead);
+        let task = tokio::spawn(run(source, start, sender));
         Self { events, task, ended: false, traffic: Traffic::default() }
     }
 
@@ -116,7 +148,7 @@ impl Read {
         match &event {
             ReadEvent::Page(page) => self.traffic = page.traffic,
             ReadEvent::Waiting { .. } => {}
-            ReadEvent::End { .. } | ReadEvent::Failed { .. } => self.ended = true,
+            ReadEvent::End(_) | ReadEvent::Failed { .. } => self.ended = true,
         }
         Some(event)
     }
@@ -134,131 +166,227 @@ impl Drop for Read {
     }
 }
 
-async fn run(source: Arc<Inner>, params: BTreeMap<String, String>, events: mpsc::Sender<ReadEvent>) {
-    let last = match Blueprint::new(&source.spec.request, &params) {
-        Ok(blueprint) => Reader::new(&source, blueprint, events.clone()).run().await,
-        Err(fault) => ReadEvent::Failed { error: fault.into_run_error(0, 1), traffic: Traffic::default() },
-    };
+async fn run(source: Arc<Inner>, start: Start, events: mpsc::Sender<ReadEvent>) {
+    let last = Reader::new(&source, start, events.clone()).run().await;
     // Nobody listening means that nobody wants to know.
     let _ = events.send(last).await;
 }
 
 struct Reader<'s> {
     source: &'s Inner,
-    fetcher: Fetcher<'s>,
-    paginator: Paginator<'s>,
+    start: Start,
+    params: Vars,
+    deadline: Instant,
     events: mpsc::Sender<ReadEvent>,
-    turn: Turn,
+    shared: Shared,
+    /// Pages handed out.
+    pages: AtomicU32,
+    end: Mutex<End>,
 }
 
-/// A page fetched before it was its turn, or why it could not be.
-type Ahead = Option<Result<Fetched, Fault>>;
+/// What broke, and in which of the lists, from 1.
+struct BrokenList {
+    broken: Broken,
+    list: Option<(usize, usize)>,
+}
 
 impl<'s> Reader<'s> {
-    fn new(source: &'s Inner, blueprint: Blueprint, events: mpsc::Sender<ReadEvent>) -> Self {
-        let deadline = Instant::now() + source.spec.limits.run_timeout;
-        let fetcher = Fetcher::new(source, blueprint, deadline, events.clone());
-        Self { source, fetcher, paginator: Paginator::new(&source.spec.pagination), events, turn: Turn::default() }
+    fn new(source: &'s Inner, start: Start, events: mpsc::Sender<ReadEvent>) -> Self {
+        let params = start.params.iter().map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
+        let end = End { reconciles: true, ..End::default() };
+        Self {
+            source,
+            params,
+            deadline: Instant::now() + source.spec.limits.run_timeout,
+            events,
+            shared: Shared::default(),
+            pages: AtomicU32::new(start.pages),
+            start,
+            end: Mutex::new(end),
+        }
     }
 
-    /// Reads the list; returns the last event.
-    async fn run(mut self) -> ReadEvent {
-        let deadline = self.fetcher.deadline();
-        let read = timeout_at(deadline, self.pages()).await;
-        let read = read.unwrap_or(Err(Fault::RunTimeout { limit: self.source.spec.limits.run_timeout }));
-        let traffic = self.fetcher.traffic();
+    /// Reads everything; returns the last event.
+    async fn run(self) -> ReadEvent {
+        let read = timeout_at(self.deadline, self.lists()).await;
+        let traffic = self.shared.traffic();
         match read {
-            Ok(()) => {
-                let (reconciles, note) = (self.paginator.reconciles(), self.paginator.note());
-                ReadEvent::End { traffic, reconciles, note }
+            Ok(Ok(())) => ReadEvent::End(End { traffic, ..self.end.into_inner() }),
+            Ok(Err(BrokenList { broken: Broken { fault, page, tries }, list })) => {
+                let mut error = fault.into_run_error(page, tries);
+                if let Some((list, of)) = list {
+                    error.message = format!("list {list} of {of}: {}", error.message);
+                }
+                ReadEvent::Failed { error, traffic }
             }
-            Err(fault) => {
-                let tries = self.turn.tries.unwrap_or(self.fetcher.tries());
-                ReadEvent::Failed { error: fault.into_run_error(self.turn.page, tries), traffic }
+            Err(_) => {
+                let (page, tries) = self.shared.at();
+                let fault = Fault::RunTimeout { limit: self.source.spec.limits.run_timeout };
+                ReadEvent::Failed { error: fault.into_run_error(page, tries), traffic }
             }
         }
     }
 
-    async fn pages(&mut self) -> Result<(), Fault> {
-        let mut step = Step::Next(self.paginator.first());
-        let mut ahead = None;
-        self.turn.next(self.source.spec.limits.pages_max)?;
-        while let Step::Next(ask) = step {
-            // Room first, page second: no more pages are held than the channel has places, and one ahead.
-            let gone = |_| Fault::Internal { problem: "nobody reads the pages".into() };
-            let place = self.events.clone().reserve_owned().await.map_err(gone)?;
-            let fetched = match ahead.take() {
-                Some(fetched) => fetched,
-                None => self.fetcher.page(&ask).await,
-            };
-            let fetched = fetched?;
-            self.turn.tries = Some(self.fetcher.tries());
-            (step, ahead) = self.hand_out(fetched, place).await?;
-        }
-        Ok(())
-    }
-
-    /// Parses a page and hands it out; then it is the next one's turn. That is fetched meanwhile where it is foreseen,
-    /// and given up where it is not what follows after all.
-    async fn hand_out(&mut self, fetched: Fetched, place: OwnedPermit<ReadEvent>) -> Result<(Step, Ahead), Fault> {
-        let (traffic, limit) = (self.fetcher.traffic(), self.source.spec.limits.pages_max);
-        let foreseen = self.paginator.foreseen().filter(|_| self.turn.page < limit);
-        let mut parsing = pin!(parse(self.source, fetched));
-        let mut fetching = pin!(async {
-            match &foreseen {
-                Some(ask) => self.fetcher.page(ask).await,
-                None => pending().await,
-            }
+    async fn lists(&self) -> Result<(), BrokenList> {
+        let partitions = self.partitions().await?;
+        let of = partitions.len();
+        let together = self.source.spec.limits.concurrency as usize;
+        let walks = partitions.into_iter().enumerate().map(|(n, partition)| async move {
+            let named = |broken| BrokenList { broken, list: (of > 1).then_some((n + 1, of)) };
+            self.list(&partition).await.map_err(named)
         });
-        let mut ahead = None;
-        let parsed = loop {
-            tokio::select! {
-                biased;
-                fetched = &mut fetching, if ahead.is_none() => ahead = Some(fetched),
-                parsed = &mut parsing => break parsed?,
+        stream::iter(walks).buffer_unordered(together).try_collect().await
+    }
+
+    /// The source's lists: level by level, each parent once.
+    async fn partitions(&self) -> Result<Vec<Partition>, BrokenList> {
+        let mut partitions = vec![Partition::whole()];
+        for level in &self.source.levels {
+            let mut below = Vec::new();
+            for partition in &partitions {
+                match level {
+                    Level::Fixed(rows) => below.extend(rows.iter().map(|row| partition.below(row))),
+                    Level::List { spec, how } => {
+                        let rows = self.parents(spec, how, partition).await;
+                        let rows = rows.map_err(|broken| BrokenList { broken, list: None })?;
+                        below.extend(rows.iter().map(|row| partition.below(row)));
+                    }
+                }
+                if below.len() > limits::PARTITIONS_MAX {
+                    let (limit, page, tries) = (limits::PARTITIONS_MAX, 0, 1);
+                    let fault = Fault::Select {
+                        problem: format!("there are more than {limit} parents"),
+                        hint: "leave out those that need not be read, by `skip_when` or the request of the `partition`",
+                    };
+                    return Err(BrokenList { broken: Broken { fault, page, tries }, list: None });
+                }
             }
-        };
-        let ParsedPage { document, records, facts, took: parsing } = parsed;
-        self.paginator.check_content(&facts)?;
-        place.send(ReadEvent::Page(Page { number: self.turn.page, document, records, parsing, traffic }));
-        let step = self.paginator.after(&facts)?;
-        let Step::Next(ask) = &step else { return Ok((step, None)) };
-        self.turn.next(limit)?;
-        if foreseen.as_ref() != Some(ask) {
-            return Ok((step, None));
+            let mut seen = BTreeSet::new();
+            below.retain(|partition| seen.insert(partition.key()));
+            partitions = below;
         }
-        if ahead.is_none() {
-            ahead = Some(fetching.await);
+        Ok(partitions)
+    }
+
+    /// Reads a list of parents to its end.
+    async fn parents(
+        &self,
+        spec: &ParentList,
+        how: &Understanding,
+        above: &Partition,
+    ) -> Result<Vec<BTreeMap<String, String>>, Broken> {
+        let mut taker = Parents { spec, rows: Vec::new() };
+        let mut walk = self.walk(how, above, self.params.clone())?;
+        walk.run(&mut taker).await.map_err(|fault| walk.broken(fault))?;
+        if !walk.paginator().reconciles() {
+            let note = walk.paginator().note().map(|note| format!("a list of parents: {note}"));
+            self.end.lock().doubt(note);
         }
-        Ok((step, ahead))
+        Ok(taker.rows)
+    }
+
+    /// Reads one list of records to its end.
+    async fn list(&self, partition: &Partition) -> Result<(), Broken> {
+        let key = partition.key();
+        let bookmark = self.start.bookmarks.get(&key);
+        let (since, vars) =
+            self.since(bookmark.map_or_else(|| self.start.watermarks.get(&key).copied(), |b| b.since))?;
+        let how = Understanding { parent: partition.json(), ..self.source.how.clone() };
+        let mut walk = self.walk(&how, partition, vars)?.since(since).unless(self.start.unless.clone());
+        if let Some(bookmark) = bookmark {
+            walk = walk.from(bookmark);
+        }
+        let mut taker = Records { reader: self, place: None };
+        let walked = walk.run(&mut taker).await;
+        let walked = walked.map_err(|fault| walk.broken(fault))?;
+        let (reconciles, note) = (walk.paginator().reconciles(), walk.paginator().note());
+        self.ended(key, walked, if reconciles { None } else { Some(note) });
+        Ok(())
+    }
+
+    /// From when on to ask for changes, with the variables that say so.
+    fn since(&self, since: Option<Timestamp>) -> Result<(Option<Timestamp>, Vars), Broken> {
+        let mut vars = self.params.clone();
+        if let (Some(since), Some(spec)) = (since, &self.source.spec.incremental) {
+            let from = since.saturating_sub(spec.lookback).unwrap_or(since);
+            let text = spec.format.write(from).ok_or_else(|| {
+                let problem = "the time to ask from cannot be written in the `format` of `incremental`".into();
+                Broken { fault: Fault::Config { problem }, page: 0, tries: 1 }
+            })?;
+            vars.insert(SINCE.to_owned(), text);
+        }
+        Ok((since, vars))
+    }
+
+    fn walk<'w>(&'w self, how: &'w Understanding, partition: &Partition, vars: Vars) -> Result<Walk<'w>, Broken> {
+        let blueprint = Blueprint::new(&how.list.request, partition.vars(&vars));
+        let blueprint = blueprint.map_err(|fault| Broken { fault, page: 0, tries: 1 })?;
+        let fetcher = Fetcher::new(self.source, blueprint, self.deadline, self.events.clone(), &self.shared);
+        Ok(Walk::new(how, fetcher, self.source.spec.limits.pages_max, partition.key()))
+    }
+
+    /// Takes up what the walk through a list found; `doubt`: that its count does not reconcile.
+    fn ended(&self, key: Digest, walked: Walked, doubt: Option<Option<String>>) {
+        let mut end = self.end.lock();
+        end.not_modified |= walked.not_modified;
+        end.validators = walked.validators;
+        end.watermarks.extend(walked.mark.at.map(|at| (key, at)));
+        if let Some(note) = doubt {
+            end.doubt(note);
+        }
     }
 }
 
-/// Which page is being read.
-#[derive(Default)]
-struct Turn {
-    /// From 1.
-    page: u32,
-    /// How often it was asked for, once it has come.
-    tries: Option<u32>,
+impl End {
+    fn doubt(&mut self, note: Option<String>) {
+        self.reconciles = false;
+        self.note = self.note.take().or(note);
+    }
 }
 
-impl Turn {
-    fn next(&mut self, limit: u32) -> Result<(), Fault> {
-        if self.page >= limit {
-            return Err(Fault::PagingLoop {
-                problem: format!("the list goes on after {limit} pages"),
-                hint: "check how `pagination` finds the end of the list, ask for larger pages, or raise `pages_max`",
-            });
-        }
-        *self = Self { page: self.page + 1, tries: None };
+/// Takes what is wanted of parents.
+struct Parents<'p> {
+    spec: &'p ParentList,
+    rows: Vec<BTreeMap<String, String>>,
+}
+
+impl Taker for Parents<'_> {
+    async fn ready(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn take(&mut self, page: ParsedPage, _: Traffic, _: Option<Bookmark>) -> Result<(), Fault> {
+        self.rows.extend(partition::parents(self.spec, &page.records)?);
         Ok(())
     }
 }
 
-/// Parsing a large page takes long enough to hold up others, so it is done off the async threads.
-async fn parse(source: &Inner, fetched: Fetched) -> Result<ParsedPage, Fault> {
-    let spec = Arc::clone(&source.spec);
-    let parsed = spawn_blocking(move || page::parse(&spec, fetched)).await;
-    parsed.unwrap_or_else(|_| Err(Fault::Internal { problem: "parsing the page broke off".into() }))
+/// Hands pages of records to whoever reads.
+struct Records<'r, 's> {
+    reader: &'r Reader<'s>,
+    place: Option<OwnedPermit<ReadEvent>>,
+}
+
+impl Taker for Records<'_, '_> {
+    async fn ready(&mut self) -> Result<(), Fault> {
+        let gone = |_| Fault::Internal { problem: "nobody reads the pages".into() };
+        self.place = Some(self.reader.events.clone().reserve_owned().await.map_err(gone)?);
+        Ok(())
+    }
+
+    fn take(&mut self, page: ParsedPage, traffic: Traffic, bookmark: Option<Bookmark>) -> Result<(), Fault> {
+        let ParsedPage { document, records, took: parsing, .. } = page;
+        let number = self.reader.pages.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(place) = self.place.take() {
+            place.send(ReadEvent::Page(Page {
+                number,
+                document,
+                records,
+                parsing,
+                traffic,
+                bookmark: bookmark.map(Box::new),
+            }));
+        }
+        Ok(())
+    }
 }

@@ -4,19 +4,18 @@
 //! Invariant: pure; a value from an event's params cannot leave its place in the path, the query, a header or the
 //! body, and the URL stays on the base URL's origin.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use reqwest::Method as HttpMethod;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::fault::Fault;
-use crate::config::{BodySpec, CURSOR, JsonTemplate, Method, RequestSpec, Template, Vars};
+use crate::config::{BodySpec, CURSOR, JsonTemplate, Method, RequestSpec, SINCE, Template, Vars};
 
 /// How a page is asked for, as the paginator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Ask {
     /// The configured request, with these query parameters in place of any of the same name.
     Query(Vec<(String, String)>),
@@ -60,9 +59,8 @@ pub(super) struct Request {
 }
 
 impl Blueprint {
-    /// Fills in the templates. `params` are the feed's, by their bare names.
-    pub(super) fn new(spec: &RequestSpec, params: &BTreeMap<String, String>) -> Result<Self, Fault> {
-        let vars: Vars = params.iter().map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
+    /// Fills in the templates: `param.x`, `parent.x` and `since`.
+    pub(super) fn new(spec: &RequestSpec, vars: Vars) -> Result<Self, Fault> {
         let first = Filled::new(spec, &vars)?;
         Ok(Self { spec: spec.clone(), vars, first })
     }
@@ -176,9 +174,10 @@ fn encode_segment(value: &str) -> String {
     encoded
 }
 
-/// Does the text want a cursor that there is not yet? The first page is asked for without what says `{cursor}`.
+/// Does the text want a cursor that there is not yet, or a time? The first page is asked for without what says
+/// `{cursor}`, and the whole list without what says `{since}`.
 fn is_for_later(template: &Template, vars: &Vars) -> bool {
-    template.uses(CURSOR) && !vars.contains_key(CURSOR)
+    [CURSOR, SINCE].iter().any(|name| template.uses(name) && !vars.contains_key(*name))
 }
 
 fn pairs(place: &str, templates: &[(String, Template)], vars: &Vars) -> Result<Vec<(String, String)>, Fault> {
@@ -201,7 +200,7 @@ fn headers(templates: &[(String, Template)], vars: &Vars) -> Result<HeaderMap, F
     Ok(headers)
 }
 
-/// `None` for a text that wants a cursor which there is not yet: it is left out.
+/// `None` for a text that wants what there is not yet: it is left out.
 fn json(template: &JsonTemplate, vars: &Vars) -> Result<Option<Value>, Fault> {
     Ok(Some(match template {
         JsonTemplate::Literal(value) => value.clone(),
@@ -247,8 +246,8 @@ mod tests {
         }
     }
 
-    fn params(event: &str) -> BTreeMap<String, String> {
-        BTreeMap::from([("event".to_owned(), event.to_owned())])
+    fn params(event: &str) -> Vars {
+        Vars::from([("param.event".to_owned(), event.to_owned())])
     }
 
     fn query(pairs: &[(&str, &str)]) -> Ask {
@@ -257,7 +256,7 @@ mod tests {
 
     #[test]
     fn fills_in_path_query_and_headers() {
-        let blueprint = Blueprint::new(&spec("events/{param.event}/people"), &params("a b/c&d")).unwrap();
+        let blueprint = Blueprint::new(&spec("events/{param.event}/people"), params("a b/c&d")).unwrap();
         let request = blueprint.request(&query(&[("page", "2"), ("size", "50")])).unwrap();
         assert_eq!(
             request.url.as_str(),
@@ -283,7 +282,7 @@ mod tests {
             ("http://api.example/{param.event}", "x"),
             ("https://api.example:444/{param.event}", "x"),
         ] {
-            let fault = Blueprint::new(&spec(path), &params(value)).err();
+            let fault = Blueprint::new(&spec(path), params(value)).err();
             assert!(matches!(fault, Some(Fault::Config { .. })), "{path} with {value}: {fault:?}");
         }
         for (value, path) in [
@@ -294,7 +293,7 @@ mod tests {
         ] {
             let mut spec = spec("{param.event}");
             spec.query.clear();
-            let url = Blueprint::new(&spec, &params(value)).unwrap().request(&query(&[])).unwrap().url;
+            let url = Blueprint::new(&spec, params(value)).unwrap().request(&query(&[])).unwrap().url;
             assert_eq!((url.path(), url.query()), (path, None));
         }
     }
@@ -305,7 +304,7 @@ mod tests {
         {
             let params = event.map(params).unwrap_or_default();
             let path = if event.is_some() { "people" } else { "{param.event}" };
-            let fault = Blueprint::new(&spec(path), &params).err().unwrap().to_string();
+            let fault = Blueprint::new(&spec(path), params).err().unwrap().to_string();
             assert!(fault.contains(expected), "{fault}");
         }
     }
@@ -320,7 +319,7 @@ mod tests {
             ("tags".into(), JsonTemplate::Array(vec![JsonTemplate::Literal(1.into())])),
             ("after".into(), JsonTemplate::Literal(Value::Null)),
         ]));
-        let blueprint = Blueprint::new(&spec, &params("x\"y")).unwrap();
+        let blueprint = Blueprint::new(&spec, params("x\"y")).unwrap();
         let body = |blueprint: &Blueprint, ask: &Ask| {
             let request = blueprint.request(ask).unwrap();
             let kind = request.headers[CONTENT_TYPE].to_str().unwrap().to_owned();
@@ -331,7 +330,7 @@ mod tests {
         assert_eq!(body(&blueprint, &cursor), json(r#"{"after":"c\"1&","event":"x\"y","tags":[1]}"#));
 
         spec.body = BodySpec::Form(fields(&[("event", "{param.event}"), ("after", "")]));
-        let blueprint = Blueprint::new(&spec, &params("a b")).unwrap();
+        let blueprint = Blueprint::new(&spec, params("a b")).unwrap();
         let form = |text: &str| ("application/x-www-form-urlencoded".to_owned(), text.to_owned());
         assert_eq!(body(&blueprint, &query(&[])), form("event=a+b&after="));
         assert_eq!(body(&blueprint, &cursor), form("event=a+b&after=c%221%26"));
@@ -345,7 +344,7 @@ mod tests {
         spec.headers = fields(&[("X-After", "after {cursor}")]);
         let after = JsonTemplate::Object(vec![("after".into(), JsonTemplate::Text(template("{cursor}")))]);
         spec.body = BodySpec::Json(JsonTemplate::Object(vec![("paging".into(), after)]));
-        let blueprint = Blueprint::new(&spec, &params("x")).unwrap();
+        let blueprint = Blueprint::new(&spec, params("x")).unwrap();
 
         let first = blueprint.request(&query(&[])).unwrap();
         assert_eq!(first.url.as_str(), "https://api.example/v1/people/?fixed=1");

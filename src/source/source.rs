@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::budget::Budget;
 use super::client::{Client, SourceError};
 use super::keep::Keep;
-use super::read::Read;
+use super::list::List;
+use super::page::Understanding;
+use super::read::{Read, Start};
 use super::retry::Pauses;
-use crate::config::{SourceSpec, WindowSpec};
+use crate::config::{PaginationSpec, ParentList, PartitionSpec, SourceSpec, WindowSpec};
 use crate::observe::Observer;
 
 /// A source as the configuration declares it. Cloning shares connections and budget, so there is one per source.
@@ -20,12 +22,33 @@ pub struct Source {
 
 pub(super) struct Inner {
     pub(super) spec: Arc<SourceSpec>,
+    pub(super) how: Understanding,
+    /// Of its parents, outermost first.
+    pub(super) levels: Vec<Level>,
     pub(super) client: Client,
     pub(super) budget: Budget,
     pub(super) pauses: Pauses,
     pub(super) observer: Observer,
     #[expect(dead_code, reason = "tokens and the ledger come to lie here")]
     pub(super) keep: Arc<dyn Keep>,
+}
+
+/// One level of parents, ready to be read.
+pub(super) enum Level {
+    Fixed(Vec<BTreeMap<String, String>>),
+    List { spec: Box<ParentList>, how: Box<Understanding> },
+}
+
+impl Level {
+    fn of(spec: &PartitionSpec) -> Self {
+        match spec {
+            PartitionSpec::Fixed(rows) => Self::Fixed(rows.clone()),
+            PartitionSpec::List(spec) => {
+                let how = Understanding { list: Arc::new(List::of_parents(spec)), incremental: None, parent: None };
+                Self::List { spec: spec.clone(), how: Box::new(how) }
+            }
+        }
+    }
 }
 
 impl Source {
@@ -44,19 +67,39 @@ impl Source {
         pauses: Pauses,
     ) -> Result<Self, SourceError> {
         let (client, budget) = (Client::new(&spec)?, Budget::new(&spec.budget));
-        Ok(Self { inner: Arc::new(Inner { spec, client, budget, pauses, observer, keep }) })
+        let how = Understanding {
+            list: Arc::new(List::of_source(&spec)),
+            incremental: spec.incremental.clone(),
+            parent: None,
+        };
+        let levels = spec.partitions.iter().map(Level::of).collect();
+        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, keep }) })
     }
 
     pub fn spec(&self) -> &SourceSpec {
         &self.inner.spec
     }
 
-    /// Begins to read the list. `params` fill in the `{param.x}` placeholders, by their bare names.
+    /// Begins to read everything. `params` fill in the `{param.x}` placeholders, by their bare names.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn read(&self, params: &BTreeMap<String, String>) -> Read {
-        Read::start(Arc::clone(&self.inner), params.clone())
+        self.read_from(Start { params: params.clone(), ..Start::default() })
+    }
+
+    /// Begins to read what `start` asks for.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn read_from(&self, start: Start) -> Read {
+        Read::start(Arc::clone(&self.inner), start)
+    }
+
+    /// Can one answer to one request be the whole list? Then it can be asked for on condition.
+    pub fn is_one_answer(&self) -> bool {
+        let SourceSpec { pagination, partitions, incremental, .. } = self.spec();
+        matches!(pagination, PaginationSpec::None) && partitions.is_empty() && incremental.is_none()
     }
 
     /// How many requests each window of the budget still admits now, in the order of the configuration.

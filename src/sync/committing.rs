@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::codec::Planned;
 use crate::journal::{JournalReader, journal_path};
 use crate::limits::BATCH_BYTES_MAX;
-use crate::model::{Entry, FeedId, FeedState, Field, Person, Registration, Run, RunOutcome, Value};
+use crate::model::{Entry, FeedId, FeedPosition, FeedState, Field, Person, Registration, Run, RunOutcome, Value};
 use crate::observe::Stages;
 use crate::store::{ChangeSet, Commit, Store};
 
@@ -23,7 +23,8 @@ pub struct Ending {
 }
 
 /// The end of a run that was committed whole, and its feed's state after it.
-pub fn succeed(run: &mut Run, before: &FeedState, clock: &Clock) -> Ending {
+/// `position`: how far the source was read; `None` leaves it as it was.
+pub fn succeed(run: &mut Run, before: &FeedState, position: Option<FeedPosition>, clock: &Clock) -> Ending {
     let now = clock.now();
     run.outcome = Some(RunOutcome::Done);
     run.ended_at = Some(now);
@@ -33,6 +34,8 @@ pub fn succeed(run: &mut Run, before: &FeedState, clock: &Clock) -> Ending {
         last_attempt: Some(now),
         last_success: Some(now),
         consecutive_failures: 0,
+        position: position.or_else(|| before.position.clone()),
+        goes_on_at: None,
     };
     Ending { feed: run.feed.clone(), state }
 }
@@ -52,10 +55,10 @@ pub fn resume(store: &Store, clock: &Clock, run: &mut Run, stopping: &Stopping) 
         return Err(Failure::Stopped);
     }
     let journal = JournalReader::open(&journal_path(&store.runs_folder(), run.id))?;
-    let before = store.feed_state(&run.feed);
+    let (before, position) = (store.feed_state(&run.feed), journal.header().position.clone());
     let (_keep, cancelled) = watch::channel(false);
     let lines = Lines { progress: watch::Sender::new(Progress::START), cancelled, stopping: stopping.clone() };
-    commit(store, journal, run, &lines, &mut Stages::default(), |run| succeed(run, &before, clock))
+    commit(store, journal, run, &lines, &mut Stages::default(), |run| succeed(run, &before, position, clock))
 }
 
 /// Commits the journal's entries from `run.applied` on, then `ending` with the run as `finish` leaves it. After an

@@ -30,6 +30,38 @@ impl Failure {
         matches!(self, Self::Store(error) if error.is_of_the_disk())
     }
 
+    /// May a read that ended so go on later from where it was? Not where what was read is in doubt.
+    pub fn may_go_on(&self) -> bool {
+        match self {
+            Self::Source(error) => !matches!(
+                error.reason,
+                ErrorReason::PagingLoop
+                    | ErrorReason::Select
+                    | ErrorReason::Config
+                    | ErrorReason::Redirect
+                    | ErrorReason::Internal
+            ),
+            Self::Stopped => true,
+            Self::Store(_) | Self::Journal(_) | Self::Cancelled | Self::Panicked => false,
+        }
+    }
+
+    /// Did the source not even answer, or refuse whatever was asked? Then it says nothing of the place asked for.
+    pub fn is_no_answer(&self) -> bool {
+        match self {
+            Self::Source(error) => matches!(
+                error.reason,
+                ErrorReason::Connect
+                    | ErrorReason::Tls
+                    | ErrorReason::Timeout
+                    | ErrorReason::Auth
+                    | ErrorReason::RateLimited
+            ),
+            Self::Stopped => true,
+            Self::Store(_) | Self::Journal(_) | Self::Cancelled | Self::Panicked => false,
+        }
+    }
+
     /// What history keeps; a cancelled run has no error.
     pub fn to_run_error(&self) -> Option<RunError> {
         match self {

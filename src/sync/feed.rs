@@ -75,6 +75,15 @@ impl Feed {
         ])
     }
 
+    /// The seed of what is remembered of the source itself: whatever changes what is asked for, or what a record means,
+    /// changes it, so that the next read is of everything.
+    pub fn position_seed(&self) -> u64 {
+        let SourceSpec { request, pagination, partitions, incremental, .. } = self.spec();
+        // No secret is among them. Should another build spell them differently, everything is read once more.
+        let asked = format!("{request:?} {pagination:?} {partitions:?} {incremental:?}");
+        Digest::seed(&[&self.digest_seed().to_le_bytes(), asked.as_bytes()])
+    }
+
     pub fn mapped_fields(&self) -> Vec<Field> {
         self.entry.mapping.spec().fields.iter().map(|spec| spec.field.clone()).collect()
     }

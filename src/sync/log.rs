@@ -1,5 +1,7 @@
 //! What a run says of itself, for its line in history.
 
+use jiff::Timestamp;
+
 use crate::clock::Clock;
 use crate::limits::RUN_LOG_LINES_MAX;
 use crate::model::{Level, LogLine, Traffic};
@@ -14,6 +16,10 @@ pub struct RunLog {
 impl RunLog {
     pub fn new(clock: Clock) -> Self {
         Self { clock, lines: Vec::new(), traffic: Traffic::default() }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The first lines are kept; how the run ended is added when it ends.

@@ -4,6 +4,7 @@
 //! (`planning`) into a journal, then commits (`committing`) what the journal says. Planning and committing
 //! of different feeds take turns, so a plan always rests on what is there.
 
+mod beginning;
 mod committing;
 mod failure;
 mod feed;
@@ -19,6 +20,7 @@ mod restart;
 mod run;
 mod runner;
 mod stopping;
+mod tally;
 mod unfinished;
 
 pub use feed::{Feed, SourceEntry};

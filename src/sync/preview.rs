@@ -29,7 +29,7 @@ impl SourceEntry {
                 }
                 Some(ReadEvent::Failed { error, .. }) => return Err(error),
                 Some(ReadEvent::Waiting { .. }) => {}
-                Some(ReadEvent::End { .. }) | None => return Ok(Preview { records: Vec::new() }),
+                Some(ReadEvent::End(_)) | None => return Ok(Preview { records: Vec::new() }),
             }
         }
     }

@@ -1,104 +1,184 @@
-//! The first phase: the source is read to its end and what differs from the last time is spooled.
-//! Invariant: changes nobody. The store is only asked.
+//! The first phase: the source is read to its end and what differs from the last time is spooled. Where places in its
+//! lists last, the spool says after every page how far the read has come, and an interrupted read goes on from there.
+//! Invariant: changes nobody.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU128;
+use std::path::Path;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
+use super::beginning::Beginning;
 use super::failure::Failure;
 use super::feed::Feed;
 use super::log::RunLog;
 use super::progress::Lines;
-use crate::codec::{Item, SpooledRecord};
+pub use super::tally::Spooled;
+use super::tally::Tally;
+use crate::codec::{Checkpoint, Item, Opening, SpooledRecord};
 use crate::decode::RawRecord;
-use crate::journal::{Place, SpoolWriter};
+use crate::journal::{JournalError, Place, SpoolWriter, read_path, spool_path};
+use crate::limits::RESUME_WITHIN;
 use crate::model::{
-    Counts, Digest, ExternalId, GroupKey, GroupName, Level, MappedRecord, Outcome, Position, RecordNote, RecordState,
-    Rejection, Traffic, Verdict,
+    Counts, Digest, FeedPosition, FeedState, GroupKey, GroupName, Level, Outcome, Position, RecordNote, Rejection, Run,
+    Traffic, Verdict,
 };
 use crate::observe::Stages;
-use crate::plan::{Candidate, Version};
-use crate::source::{Page, ReadEvent, WaitReason};
-use crate::store::{Store, View};
+use crate::source::{Bookmark, End, Page, ReadEvent, Start, WaitReason};
+use crate::store::Store;
 
 /// What a read found.
 pub struct Found {
     pub spool: SpoolWriter,
     pub candidates: Vec<Spooled>,
     pub notes: Vec<Place>,
-    /// Groups that the list names and the store does not have. Of several spellings the first in order, so that the
-    /// order of the list does not matter.
     pub new_groups: BTreeMap<GroupKey, GroupName>,
-    /// Registrations, by number, whose records the list has.
     pub seen: RoaringBitmap,
-    /// Of these, the ones whose record is as it was.
     pub unchanged: RoaringBitmap,
     pub counts: Counts,
     pub traffic: Traffic,
-    /// Every page was read, the count reconciles and every record that was rejected could be told apart.
+    /// Everything was read in this run, the count reconciles and every record that was rejected could be told apart.
     pub complete: bool,
+    /// How far the source was read; `None` where that is as it was.
+    pub position: Option<FeedPosition>,
     /// What the reading took, stage by stage.
     pub stages: Stages,
 }
 
-/// A record in the spool and what routing needs to know of it. There may be a million of them, so it is kept small:
-/// 96 bytes.
-pub struct Spooled {
-    pub place: Place,
-    /// As in [`Candidate`]. No hash is 0.
-    pub key: u128,
-    pub email: Option<NonZeroU128>,
-    pub updated_at: Option<Timestamp>,
-    pub mapped: Digest,
-    pub state: RecordState,
-}
-
-impl Spooled {
-    pub fn email(&self) -> Option<u128> {
-        self.email.map(NonZeroU128::get)
-    }
-
-    pub fn candidate(&self) -> Candidate<u128> {
-        let version = Version { updated_at: self.updated_at, mapped: self.mapped };
-        Candidate { key: self.key, email: self.email(), version, state: self.state }
-    }
-}
-
 pub struct Reading<'a> {
-    pub store: &'a Store,
-    pub feed: &'a Feed,
-    /// Map every record, whatever its digest.
-    pub full: bool,
-    pub found: Found,
-    digest_seed: u64,
-    /// A record was rejected whose external id could not be read: absence means nothing then.
-    unidentified: bool,
+    tally: Tally<'a>,
+    spool: SpoolWriter,
+    beginning: Beginning,
+    /// Where the spool stays for a later read, if places in the source's lists last.
+    resumes: Option<Resuming>,
+    traffic: Traffic,
+    stages: Stages,
+}
+
+/// What is kept for, and came from, an interrupted read.
+#[derive(Default)]
+struct Resuming {
+    /// Where it had stopped, list by list.
+    bookmarks: BTreeMap<Digest, Bookmark>,
+    /// Its pages.
+    pages: u32,
+    /// When the last of them came.
+    at: Option<Timestamp>,
+    /// Of the page under way: what no item of the spool tells.
+    unchanged: Vec<Digest>,
+    same: Vec<u128>,
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(store: &'a Store, feed: &'a Feed, full: bool, spool: SpoolWriter) -> Self {
-        let found = Found {
-            spool,
-            candidates: Vec::new(),
-            notes: Vec::new(),
-            new_groups: BTreeMap::new(),
-            seen: RoaringBitmap::new(),
-            unchanged: RoaringBitmap::new(),
-            counts: Counts::default(),
-            traffic: Traffic::default(),
-            complete: false,
-            stages: Stages::default(),
-        };
-        Self { store, feed, full, found, digest_seed: feed.digest_seed(), unidentified: false }
+    /// Decides what to read, and takes up what an interrupted read left behind.
+    pub fn new(
+        store: &'a Store,
+        feed: &'a Feed,
+        run: &Run,
+        state: &FeedState,
+        log: &mut RunLog,
+    ) -> Result<Self, Failure> {
+        let incremental = feed.spec().incremental.as_ref();
+        let (position, seed) = (state.position.as_ref(), feed.position_seed());
+        let beginning = Beginning::new(incremental, position, seed, run.full, run.started_at);
+        let folder = store.runs_folder();
+        if run.dry_run || !feed.spec().stable {
+            let spool = SpoolWriter::create(&spool_path(&folder, run.id), store.faults())?;
+            let (tally, resumes) = (Tally::new(store, feed, run.full), None);
+            return Ok(Self::with(tally, spool, beginning, resumes));
+        }
+        let path = read_path(&folder, &feed.id);
+        if let Some(reading) = Self::take_up(store, feed, run, &beginning, &path)? {
+            let resumes = reading.resumes.as_ref().map_or(0, |resumes| resumes.pages);
+            let records = reading.tally.counts.records;
+            log.add(Level::Info, format!("goes on after {resumes} pages with {records} records that were read before"));
+            return Ok(reading);
+        }
+        let mut spool = SpoolWriter::create(&path, store.faults())?;
+        let (full, began, read_whole_at) = (run.full, run.started_at, beginning.read_whole_at());
+        spool.write(&Item::Opening(Opening { seed, full, began, read_whole_at }))?;
+        Ok(Self::with(Tally::new(store, feed, run.full), spool, beginning, Some(Resuming::default())))
     }
 
-    /// Reads the whole list. The source fetches ahead on its own task; this thread maps.
+    fn with(tally: Tally<'a>, spool: SpoolWriter, beginning: Beginning, resumes: Option<Resuming>) -> Self {
+        Self { tally, spool, beginning, resumes, traffic: Traffic::default(), stages: Stages::default() }
+    }
+
+    /// `None` where nothing was left behind, or where it no longer means what it meant.
+    fn take_up(
+        store: &'a Store,
+        feed: &'a Feed,
+        run: &Run,
+        beginning: &Beginning,
+        path: &Path,
+    ) -> Result<Option<Self>, Failure> {
+        let mut tally = Tally::new(store, feed, run.full);
+        let mut resuming = Resuming::default();
+        let mut opening = None;
+        let taken = SpoolWriter::take_up(path, store.faults(), |place, item| match item {
+            Item::Opening(found) => {
+                opening = Some(found);
+                found.seed == beginning.seed && found.full == run.full
+            }
+            _ if opening.is_none() => false,
+            Item::Record(spooled) => {
+                let key = tally.key(&spooled.record);
+                tally.enter(place, key, &spooled);
+                true
+            }
+            Item::Note(note) => {
+                tally.enter_note(place, &note);
+                true
+            }
+            Item::Checkpoint(checkpoint) => resuming.take_up(&mut tally, &checkpoint),
+        });
+        let (Some(spool), Some(opening)) = (taken?, opening) else { return Ok(None) };
+        let age = resuming.at.map(|at| run.started_at.duration_since(at).unsigned_abs());
+        if age.is_none_or(|age| age >= RESUME_WITHIN) {
+            return Ok(None);
+        }
+        let since = beginning.since.clone().filter(|position| position.read_whole_at == opening.read_whole_at);
+        if since.is_none() && opening.read_whole_at.is_some() {
+            return Ok(None);
+        }
+        let beginning = Beginning { since, began: opening.began, ..beginning.clone() };
+        Ok(Some(Self::with(tally, spool, beginning, Some(resuming))))
+    }
+
+    /// Reads everything there is to read.
     pub fn read(mut self, lines: &mut Lines, log: &mut RunLog) -> Result<Found, Failure> {
+        match self.pages(lines, log) {
+            Ok(end) => Ok(self.end(end, log)),
+            Err(failure) => {
+                let goes_on = failure.may_go_on() && self.resumes.is_some();
+                // A place that led nowhere at once may be no place any more.
+                if goes_on && (self.traffic.pages > 0 || failure.is_no_answer()) {
+                    self.spool.keep();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn start(&self) -> Start {
+        let resumes = self.resumes.as_ref();
+        Start {
+            params: self.tally.feed.params.clone(),
+            watermarks: self.beginning.since.as_ref().map(|since| since.watermarks.clone()).unwrap_or_default(),
+            unless: if self.tally.feed.entry.source.is_one_answer() {
+                self.beginning.unless.clone()
+            } else {
+                Default::default()
+            },
+            bookmarks: resumes.map(|resumes| resumes.bookmarks.clone()).unwrap_or_default(),
+            pages: resumes.map_or(0, |resumes| resumes.pages),
+        }
+    }
+
+    fn pages(&mut self, lines: &mut Lines, log: &mut RunLog) -> Result<End, Failure> {
         let runtime = tokio::runtime::Handle::current();
-        let mut read = self.feed.entry.source.read(&self.feed.params);
+        let mut read = self.tally.feed.entry.source.read_from(self.start());
         loop {
             let idle = Instant::now();
             let event = runtime.block_on(async {
@@ -107,11 +187,11 @@ impl<'a> Reading<'a> {
                     failure = lines.stopped() => Err(failure),
                 }
             })?;
-            self.found.stages.fetch_wait += idle.elapsed();
+            self.stages.fetch_wait += idle.elapsed();
             match event {
                 Some(ReadEvent::Page(page)) => {
-                    self.take(&page)?;
-                    let (pages, records) = (self.found.traffic.pages, self.found.counts.records);
+                    self.take(&page, log)?;
+                    let (pages, records) = (self.traffic.pages, self.tally.counts.records);
                     lines.tell(|p| (p.pages, p.records, p.waiting_ms) = (pages, records, 0));
                 }
                 Some(ReadEvent::Waiting { pause, why }) => {
@@ -119,9 +199,7 @@ impl<'a> Reading<'a> {
                     lines.tell(|p| p.waiting_ms = waiting);
                     log.add(Level::Info, format!("waiting {:.1} s: {}", pause.as_secs_f64(), words(why)));
                 }
-                Some(ReadEvent::End { traffic, reconciles, note }) => {
-                    return Ok(self.end(traffic, reconciles, note, log));
-                }
+                Some(ReadEvent::End(end)) => return Ok(end),
                 Some(ReadEvent::Failed { error, traffic }) => {
                     log.traffic = traffic;
                     return Err(Failure::Source(error));
@@ -131,147 +209,127 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn end(mut self, traffic: Traffic, reconciles: bool, note: Option<String>, log: &mut RunLog) -> Found {
+    fn end(self, end: End, log: &mut RunLog) -> Found {
+        let position = self.beginning.after(&end);
+        let End { traffic, reconciles, note, not_modified, .. } = end;
+        let Self { tally, spool, beginning, resumes, stages, .. } = self;
+        let Tally { candidates, notes, new_groups, seen, unchanged, counts, unidentified, .. } = tally;
+        let mut say = |level, text: &str| log.add(level, text.to_owned());
         if let Some(note) = note {
-            log.add(Level::Warn, note);
+            say(Level::Warn, &note);
         }
-        if !reconciles {
-            log.add(Level::Warn, "the read does not reconcile: nobody counts as missing".into());
+        let resumed = resumes.is_some_and(|resumes| !resumes.bookmarks.is_empty());
+        if not_modified {
+            say(Level::Info, "the source says that the list is as it was");
+        } else if beginning.since.is_some() {
+            say(Level::Info, "only what changed was asked for: nobody counts as missing");
+        } else if resumed {
+            say(Level::Info, "the read was interrupted on its way: nobody counts as missing");
+        } else if !reconciles {
+            say(Level::Warn, "the read does not reconcile: nobody counts as missing");
+        } else if unidentified {
+            say(Level::Warn, "a rejected record has no readable external id: nobody counts as missing");
         }
-        if self.unidentified {
-            let text = "a rejected record has no readable external id: nobody counts as missing";
-            log.add(Level::Warn, text.into());
-        }
-        self.found.traffic = traffic;
-        self.found.complete = reconciles && !self.unidentified;
-        self.found
+        let whole = reconciles && !not_modified && !resumed && beginning.since.is_none();
+        let complete = whole && !unidentified;
+        Found { spool, candidates, notes, new_groups, seen, unchanged, counts, traffic, complete, position, stages }
     }
 
-    fn take(&mut self, page: &Page) -> Result<(), Failure> {
-        self.found.traffic = page.traffic;
-        self.found.counts.records += page.records.len() as u64;
+    fn take(&mut self, page: &Page, log: &RunLog) -> Result<(), Failure> {
+        self.traffic = page.traffic;
+        self.tally.counts.records += page.records.len() as u64;
         let began = Instant::now();
         let changed = self.changed(page);
         let told_apart = Instant::now();
-        let mapping = &self.feed.entry.mapping;
+        let mapping = &self.tally.feed.entry.mapping;
         let outcomes: Vec<Outcome> = changed.iter().map(|(_, _, record)| mapping.map(record)).collect();
         let mapped = Instant::now();
         for ((position, digest, _), outcome) in changed.into_iter().zip(outcomes) {
             self.take_outcome(position, digest, outcome)?;
         }
-        let stages = &mut self.found.stages;
-        stages.split += page.parsing + (told_apart - began);
-        stages.map += mapped - told_apart;
-        stages.spool += mapped.elapsed();
+        self.checkpoint(page, log)?;
+        self.stages.split += page.parsing + (told_apart - began);
+        self.stages.map += mapped - told_apart;
+        self.stages.spool += mapped.elapsed();
         Ok(())
     }
 
     /// The records of a page that are not as they were the last time. Counts the others.
     fn changed<'p>(&mut self, page: &'p Page) -> Vec<(Position, Digest, &'p RawRecord)> {
         let mut changed = Vec::new();
-        let view = self.store.view();
+        let view = self.tally.store.view();
         for (index, raw) in (0u32..).zip(&page.records) {
-            let digest = Digest::of(self.digest_seed, raw.bytes());
-            if !self.is_unchanged(&view, digest) {
+            let digest = self.tally.raw_digest(raw.bytes());
+            if !self.tally.is_unchanged(&view, digest) {
                 changed.push((Position { page: page.number, index }, digest, raw));
+            } else if let Some(resumes) = &mut self.resumes {
+                resumes.unchanged.push(digest);
             }
         }
         changed
     }
 
-    /// Were these bytes the record of a registration the last time? A registration that was absent is not
-    /// unchanged: it is back.
-    fn is_unchanged(&mut self, view: &View<'_>, digest: Digest) -> bool {
-        let hit = if self.full { None } else { view.index().registration_by_raw(digest) };
-        let Some(hit) = hit.filter(|hit| !hit.absent) else { return false };
-        self.count_unchanged(hit.number);
-        true
-    }
-
-    fn count_unchanged(&mut self, number: u32) {
-        self.found.seen.insert(number);
-        if self.found.unchanged.insert(number) {
-            self.found.counts.unchanged += 1;
-        } else {
-            self.found.counts.skip += 1;
-            self.found.counts.duplicates += 1;
-        }
-    }
-
-    fn take_outcome(&mut self, position: Position, raw: Digest, outcome: Outcome) -> Result<(), Failure> {
-        match outcome {
-            Outcome::Mapped(record) => self.take_mapped(position, raw, record),
-            Outcome::Skipped(reason) => {
-                self.found.counts.skip += 1;
-                self.note(RecordNote { position, external_id: None, verdict: Verdict::Skip(reason) })
-            }
-            Outcome::Rejected(rejection) => self.take_rejected(position, rejection),
-        }
-    }
-
-    fn take_mapped(&mut self, position: Position, raw: Digest, record: MappedRecord) -> Result<(), Failure> {
-        let mapped = self.mapped_digest(&record);
-        self.collect_groups(&record);
-        let (key, email) = {
-            let view = self.store.view();
-            let index = view.index();
-            let key = index.registration_hash(&self.feed.id, &record.external_id);
-            let hit = index.registration(key);
-            if let Some(hit) = hit {
-                if hit.mapped == mapped && !hit.absent && !self.full {
-                    self.count_unchanged(hit.number);
+    fn take_outcome(&mut self, position: Position, raw: Digest, outcome: Outcome) -> Result<(), JournalError> {
+        let note = match outcome {
+            Outcome::Mapped(record) => {
+                let mapped = self.tally.mapped_digest(&record);
+                let key = self.tally.key(&record);
+                if self.tally.is_same(key, Some(mapped)) {
+                    if let Some(resumes) = &mut self.resumes {
+                        resumes.same.push(key);
+                    }
                     return Ok(());
                 }
-                self.found.seen.insert(hit.number);
+                return self.spool_record(key, SpooledRecord { position, raw, mapped, record });
             }
-            // A partial record finds its person by the registration alone.
-            let email = record.email.as_ref().filter(|_| record.is_whole());
-            (key, email.and_then(|email| NonZeroU128::new(index.email_hash(&email.key()))))
+            Outcome::Skipped(reason) => RecordNote { position, external_id: None, verdict: Verdict::Skip(reason) },
+            Outcome::Rejected(Rejection { external_id, reason, field }) => {
+                RecordNote { position, external_id, verdict: Verdict::Reject { reason, field } }
+            }
         };
-        let (updated_at, state) = (record.updated_at, record.state);
-        let place = self.found.spool.write(&Item::Record(SpooledRecord { position, raw, mapped, record }))?;
-        self.found.candidates.push(Spooled { place, key, email, updated_at, mapped, state });
+        let item = Item::Note(note);
+        let place = self.spool.write(&item)?;
+        if let Item::Note(note) = &item {
+            self.tally.enter_note(place, note);
+        }
         Ok(())
     }
 
-    fn collect_groups(&mut self, record: &MappedRecord) {
-        if record.groups.is_empty() || matches!(record.state, RecordState::Cancelled | RecordState::Deleted) {
-            return;
+    fn spool_record(&mut self, key: u128, spooled: SpooledRecord) -> Result<(), JournalError> {
+        let item = Item::Record(spooled);
+        let place = self.spool.write(&item)?;
+        if let Item::Record(spooled) = &item {
+            self.tally.enter(place, key, spooled);
         }
-        let view = self.store.view();
-        for group in record.groups.iter().filter(|group| !view.has_group(&group.key)) {
-            let known = self.found.new_groups.entry(group.key.clone()).or_insert_with(|| group.clone());
-            if group.name < known.name {
-                known.name = group.name.clone();
-            }
-        }
-    }
-
-    /// Under the same seed as the digests of raw records: a changed policy must not find everything as it was.
-    fn mapped_digest(&self, record: &MappedRecord) -> Digest {
-        Digest::of(self.digest_seed, &self.feed.entry.mapping.mapped_digest(record).0.to_le_bytes())
-    }
-
-    fn take_rejected(&mut self, position: Position, rejection: Rejection) -> Result<(), Failure> {
-        let Rejection { external_id, reason, field } = rejection;
-        match &external_id {
-            Some(external_id) => self.see(external_id),
-            None => self.unidentified = true,
-        }
-        self.found.counts.reject += 1;
-        self.note(RecordNote { position, external_id, verdict: Verdict::Reject { reason, field } })
-    }
-
-    /// A rejected record is not a missing one.
-    fn see(&mut self, external_id: &ExternalId) {
-        let view = self.store.view();
-        let key = view.index().registration_hash(&self.feed.id, external_id);
-        self.found.seen.extend(view.index().registration(key).map(|hit| hit.number));
-    }
-
-    fn note(&mut self, note: RecordNote) -> Result<(), Failure> {
-        self.found.notes.push(self.found.spool.write(&Item::Note(note))?);
         Ok(())
+    }
+
+    /// Says in the spool that this page is done.
+    fn checkpoint(&mut self, page: &Page, log: &RunLog) -> Result<(), JournalError> {
+        let (Some(resumes), Some(bookmark)) = (&mut self.resumes, &page.bookmark) else { return Ok(()) };
+        self.spool.checkpoint(Checkpoint {
+            bookmark: bookmark.to_bytes(),
+            at: log.now(),
+            pages: page.number,
+            records: page.records.len() as u64,
+            unchanged: std::mem::take(&mut resumes.unchanged),
+            same: std::mem::take(&mut resumes.same),
+        })
+    }
+}
+
+impl Resuming {
+    /// Takes up what a page's checkpoint says, if what it says is still so.
+    fn take_up(&mut self, tally: &mut Tally<'_>, checkpoint: &Checkpoint) -> bool {
+        let Some(bookmark) = Bookmark::from_bytes(&checkpoint.bookmark) else { return false };
+        self.bookmarks.insert(bookmark.partition(), bookmark);
+        self.pages = self.pages.max(checkpoint.pages);
+        self.at = Some(checkpoint.at);
+        tally.counts.records += checkpoint.records;
+        let store = tally.store;
+        let view = store.view();
+        checkpoint.unchanged.iter().all(|raw| tally.is_unchanged(&view, *raw))
+            && checkpoint.same.iter().all(|key| tally.is_same(*key, None))
     }
 }
 

@@ -11,6 +11,7 @@ use super::run::drop_unused_plan;
 use super::stopping::Stopping;
 use super::unfinished::Unfinished;
 use crate::clock::Clock;
+use crate::limits::RESUME_WITHIN;
 use crate::model::RunId;
 use crate::observe::Observer;
 use crate::store::{Store, StoreError};
@@ -54,16 +55,23 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Removes journals older than `days`; the runs stay in history without their changes. Whatever the clock says, a
+/// Removes journals older than `days`, and reads that nobody takes up any more; the runs stay in history without their
+/// changes. Whatever the clock says, a
 /// run that has not ended keeps its journal: it may have to go on from it.
 pub fn drop_old_journals(store: &Store, days: u32, now: Timestamp) {
     let oldest = now.saturating_sub(SignedDuration::from_hours(i64::from(days) * 24));
     let Ok(oldest) = oldest else { return };
+    // What nobody takes up any more holds personal data for nothing.
+    let is_too_old_to_go_on =
+        |modified| SignedDuration::try_from(RESUME_WITHIN).is_ok_and(|most| now.duration_since(modified) >= most);
     let is_open = |run| store.run(run).map_or(true, |run| run.is_some_and(|run| run.ended_at.is_none()));
     for entry in std::fs::read_dir(store.runs_folder()).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let modified = modified.and_then(|modified| Timestamp::try_from(modified).ok());
         let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "read") && modified.is_some_and(is_too_old_to_go_on) {
+            let _ = std::fs::remove_file(&path);
+        }
         let is_journal = path.extension().is_some_and(|extension| extension == "journal");
         if is_journal && modified.is_some_and(|modified| modified < oldest) && !run_of(&path).is_some_and(is_open) {
             let _ = std::fs::remove_file(path);

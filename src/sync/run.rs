@@ -17,7 +17,7 @@ use super::reading::Reading;
 use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::codec::JournalHeader;
-use crate::journal::{JournalReader, JournalWriter, SpoolWriter, journal_path, spool_path};
+use crate::journal::{JournalReader, JournalWriter, journal_path};
 use crate::model::{Counts, Level, Run, RunOutcome, Traffic};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
@@ -59,8 +59,8 @@ impl Execution {
     fn phases(&mut self, log: &mut RunLog) -> Result<Committed, Failure> {
         let folder = self.store.runs_folder();
         let epoch = self.store.epoch();
-        let spool = SpoolWriter::create(&spool_path(&folder, self.run.id), self.store.faults())?;
-        let reading = Reading::new(&self.store, &self.feed, self.run.full, spool);
+        let state = self.store.feed_state(&self.feed.id);
+        let reading = Reading::new(&self.store, &self.feed, &self.run, &state, log)?;
         let found = reading.read(&mut self.lines, log)?;
         let mut stages = found.stages;
         self.run.traffic = found.traffic;
@@ -74,7 +74,9 @@ impl Execution {
         let now = self.clock.now();
         let state = self.store.feed_state(&self.feed.id);
         let (run, feed) = (self.run.id, self.feed.id.clone());
-        let header = JournalHeader { run, feed, dry_run: self.run.dry_run, planned_at: now };
+        let position = found.position.clone();
+        let header =
+            JournalHeader { run, feed, dry_run: self.run.dry_run, planned_at: now, position: position.clone() };
         let path = journal_path(&folder, run);
         let journal = Journaling::new(JournalWriter::create(&path, &header, self.store.faults())?, &path)?;
         let plan = Plan { run, now, complete_read: Some(state.complete_reads + 1) };
@@ -97,7 +99,7 @@ impl Execution {
         log.add(Level::Info, summary(&counts));
         self.run.log.append(&mut log.lines);
         let clock = self.clock.clone();
-        let finish = |run: &mut Run| succeed(run, &state, &clock);
+        let finish = |run: &mut Run| succeed(run, &state, position, &clock);
         let commit_began = Instant::now();
         let journal = JournalReader::open(&path)?;
         let committed = commit(&self.store, journal, &mut self.run, &self.lines, &mut stages, finish)?;

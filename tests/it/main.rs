@@ -11,6 +11,7 @@ mod hostile;
 mod kills;
 mod power;
 mod properties;
+mod resume;
 mod steps;
 mod support;
 mod traps;

@@ -2,8 +2,10 @@
 
 mod auth;
 mod event;
+mod incremental;
 mod mapping;
 mod pagination;
+mod partition;
 mod request;
 mod server;
 mod source;

@@ -26,12 +26,12 @@ const KINDS: [(&str, Kind); 6] = [
     ("link_header", Kind::LinkHeader),
 ];
 
-/// Reads how the next page is found. `cursor`: does the request say `{cursor}` (`None` where it is faulty)?
+/// Reads how the next page is found, and whether a place in the list stays the same place. `cursor`: does the request say `{cursor}` (`None` where it is faulty)?
 pub(super) fn read_pagination(
     mut section: Section<'_>,
     claims: &mut Claims,
     cursor: Option<bool>,
-) -> Option<PaginationSpec> {
+) -> Option<(PaginationSpec, bool)> {
     let kind = section.choice("kind", &KINDS, Kind::None)?;
     if cursor == Some(true) && !matches!(kind, Kind::Cursor) {
         let mend = r#"write kind = "cursor" and from = "…", or take {cursor} out of the request"#;
@@ -46,8 +46,20 @@ pub(super) fn read_pagination(
         Kind::NextUrl => read_next_url(&mut section),
         Kind::LinkHeader => read_stop(&mut section).map(|stop| PaginationSpec::LinkHeader { stop }),
     };
+    let stable = read_stable(&mut section, kind);
     section.finish();
-    pagination
+    Some((pagination?, stable?))
+}
+
+/// A token marks a place; numbers count from a beginning that moves. One answer has no places.
+fn read_stable(section: &mut Section<'_>, kind: Kind) -> Option<bool> {
+    if matches!(kind, Kind::None) {
+        return Some(false);
+    }
+    match section.optional("stable") {
+        Some(item) => item.boolean(),
+        None => Some(matches!(kind, Kind::Cursor)),
+    }
 }
 
 fn read_page(section: &mut Section<'_>, claims: &mut Claims) -> Option<PaginationSpec> {

@@ -6,27 +6,34 @@ use std::sync::Arc;
 use url::Url;
 
 use super::auth::read_auth;
+use super::incremental::read_incremental;
 use super::mapping::read_mapping;
 use super::pagination::read_pagination;
+use super::partition::{Parents, check_parents, read_partitions};
 use super::request::{Claims, read_base_url, read_request};
 use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
 use crate::config::{
-    BodySpec, CURSOR, DeleteScope, JsonTemplate, Per, RequestSpec, SourceLimits, SourceSpec, Template, Vars, WindowSpec,
+    BodySpec, CURSOR, DeleteScope, JsonTemplate, PartitionSpec, Per, RequestSpec, SourceLimits, SourceSpec, Template,
+    Vars, WindowSpec,
 };
 use crate::limits;
 use crate::model::SourceName;
 
 /// The params that a source's templates use, without their `param.`: what each of its feeds must give.
 pub fn source_placeholders(source: &SourceSpec) -> BTreeSet<String> {
-    let mut templates = request_templates(&source.request);
+    let parents = source.partitions.iter().filter_map(|level| match level {
+        PartitionSpec::List(list) => Some(&list.request),
+        PartitionSpec::Fixed(_) => None,
+    });
+    let mut templates: Vec<_> = parents.chain([&source.request]).flat_map(request_templates).collect();
     templates.extend(&source.edit_url);
     let placeholders = templates.into_iter().flat_map(Template::placeholders);
     placeholders.filter_map(|name| name.strip_prefix("param.")).map(ToOwned::to_owned).collect()
 }
 
-fn request_templates(request: &RequestSpec) -> Vec<&Template> {
+pub(super) fn request_templates(request: &RequestSpec) -> Vec<&Template> {
     let mut templates = vec![&request.path];
     templates.extend(request.query.iter().chain(&request.headers).map(|(_, value)| value));
     match &request.body {
@@ -64,7 +71,11 @@ pub(in crate::config) fn read_source(
     let scopes = [("registration", DeleteScope::Registration), ("user", DeleteScope::User)];
     let delete_scope = section.choice("delete_scope", &scopes, DeleteScope::Registration);
     let mut claims = Claims::default();
+    let mut parents = Parents::new();
+    let partitions = read_partitions(&mut section, base_url.as_ref(), &mut parents);
     let request = read_request(section.section("request"), base_url, &mut claims);
+    let request = request.filter(|request| is_below(request, &parents, partitions.is_some(), &section));
+    let incremental = read_incremental(section.section("incremental"), request.as_ref());
     let auth = read_auth(section.section("auth"), secrets, &mut claims);
     let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
     let cursor = request.as_ref().map(uses_cursor);
@@ -73,6 +84,7 @@ pub(in crate::config) fn read_source(
     let budget = read_budget(section.list("budget"));
     let limits = read_limits(section.section("limits"));
     section.finish();
+    let (pagination, stable) = pagination?;
     Some(Arc::new(SourceSpec {
         name,
         priority: priority?,
@@ -80,11 +92,21 @@ pub(in crate::config) fn read_source(
         delete_scope: delete_scope?,
         request: request?,
         auth: auth?,
-        pagination: pagination?,
+        pagination,
+        stable,
+        partitions: partitions?,
+        incremental: incremental?,
         mapping: mapping?,
         budget: budget?,
         limits: limits?,
     }))
+}
+
+/// Does the request name only parents that there are? Where their levels are faulty, nobody knows.
+fn is_below(request: &RequestSpec, parents: &Parents, known: bool, section: &Section<'_>) -> bool {
+    let place = section.place().key("request", section.place().line);
+    let fault = |problem, mend| section.findings().fault(&place, problem, mend);
+    !known || check_parents(request, parents, fault).is_some()
 }
 
 /// The address that people are sent to: absolute, `https` or `http`, whatever its placeholders are.
@@ -140,6 +162,7 @@ fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {
         None => Some(default),
     };
     let tries = count("tries", limits::REQUEST_TRIES, limits::REQUEST_TRIES_MAX);
+    let concurrency = count("concurrency", 1, limits::CONCURRENCY_MAX);
     let pages_max = count("pages_max", limits::PAGES_MAX, limits::PAGES_SETTING_MAX);
     let page_bytes_max = match section.optional("page_bytes_max") {
         Some(item) => item.size(limits::PAGE_BYTES_SETTING_MIN..=limits::PAGE_BYTES_SETTING_MAX),
@@ -153,5 +176,6 @@ fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {
         tries: tries?,
         page_bytes_max: page_bytes_max?,
         pages_max: pages_max?,
+        concurrency: concurrency?,
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::config::Template;
 use crate::config::read::{Item, Section, shown};
-use crate::config::template::CURSOR;
+use crate::config::template::{CURSOR, SINCE};
 use crate::mapping::Expression;
 
 /// Longest name of a param.
@@ -30,6 +30,7 @@ const RESERVED_HEADERS: [&str; 13] = [
 /// Which placeholders a template may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placeholders {
+    /// Those of a request. Whether there is a cursor, a time or such a parent is checked where these are read.
     ParamsAndCursor,
     ParamsAndExternalId,
 }
@@ -79,7 +80,10 @@ fn is_allowed(placeholder: &str, allowed: Placeholders) -> bool {
     match placeholder.strip_prefix("param.") {
         Some(name) => is_param_name(name),
         None => match allowed {
-            Placeholders::ParamsAndCursor => placeholder == CURSOR,
+            Placeholders::ParamsAndCursor => {
+                let parent = placeholder.strip_prefix("parent.");
+                [CURSOR, SINCE].contains(&placeholder) || parent.is_some_and(is_param_name)
+            }
             Placeholders::ParamsAndExternalId => placeholder == "external_id",
         },
     }

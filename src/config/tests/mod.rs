@@ -1,6 +1,7 @@
 //! The configuration as a whole: its rules, its secrets, its reference.
 
 mod events;
+mod lists;
 mod reference;
 mod requests;
 mod rules;

@@ -110,7 +110,7 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
         FeedState { complete_reads: 3, last_run: Some(RunId(9)), last_attempt: Some(time()), ..FeedState::default() };
     let GroupName { key, name } = GroupName::new("Über VIP").unwrap();
     let group = Group { key, name };
-    let header = JournalHeader { run: RunId(7), feed: feed(), dry_run: true, planned_at: time() };
+    let header = JournalHeader { run: RunId(7), feed: feed(), dry_run: true, planned_at: time(), position: None };
     vec![
         decoder(
             Kind::Meta,

@@ -6,6 +6,7 @@ mod dice;
 mod dump;
 mod indexes;
 mod lists;
+mod scripted;
 
 pub use appliance::{Appliance, SOURCE_TOKEN};
 pub use binary::{Installation, Program, until};
@@ -13,6 +14,7 @@ pub use dice::{Dice, noise};
 pub use dump::{plan_text, store_text, without_runs};
 pub use indexes::{People, check_indexes, check_indexes_amid_a_commit, everybody};
 pub use lists::ListServer;
+pub use scripted::{Asked, Scripted, json};
 
 /// Event `e`, fed by the list `s` of a list server at `URL`.
 pub const ONE_FEED: &str = r#"

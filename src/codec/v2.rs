@@ -1,0 +1,68 @@
+//! The second schema version of what needed one, frozen.
+
+use bincode::{BorrowDecode, Encode};
+
+use super::v1;
+
+#[derive(Encode, BorrowDecode)]
+pub struct FeedState<'a> {
+    pub complete_reads: u32,
+    pub last_run: Option<u64>,
+    pub last_attempt_ms: Option<i64>,
+    pub last_success_ms: Option<i64>,
+    pub consecutive_failures: u32,
+    pub position: Option<FeedPosition<'a>>,
+    pub goes_on_at_ms: Option<i64>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct FeedPosition<'a> {
+    pub seed: u64,
+    pub read_whole_at_ms: Option<i64>,
+    /// Partition, seconds, nanoseconds.
+    pub watermarks: Vec<([u8; 16], i64, i32)>,
+    pub etag: Option<&'a str>,
+    pub last_modified: Option<&'a str>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct JournalHeader<'a> {
+    pub run: u64,
+    pub event: &'a str,
+    pub source: &'a str,
+    pub dry_run: bool,
+    pub planned_at_ms: i64,
+    pub position: Option<FeedPosition<'a>>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct SpoolItem<'a> {
+    pub symbols: Vec<(u8, &'a str)>,
+    pub body: SpoolBody<'a>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub enum SpoolBody<'a> {
+    Record {
+        page: u32,
+        index: u32,
+        raw: [u8; 16],
+        mapped: [u8; 16],
+        record: v1::MappedRecord<'a>,
+    },
+    Note(v1::RecordNote<'a>),
+    Opening {
+        seed: u64,
+        full: bool,
+        began_ms: i64,
+        read_whole_at_ms: Option<i64>,
+    },
+    Checkpoint {
+        bookmark: &'a [u8],
+        at_ms: i64,
+        pages: u32,
+        records: u64,
+        unchanged: Vec<[u8; 16]>,
+        same: Vec<[u8; 16]>,
+    },
+}
