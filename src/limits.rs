@@ -36,6 +36,8 @@ pub const JQ_SOURCE_BYTES_MAX: usize = 16 * 1024;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Most bytes of one page after decompression; a source may set less or more.
 pub const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Most columns of a table.
+pub const CSV_COLUMNS_MAX: usize = 4_096;
 /// Most pages of one read; a source may set less or more.
 pub const PAGES_MAX: u32 = 100_000;
 /// Pages fetched ahead of the one being mapped.

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::Template;
+use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SourceName};
 
@@ -68,6 +69,8 @@ pub struct SourceSpec {
     pub request: RequestSpec,
     pub auth: AuthSpec,
     pub pagination: PaginationSpec,
+    /// What its pages are written in.
+    pub format: Format,
     pub mapping: MappingSpec,
     /// Checked together; empty means unlimited.
     pub budget: Vec<WindowSpec>,

@@ -77,7 +77,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
+            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(spec.format.accept()))]))
             .redirect(redirect::Policy::none())
             .connect_timeout(spec.limits.connect_timeout);
         if is_loopback(base) {

@@ -102,7 +102,7 @@ pub(super) enum Fault {
     Decode { request: RequestLine, problem: String, hint: &'static str },
     #[error("{problem}")]
     Select { problem: String, hint: &'static str },
-    #[error("{request}: the page is larger than {limit} bytes when decompressed")]
+    #[error("{request}: the page is larger than {limit} bytes when decompressed and decoded")]
     TooLarge { request: RequestLine, limit: u64 },
     #[error("{request}: the answer's headers are too large")]
     HeadTooLarge { request: RequestLine },

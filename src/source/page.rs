@@ -12,12 +12,12 @@ use super::fault::{Fault, RequestLine};
 use super::link;
 use super::paginate::{self, PageFacts};
 use crate::config::{PaginationSpec, SourceSpec};
-use crate::decode::{Document, RawRecord};
+use crate::decode::{Charset, Document, Format, RawRecord};
 use crate::mapping::{EvaluationError, Expression};
 use crate::model::Digest;
 
 const HTML_HINT: &str =
-    "this is a web page, not JSON: check `base_url` and `path`, and that no login or proxy page answers";
+    "this is a web page, no list: check `base_url` and `path`, and that no login or proxy page answers";
 
 /// A complete, successful response.
 pub(super) struct Fetched {
@@ -40,11 +40,7 @@ pub(super) struct ParsedPage {
 pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, Fault> {
     let began = Instant::now();
     let Fetched { request, url, headers, body } = fetched;
-    let html = is_html(&headers, &body);
-    let document = Document::parse(body).map_err(|error| {
-        let hint = if html { HTML_HINT } else { error.hint() };
-        Fault::Decode { request, problem: error.to_string(), hint }
-    })?;
+    let document = decoded(spec, request, &headers, body)?;
     let records = spec.mapping.select.records(&document);
     let records = records.map_err(|error| Fault::Select { problem: error.to_string(), hint: error.hint() })?;
     let next = next(&spec.pagination, &document, &headers)?;
@@ -53,6 +49,24 @@ pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, F
     let total = stop.and_then(|s| s.total.as_ref()).map(|e| total(e, &document)).transpose()?.flatten();
     let facts = PageFacts { url, records: records.len() as u64, digest: digest(&records), next, has_more, total };
     Ok(ParsedPage { document, records, facts, took: began.elapsed() })
+}
+
+fn decoded(spec: &SourceSpec, request: RequestLine, headers: &HeaderMap, body: Bytes) -> Result<Document, Fault> {
+    let limit = spec.limits.page_bytes_max;
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let html = is_html(declared, &body);
+    if html && matches!(spec.format, Format::Csv(_)) {
+        // Much of the web would pass for a table of one column.
+        let problem = "invalid CSV: the body looks like HTML or XML".to_owned();
+        return Err(Fault::Decode { request, problem, hint: HTML_HINT });
+    }
+    Document::decode(body, &spec.format, Charset::of_content_type(declared), limit).map_err(|error| {
+        if error.is_too_large() {
+            return Fault::TooLarge { request, limit };
+        }
+        let hint = if html { HTML_HINT } else { error.hint() };
+        Fault::Decode { request, problem: error.to_string(), hint }
+    })
 }
 
 fn next(spec: &PaginationSpec, document: &Document, headers: &HeaderMap) -> Result<Option<String>, Fault> {
@@ -87,7 +101,6 @@ fn digest(records: &[RawRecord]) -> Digest {
     records.iter().fold(Digest(0), |digest, record| Digest::of(digest.0 as u64, record.bytes()))
 }
 
-fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
-    let declared = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+fn is_html(declared: &str, body: &[u8]) -> bool {
     declared.trim_start().to_ascii_lowercase().starts_with("text/html") || body.trim_ascii_start().starts_with(b"<")
 }

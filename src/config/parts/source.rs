@@ -73,6 +73,7 @@ pub(in crate::config) fn read_source(
     let budget = read_budget(section.list("budget"));
     let limits = read_limits(section.section("limits"));
     section.finish();
+    let (format, mapping) = mapping?;
     Some(Arc::new(SourceSpec {
         name,
         priority: priority?,
@@ -81,7 +82,8 @@ pub(in crate::config) fn read_source(
         request: request?,
         auth: auth?,
         pagination: pagination?,
-        mapping: mapping?,
+        format,
+        mapping,
         budget: budget?,
         limits: limits?,
     }))

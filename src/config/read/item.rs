@@ -71,6 +71,10 @@ impl<'t> Item<'t> {
         matches!(self.value, DeValue::String(_))
     }
 
+    pub fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
     /// A text, perhaps an empty one.
     pub fn any_text(&self) -> Option<&'t str> {
         let DeValue::String(text) = self.value else {

@@ -1,5 +1,6 @@
 //! The engine against real servers on loopback.
 
+mod decoding;
 mod faults;
 mod garbage;
 mod paging;
@@ -19,6 +20,7 @@ use crate::config::{
     AuthSpec, BodySpec, CursorPlace, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec, SourceLimits,
     SourceSpec, StopSpec, Template,
 };
+use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{ErrorReason, RunError, SourceName, Traffic};
 use crate::observe::Observer;
@@ -50,6 +52,7 @@ fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
         },
         auth: AuthSpec::None,
         pagination,
+        format: Format::Json,
         mapping: mapping(),
         budget: Vec::new(),
         limits: SourceLimits {
