@@ -11,7 +11,7 @@ use url::Url;
 use super::fault::{Fault, RequestLine};
 use super::link;
 use super::paginate::{self, PageFacts};
-use crate::config::{PaginationSpec, SourceSpec};
+use crate::config::{CursorSource, PaginationSpec, SourceSpec};
 use crate::decode::{Charset, Document, Format, RawRecord};
 use crate::mapping::{EvaluationError, Expression};
 use crate::model::Digest;
@@ -43,11 +43,13 @@ pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, F
     let document = decoded(spec, request, &headers, body)?;
     let records = spec.mapping.select.records(&document);
     let records = records.map_err(|error| Fault::Select { problem: error.to_string(), hint: error.hint() })?;
-    let next = next(&spec.pagination, &document, &headers)?;
+    let next = next(&spec.pagination, &document, &records, &headers)?;
     let stop = paginate::stop(&spec.pagination);
     let has_more = stop.and_then(|s| s.has_more.as_ref()).map(|e| evaluated(e, e.truthy(&document))).transpose()?;
-    let total = stop.and_then(|s| s.total.as_ref()).map(|e| total(e, &document)).transpose()?.flatten();
-    let facts = PageFacts { url, records: records.len() as u64, digest: digest(&records), next, has_more, total };
+    let last_page = number("last_page", stop.and_then(|s| s.last_page.as_ref()), &document)?;
+    let total = number("total", stop.and_then(|s| s.total.as_ref()), &document)?;
+    let (count, digest) = (records.len() as u64, digest(&records));
+    let facts = PageFacts { url, records: count, digest, next, has_more, last_page, total };
     Ok(ParsedPage { document, records, facts, took: began.elapsed() })
 }
 
@@ -69,10 +71,23 @@ fn decoded(spec: &SourceSpec, request: RequestLine, headers: &HeaderMap, body: B
     })
 }
 
-fn next(spec: &PaginationSpec, document: &Document, headers: &HeaderMap) -> Result<Option<String>, Fault> {
+fn next(
+    spec: &PaginationSpec,
+    document: &Document,
+    records: &[RawRecord],
+    headers: &HeaderMap,
+) -> Result<Option<String>, Fault> {
     match spec {
-        PaginationSpec::Cursor { from, .. } | PaginationSpec::NextUrl { from, .. } => {
+        PaginationSpec::Cursor { from: CursorSource::Page(from), .. } | PaginationSpec::NextUrl { from, .. } => {
             evaluated(from, from.scalar(document))
+        }
+        PaginationSpec::Cursor { from: CursorSource::LastRecord(from), .. } => match records.last() {
+            Some(record) => evaluated(from, from.scalar_of_record(record)),
+            None => Ok(None),
+        },
+        PaginationSpec::Cursor { from: CursorSource::Header(name), .. } => {
+            let text = headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+            Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
         }
         PaginationSpec::LinkHeader { .. } => {
             let links = headers.get_all(LINK).into_iter().filter_map(|value| value.to_str().ok());
@@ -82,11 +97,13 @@ fn next(spec: &PaginationSpec, document: &Document, headers: &HeaderMap) -> Resu
     }
 }
 
-fn total(expression: &Expression, document: &Document) -> Result<Option<u64>, Fault> {
+/// What the page says of the list in a number, under this key of `pagination`.
+fn number(key: &str, expression: Option<&Expression>, document: &Document) -> Result<Option<u64>, Fault> {
+    let Some(expression) = expression else { return Ok(None) };
     let Some(text) = evaluated(expression, expression.scalar(document))? else { return Ok(None) };
     text.parse().map(Some).map_err(|_| Fault::Select {
-        problem: format!("`{}` (the total) is no whole number", expression.source()),
-        hint: "compare `total` with the body that the source really sends",
+        problem: format!("`{}` (`{key}`) is no whole number", expression.source()),
+        hint: "compare `pagination` with the body that the source really sends",
     })
 }
 

@@ -17,8 +17,8 @@ use self::server::{Reply, Seen, Server};
 use super::retry::Pauses;
 use super::{Page, Read, ReadEvent, Source, WaitReason};
 use crate::config::{
-    AuthSpec, BodySpec, CursorPlace, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec, SourceLimits,
-    SourceSpec, StopSpec, Template,
+    AuthSpec, BodySpec, CursorPlace, CursorSource, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec,
+    SourceLimits, SourceSpec, StopSpec, Template,
 };
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
