@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,8 @@ pub struct SourceSpec {
     pub request: RequestSpec,
     pub auth: AuthSpec,
     pub pagination: PaginationSpec,
+    /// What answers mean that it alone gives; the first that is met counts.
+    pub errors: Vec<ErrorRule>,
     /// What its pages are written in.
     pub format: Format,
     pub mapping: MappingSpec,
@@ -223,6 +226,45 @@ pub enum Repeated {
     Fault,
     /// The source has no other sign of the end.
     End,
+}
+
+/// What an answer means that meets all of these conditions.
+#[derive(Debug, Clone)]
+pub struct ErrorRule {
+    /// Any status where empty, one of a success too.
+    pub statuses: Vec<RangeInclusive<u16>>,
+    pub header: Option<HeaderRule>,
+    /// True on the body, where that is JSON.
+    pub when: Option<Expression>,
+    /// A text that the body holds.
+    pub contains: Option<String>,
+    pub then: Verdict,
+    /// What people are told to do about it.
+    pub hint: Option<String>,
+}
+
+/// A header that an answer has.
+#[derive(Debug, Clone)]
+pub struct HeaderRule {
+    pub name: String,
+    /// A text that its value holds.
+    pub contains: Option<String>,
+}
+
+/// What to do about an answer that is no page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try again after a while.
+    Retry,
+    /// Try again after the pause that the source asks for; nobody else asks meanwhile.
+    RateLimited,
+    /// Give up until the source's quota opens.
+    QuotaExhausted,
+    /// The credential is no longer good.
+    RefreshToken,
+    /// The page counts as empty, the list ends there, and the read is not complete.
+    Ignore,
+    Fail,
 }
 
 /// A request allowance: at most `requests` in any `per`.

@@ -8,6 +8,7 @@
 //! read      the loop over pages, one task, a bounded number of pages ahead
 //!   ├─ request   templates and params → the request of a page
 //!   ├─ fetch     budget, retries, redirects
+//!   ├─ rules     what an answer means, by the source's rules and by its status
 //!   ├─ page      response → records and what they say about the list
 //!   └─ paginate  which page is next; the guard against loops
 //! ```
@@ -26,6 +27,7 @@ mod paginate;
 mod read;
 mod request;
 mod retry;
+mod rules;
 #[allow(clippy::module_inception, reason = "the type is the module's name giver")]
 mod source;
 

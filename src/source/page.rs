@@ -27,6 +27,8 @@ pub(super) struct Fetched {
     pub(super) headers: HeaderMap,
     /// Decompressed.
     pub(super) body: Bytes,
+    /// The body as a page, where it was understood already.
+    pub(super) document: Option<Document>,
 }
 
 pub(super) struct ParsedPage {
@@ -39,8 +41,11 @@ pub(super) struct ParsedPage {
 /// Parses a response and selects its records.
 pub(super) fn parse(spec: &SourceSpec, fetched: Fetched) -> Result<ParsedPage, Fault> {
     let began = Instant::now();
-    let Fetched { request, url, headers, body } = fetched;
-    let document = decoded(spec, request, &headers, body)?;
+    let Fetched { request, url, headers, body, document } = fetched;
+    let document = match document {
+        Some(document) => document,
+        None => decoded(spec, request, &headers, body)?,
+    };
     let records = spec.mapping.select.records(&document);
     let records = records.map_err(|error| Fault::Select { problem: error.to_string(), hint: error.hint() })?;
     let next = next(&spec.pagination, &document, &records, &headers)?;

@@ -172,6 +172,10 @@ impl<'s> Reader<'s> {
                 let (reconciles, note) = (self.paginator.reconciles(), self.paginator.note());
                 ReadEvent::End { traffic, reconciles, note }
             }
+            Err(fault) if fault.is_ignored() => {
+                let note = format!("page {}: {fault}: the list ends there and is not complete", self.turn.page);
+                ReadEvent::End { traffic, reconciles: false, note: Some(note) }
+            }
             Err(fault) => {
                 let tries = self.turn.tries.unwrap_or(self.fetcher.tries());
                 ReadEvent::Failed { error: fault.into_run_error(self.turn.page, tries), traffic }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::auth::read_auth;
+use super::errors::read_errors;
 use super::mapping::read_mapping;
 use super::pagination::read_pagination;
 use super::request::{Claims, read_base_url, read_request};
@@ -69,6 +70,7 @@ pub(in crate::config) fn read_source(
     let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
     let cursor = request.as_ref().map(uses_cursor);
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
+    let errors = read_errors(section.list("error"));
     let mapping = read_mapping(&mut section);
     let budget = read_budget(section.list("budget"));
     let limits = read_limits(section.section("limits"));
@@ -82,6 +84,7 @@ pub(in crate::config) fn read_source(
         request: request?,
         auth: auth?,
         pagination: pagination?,
+        errors: errors?,
         format,
         mapping,
         budget: budget?,

@@ -413,3 +413,70 @@ fn paging_signs_and_places() {
         ),
     ]);
 }
+
+/// One rule, its keys on one line.
+fn error_rule(keys: &str) -> String {
+    format!("source.crm: error = [{{ {keys} }}]")
+}
+
+#[test]
+fn rules_on_errors() {
+    let rules = source(&[&error_rule(
+        "status = [200, \"4xx\"], header = { name = \"X-A\", contains = \"b\" }, when = \".e\", contains = \"t\", \
+         then = \"ignore\", hint = \"h\"",
+    )])
+    .errors;
+    let [ErrorRule { statuses, header: Some(header), when: Some(when), contains, then, hint }] = &rules[..] else {
+        panic!("{rules:?}")
+    };
+    assert_eq!((statuses.as_slice(), when.source()), ([200..=200, 400..=499].as_slice(), ".e"));
+    assert_eq!((header.name.as_str(), header.contains.as_deref()), ("X-A", Some("b")));
+    assert_eq!((contains.as_deref(), *then, hint.as_deref()), (Some("t"), Verdict::Ignore, Some("h")));
+    let rules = source(&[&error_rule("status = 503, then = \"fail\"")]).errors;
+    assert_eq!((rules[0].statuses.as_slice(), rules[0].then), ([503..=503].as_slice(), Verdict::Fail));
+    assert!(source(&[]).errors.is_empty());
+
+    let every = "source.crm.error[0]: every success would meet this rule, and no page would ever be read; \
+                 write a status of errors, e.g. \"4xx\", or what tells the error: header, when or contains";
+    let long = format!("then = \"fail\", contains = \"{}\"", "x".repeat(1025));
+    let many = format!("source.crm: error = [{}]", "{ status = 404, then = \"fail\" },".repeat(65));
+    check_faults(&[
+        (&[&error_rule("then = \"fail\"")], &[every]),
+        (&[&error_rule("then = \"fail\", status = [404, \"2xx\"]")], &[every]),
+        (
+            &[&error_rule("status = 404")],
+            &["source.crm.error[0].then: missing; write what the answer means, e.g. then = \"fail\""],
+        ),
+        (
+            &[&error_rule("status = [99, \"4XX\", 600], then = \"give_up\"")],
+            &[
+                "source.crm.error[0].status[0]: must be at least 200 (got 99); write a whole number from 200 to 599",
+                "source.crm.error[0].status[1]: no status (got \"4XX\"); \
+                 write a number, or \"2xx\", \"3xx\", \"4xx\" or \"5xx\"",
+                "source.crm.error[0].status[2]: must be at most 599 (got 600); write a whole number from 200 to 599",
+                "source.crm.error[0].then: must be one of \"retry\", \"rate_limited\", \"quota_exhausted\", \
+                 \"refresh_token\", \"ignore\", \"fail\" (got \"give_up\"); choose one, e.g. \"retry\"",
+            ],
+        ),
+        (
+            &[&error_rule("status = [], then = \"fail\"")],
+            &["source.crm.error[0].status: an empty list; write e.g. 403 or \"4xx\", or leave it out"],
+        ),
+        (
+            &[&error_rule("header = { contains = \"a\" }, then = \"fail\"")],
+            &["source.crm.error[0].header.name: missing; write e.g. name = \"X-Error\""],
+        ),
+        (
+            &[&error_rule("header = { name = \"X A\" }, then = \"fail\"")],
+            &["source.crm.error[0].header.name: no legal name of a header (got \"X A\"); \
+               use letters, digits and '-' only"],
+        ),
+        (&[&error_rule(&long)], &["source.crm.error[0].contains: longer than 1024 bytes; shorten it"]),
+        (&[&many], &["source.crm.error[64]: more than 64 rules; let one rule cover several cases"]),
+        (
+            &[&error_rule("status = 404, then = \"fail\", reason = \"x\"")],
+            &["source.crm.error[0].reason: no such key; \
+               known here: status, header, when, contains, then, hint"],
+        ),
+    ]);
+}

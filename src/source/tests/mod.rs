@@ -4,6 +4,7 @@ mod decoding;
 mod faults;
 mod garbage;
 mod paging;
+mod rules;
 mod server;
 mod waiting;
 
@@ -36,7 +37,7 @@ fn jq(source: &str) -> Expression {
     Expression::compile(source).unwrap()
 }
 
-fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
+pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
     SourceSpec {
         name: SourceName::parse("crm").unwrap(),
         priority: 0,
@@ -52,6 +53,7 @@ fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
         },
         auth: AuthSpec::None,
         pagination,
+        errors: Vec::new(),
         format: Format::Json,
         mapping: mapping(),
         budget: Vec::new(),
