@@ -36,6 +36,8 @@ pub const JQ_SOURCE_BYTES_MAX: usize = 16 * 1024;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Most bytes of one page after decompression; a source may set less or more.
 pub const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Most columns of a table.
+pub const CSV_COLUMNS_MAX: usize = 4_096;
 /// Most pages of one read; a source may set less or more.
 pub const PAGES_MAX: u32 = 100_000;
 /// Pages fetched ahead of the one being mapped.
@@ -53,6 +55,13 @@ pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 /// Redirects followed for one request, all within the source's own origin.
 pub const REDIRECTS_MAX: u32 = 5;
+/// Most bytes read of an answer that is no success, where a rule of the source looks into it.
+pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Most rules on errors that a source may have.
+pub const ERROR_RULES_MAX: usize = 64;
+/// Longest text that a rule looks for, and longest hint that it gives, in bytes.
+pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
+pub const ERROR_HINT_BYTES_MAX: usize = 512;
 /// Empty pages in a row of a list that still says it has more.
 pub const EMPTY_PAGES_MAX: u32 = 100;
 /// Partitions of one read.

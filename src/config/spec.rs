@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::Template;
+use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SourceName};
 
@@ -75,6 +77,10 @@ pub struct SourceSpec {
     pub partitions: Vec<PartitionSpec>,
     /// `None`: every read asks for the whole list.
     pub incremental: Option<IncrementalSpec>,
+    /// What answers mean that it alone gives; the first that is met counts.
+    pub errors: Vec<ErrorRule>,
+    /// What its pages are written in.
+    pub format: Format,
     pub mapping: MappingSpec,
     /// Checked together; empty means unlimited.
     pub budget: Vec<WindowSpec>,
@@ -177,7 +183,8 @@ pub struct RequestSpec {
 #[derive(Debug, Clone)]
 pub enum BodySpec {
     None,
-    /// Strings inside are templates; a string that is one placeholder alone stays a string.
+    /// Strings inside are templates; a string that is one placeholder alone stays a string, but for `{cursor}` where
+    /// that is the number of a page or an offset.
     Json(JsonTemplate),
     Form(Vec<(String, Template)>),
 }
@@ -221,12 +228,12 @@ pub enum ApiKeyPlace {
 pub enum PaginationSpec {
     /// One response is the whole list.
     None,
-    /// A page number in the query.
-    Page { param: String, first: u64, size: Option<PageSize>, stop: StopSpec },
-    /// The number of records before the page, in the query.
-    Offset { param: String, first: u64, size: PageSize, stop: StopSpec },
-    /// A token from the body that asks for the next page.
-    Cursor { param: CursorPlace, from: Expression, stop: StopSpec },
+    /// A page number in the parameter of the query, or, without one, wherever the templates say `{cursor}`.
+    Page { param: Option<String>, first: u64, size: Option<PageSize>, stop: StopSpec },
+    /// The number of records before the page, as a page number.
+    Offset { param: Option<String>, first: u64, size: PageSize, stop: StopSpec },
+    /// A token from the answer that asks for the next page. `size` is how many records a full page has, > 0.
+    Cursor { param: CursorPlace, from: CursorSource, size: Option<u64>, stop: StopSpec },
     /// A URL in the body, absolute or relative to the request's. An absent, null or empty one ends the list.
     NextUrl { from: Expression, stop: StopSpec },
     /// The `Link` header's `rel="next"` (RFC 8288).
@@ -250,13 +257,87 @@ pub enum CursorPlace {
     Templates,
 }
 
-/// What else the body says about the list.
+/// Where an answer holds the cursor of the next page. An absent, null or empty one ends the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CursorSource {
+    Page(Expression),
+    /// In the page's last raw record; a page without records has none.
+    LastRecord(Expression),
+    /// A header of this name.
+    Header(String),
+}
+
+/// What ends a list, beside the absence of a cursor or URL.
 #[derive(Debug, Clone, Default)]
 pub struct StopSpec {
     /// False, null or absent ends the list.
     pub has_more: Option<Expression>,
+    /// The number of the last page, for the kind `page`.
+    pub last_page: Option<Expression>,
     /// How many records the whole list has.
     pub total: Option<Expression>,
+    /// A page with fewer records than a full one, but some.
+    pub short_page: Sign,
+    /// A page without records. `None`: as the kind has it, which ends the list of a `page` or `offset` and none else.
+    pub empty_page: Option<Sign>,
+    pub repeated: Repeated,
+}
+
+/// What a page means for the list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sign {
+    #[default]
+    End,
+    GoesOn,
+}
+
+/// What it means when a page names as the next one what it was asked for with itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Repeated {
+    /// The source ignores it: a loop.
+    #[default]
+    Fault,
+    /// The source has no other sign of the end.
+    End,
+}
+
+/// What an answer means that meets all of these conditions.
+#[derive(Debug, Clone)]
+pub struct ErrorRule {
+    /// Any status where empty, one of a success too.
+    pub statuses: Vec<RangeInclusive<u16>>,
+    pub header: Option<HeaderRule>,
+    /// True on the body, where that is JSON.
+    pub when: Option<Expression>,
+    /// A text that the body holds.
+    pub contains: Option<String>,
+    pub then: Verdict,
+    /// What people are told to do about it.
+    pub hint: Option<String>,
+}
+
+/// A header that an answer has.
+#[derive(Debug, Clone)]
+pub struct HeaderRule {
+    pub name: String,
+    /// A text that its value holds.
+    pub contains: Option<String>,
+}
+
+/// What to do about an answer that is no page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Try again after a while.
+    Retry,
+    /// Try again after the pause that the source asks for; nobody else asks meanwhile.
+    RateLimited,
+    /// Give up until the source's quota opens.
+    QuotaExhausted,
+    /// The credential is no longer good.
+    RefreshToken,
+    /// The page counts as empty, the list ends there, and the read is not complete.
+    Ignore,
+    Fail,
 }
 
 /// A request allowance: at most `requests` in any `per`.

@@ -28,7 +28,7 @@ pub enum TemplateError {
     NoValue(String),
 }
 
-/// The placeholder of the token that asks for the next page.
+/// The placeholder of the token or number that asks for a page.
 pub const CURSOR: &str = "cursor";
 
 /// The placeholder of the time from which on changes are asked for.
@@ -77,6 +77,11 @@ impl Template {
 
     pub fn uses(&self, placeholder: &str) -> bool {
         self.placeholders().any(|name| name == placeholder)
+    }
+
+    /// Is it this placeholder, with nothing around it?
+    pub fn is_only(&self, placeholder: &str) -> bool {
+        matches!(&self.parts[..], [Part::Placeholder(name)] if name == placeholder)
     }
 
     /// Fills in every placeholder, each value passed through `escape`.

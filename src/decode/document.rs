@@ -7,14 +7,15 @@ use bytes::Bytes;
 use jaq_json::Val;
 
 use super::error::{DecodeError, Fault, What};
+use super::list::List;
 use super::outline::Outline;
 use super::walk::{Found, elements};
-use super::{grammar, parse_value};
+use super::{Charset, Format, charset, csv, grammar, ndjson, parse_value};
 
 /// RFC 8259 forbids it and allows to ignore it; some systems send it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The body of a response, checked: UTF-8 and one JSON value.
+/// The body of a response, checked: UTF-8 and one JSON value, or made into one.
 pub struct Document {
     bytes: Bytes,
     outline: Outline,
@@ -23,16 +24,47 @@ pub struct Document {
 }
 
 impl Document {
-    /// Checks a body. A byte order mark before it is passed over.
+    /// Checks a body that is JSON. A byte order mark before it is passed over.
     pub fn parse(body: Bytes) -> Result<Self, DecodeError> {
-        let mark = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let mark = mark_bytes(&body);
         let bytes = body.slice(mark..);
         let outline = outline(&bytes);
-        let outline = outline.map_err(|fault| DecodeError::new(&body, Fault { at: fault.at + mark, ..fault }))?;
+        let outline =
+            outline.map_err(|fault| DecodeError::new(&Format::Json, &body, Fault { at: fault.at + mark, ..fault }))?;
         Ok(Self { bytes, outline, value: OnceLock::new() })
     }
 
-    /// The body, without a byte order mark.
+    /// Decodes a body of any format. `declared` is the encoding that its `Content-Type` names, which counts for CSV
+    /// where the format names none. What is made of a table has at most `bytes_max` bytes.
+    pub fn decode(
+        body: Bytes,
+        format: &Format,
+        declared: Option<Charset>,
+        bytes_max: u64,
+    ) -> Result<Self, DecodeError> {
+        match format {
+            Format::Json => Self::parse(body),
+            Format::Ndjson => {
+                let mark = mark_bytes(&body);
+                let list = by_lines(&body[mark..]);
+                let placed = |fault: Fault| Fault { at: fault.at + mark, ..fault };
+                list.map(Self::of_list).map_err(|fault| DecodeError::new(format, &body, placed(fault)))
+            }
+            Format::Csv(table) => {
+                let text = charset::to_utf8(&body, table.charset.or(declared));
+                let text = text.map_err(|fault| DecodeError::new(format, &body, fault))?;
+                let list = csv::read(&text, table, usize::try_from(bytes_max).unwrap_or(usize::MAX));
+                list.map(Self::of_list).map_err(|fault| DecodeError::new(format, &text, fault))
+            }
+        }
+    }
+
+    fn of_list(List { bytes, items }: List) -> Self {
+        let outline = Outline::of_list(bytes.len(), items);
+        Self { bytes: bytes.into(), outline, value: OnceLock::new() }
+    }
+
+    /// The JSON text, without a byte order mark: the body, or what was made of it.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -60,6 +92,18 @@ impl Document {
         // The grammar that checked the body also builds the value, so `None` cannot be.
         self.value.get_or_init(|| parse_value(&self.bytes).unwrap_or(Val::Null))
     }
+}
+
+fn mark_bytes(body: &[u8]) -> usize {
+    if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
+}
+
+fn by_lines(text: &[u8]) -> Result<List, Fault> {
+    check_utf8(text)?;
+    ndjson::read(text).map_err(|fault| match text.trim_ascii_start().first() {
+        Some(b'<') => Fault { what: What::LooksLikeHtml, ..fault },
+        _ => fault,
+    })
 }
 
 fn check_utf8(bytes: &[u8]) -> Result<(), Fault> {

@@ -49,6 +49,12 @@ impl Outline {
         Ok(outline)
     }
 
+    /// That of a page which is a list of `bytes` bytes and was made with these items.
+    pub(super) fn of_list(bytes: usize, items: Vec<Range<usize>>) -> Self {
+        let inside = Inside::Items(0..items.len());
+        Self { entries: vec![Entry { key: 0..0, value: 0..bytes, inside }], items }
+    }
+
     /// `depth` is how many more levels may be opened.
     fn value(&mut self, reader: &mut Reader<'_>, key: Range<usize>, depth: usize) -> Result<(), Fault> {
         if self.entries.len() >= KEYS_MAX {

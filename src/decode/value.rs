@@ -131,7 +131,8 @@ pub(crate) fn write_json(value: &Val, out: &mut Vec<u8>) -> Result<(), NotJson> 
     Ok(())
 }
 
-fn write_text(text: &[u8], out: &mut Vec<u8>) {
+/// Appends a text as JSON.
+pub(super) fn write_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for character in String::from_utf8_lossy(text).chars() {
         match character {

@@ -77,8 +77,17 @@ impl Expression {
     /// The first output as text: numbers as JSON spells them. `None` for null, false, an empty text or no
     /// output; a list or an object is an error.
     pub fn scalar(&self, page: &Document) -> Result<Option<String>, EvaluationError> {
-        let first = self.first(page)?;
-        let text = match first {
+        self.text(self.first(page)?)
+    }
+
+    /// The same on a raw record.
+    pub fn scalar_of_record(&self, record: &RawRecord) -> Result<Option<String>, EvaluationError> {
+        let Some(value) = record.value() else { return Ok(None) };
+        self.text(self.first_of(&value, record.bytes().len())?)
+    }
+
+    fn text(&self, value: Option<Val>) -> Result<Option<String>, EvaluationError> {
+        let text = match value {
             None | Some(Val::Null | Val::Bool(false)) => return Ok(None),
             Some(Val::Bool(true)) => "true".to_owned(),
             Some(Val::Num(number)) => match decode::spell_number(&number) {
@@ -171,8 +180,12 @@ impl Expression {
                 Found::NoKeys => {}
             }
         }
+        self.first_of(page.value(), page.bytes().len())
+    }
+
+    fn first_of(&self, input: &Val, input_bytes: usize) -> Result<Option<Val>, EvaluationError> {
         let mut first = None;
-        let outcome = self.outputs(page.value(), page.bytes().len(), |output| {
+        let outcome = self.outputs(input, input_bytes, |output| {
             first = Some(output);
             ControlFlow::Break(())
         });

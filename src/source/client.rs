@@ -21,7 +21,9 @@ use super::auth::{Authenticator, CredentialError};
 use super::budget::Permit;
 use super::fault::{Fault, RequestLine, shown_origin};
 use super::request::Request;
-use crate::config::{SourceLimits, SourceSpec};
+use super::rules;
+use crate::config::{ErrorRule, SourceLimits, SourceSpec};
+use crate::limits::ERROR_BODY_BYTES_MAX;
 use crate::model::SourceName;
 
 /// The capacity that a body's announced length may reserve, in bytes; beyond it, only what has come counts.
@@ -58,7 +60,7 @@ pub(super) struct Client {
     limits: SourceLimits,
 }
 
-/// An answer. The body is read only where the status is a success.
+/// An answer. The body is read where the status is a success; of another, as much as the rules on errors look at.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -77,7 +79,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
+            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(spec.format.accept()))]))
             .redirect(redirect::Policy::none())
             .connect_timeout(spec.limits.connect_timeout);
         if is_loopback(base) {
@@ -88,7 +90,12 @@ impl Client {
     }
 
     /// Sends a request and reads the answer. The permit ends when the answer begins.
-    pub(super) async fn exchange(&self, request: &Request, permit: Permit) -> Result<Answer, Fault> {
+    pub(super) async fn exchange(
+        &self,
+        request: &Request,
+        permit: Permit,
+        rules: &[ErrorRule],
+    ) -> Result<Answer, Fault> {
         let line = RequestLine::new(&request.method, &request.url);
         if request.url.origin() != self.origin {
             let target = shown_origin(&request.url);
@@ -110,7 +117,13 @@ impl Client {
             Ok(Ok(response)) => response,
         };
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = if status.is_success() { self.body(response, line).await? } else { Bytes::new() };
+        let body = if status.is_success() {
+            self.body(response, line).await?
+        } else if rules::need_body(rules, status.as_u16(), &headers) {
+            self.error_body(response).await
+        } else {
+            Bytes::new()
+        };
         Ok(Answer { status: status.as_u16(), headers, body })
     }
 
@@ -133,6 +146,17 @@ impl Client {
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
             }
         }
+    }
+
+    /// The beginning of a body for the rules to look at, or what of it has come: how it breaks off does not matter.
+    async fn error_body(&self, mut response: reqwest::Response) -> Bytes {
+        let mut body = BytesMut::new();
+        while body.len() < ERROR_BODY_BYTES_MAX {
+            let Ok(Ok(Some(chunk))) = timeout(self.limits.idle_timeout, response.chunk()).await else { break };
+            let room = ERROR_BODY_BYTES_MAX - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
+        body.freeze()
     }
 
     /// Names why no answer came. reqwest's own text is never used: it holds the whole URL.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::rules;
+use crate::config::Verdict;
 use crate::limits;
 use crate::model::{ErrorReason, RunError};
 
@@ -88,8 +90,17 @@ pub(super) enum Fault {
     Auth { request: RequestLine, status: u16 },
     #[error("{request}: answered {status}")]
     Status { request: RequestLine, status: u16 },
-    #[error("{request}: answered 429 (too many requests)")]
-    RateLimited { request: RequestLine },
+    #[error("{request}: answered {status} (too many requests)")]
+    RateLimited { request: RequestLine, status: u16 },
+    /// `opens_in` is how long the quota stays used up, where the source says.
+    #[error("{request}: answered {status}: the quota is used up{}", Opens(*.opens_in))]
+    Quota { request: RequestLine, status: u16, opens_in: Option<Duration> },
+    /// The list ends there.
+    #[error("{request}: answered {status}, which is ignored")]
+    Ignored { request: RequestLine, status: u16 },
+    /// By a rule of the source, counted from 1.
+    #[error("{fault} (rule {rule} of `error`)")]
+    Ruled { fault: Box<Fault>, rule: usize, transient: bool, hint: Option<String> },
     #[error("the source asks for a pause of {}, longer than what is left of the run's time", Seconds(*.pause))]
     PausedTooLong { pause: Duration },
     #[error("{request}: the body was cut off after {bytes} bytes")]
@@ -102,7 +113,7 @@ pub(super) enum Fault {
     Decode { request: RequestLine, problem: String, hint: &'static str },
     #[error("{problem}")]
     Select { problem: String, hint: &'static str },
-    #[error("{request}: the page is larger than {limit} bytes when decompressed")]
+    #[error("{request}: the page is larger than {limit} bytes when decompressed and decoded")]
     TooLarge { request: RequestLine, limit: u64 },
     #[error("{request}: the answer's headers are too large")]
     HeadTooLarge { request: RequestLine },
@@ -120,14 +131,24 @@ pub(super) enum Fault {
 
 impl Fault {
     /// May the same request succeed when sent again?
-    pub(super) const fn is_transient(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Connect { .. }
             | Self::ConnectTimeout { .. }
             | Self::Idle { .. }
             | Self::CutOff { .. }
             | Self::RateLimited { .. } => true,
-            Self::Status { status, .. } => matches!(status, 408 | 425 | 500..=599),
+            Self::Status { status, .. } => matches!(rules::usual(*status), Verdict::Retry),
+            Self::Ruled { transient, .. } => *transient,
+            _ => false,
+        }
+    }
+
+    /// Does the list end here without a failure?
+    pub(super) fn is_ignored(&self) -> bool {
+        match self {
+            Self::Ignored { .. } => true,
+            Self::Ruled { fault, .. } => fault.is_ignored(),
             _ => false,
         }
     }
@@ -145,13 +166,15 @@ impl Fault {
         RunError { reason: self.reason(), hint: self.hint().to_owned(), message }
     }
 
-    const fn reason(&self) -> ErrorReason {
+    fn reason(&self) -> ErrorReason {
         match self {
             Self::Connect { .. } => ErrorReason::Connect,
             Self::Tls { .. } => ErrorReason::Tls,
             Self::ConnectTimeout { .. } | Self::Idle { .. } | Self::RunTimeout { .. } => ErrorReason::Timeout,
             Self::Auth { .. } => ErrorReason::Auth,
-            Self::Status { .. } => ErrorReason::Status,
+            Self::Status { .. } | Self::Ignored { .. } => ErrorReason::Status,
+            Self::Quota { .. } => ErrorReason::Quota,
+            Self::Ruled { fault, .. } => fault.reason(),
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => ErrorReason::RateLimited,
             Self::CutOff { .. } | Self::NotHttp { .. } | Self::Encoding { .. } | Self::Decode { .. } => {
                 ErrorReason::Decode
@@ -165,7 +188,7 @@ impl Fault {
         }
     }
 
-    const fn hint(&self) -> &'static str {
+    fn hint(&self) -> &str {
         match self {
             Self::Connect { .. } | Self::ConnectTimeout { .. } => {
                 "check `base_url`, and that this machine reaches it (DNS, firewall, proxy)"
@@ -178,7 +201,10 @@ impl Fault {
             }
             Self::Status { status: 404 | 410, .. } => "check `base_url`, `path` and the event's params",
             Self::Status { status: 500..=599, .. } => "the source has a fault of its own; ask its operator if it lasts",
-            Self::Status { .. } => "check the request against the source's documentation",
+            Self::Status { .. } | Self::Ignored { .. } => "check the request against the source's documentation",
+            Self::Quota { .. } => "sync again when the quota opens; larger pages and fewer syncs need less of it",
+            Self::Ruled { hint: Some(hint), .. } => hint,
+            Self::Ruled { fault, .. } => fault.hint(),
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => {
                 "set the source's `budget` to what it allows, and sync less often"
             }
@@ -207,6 +233,18 @@ struct Seconds(Duration);
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} s", self.0.as_millis() as f64 / 1000.0)
+    }
+}
+
+/// When a quota opens, where that is known.
+struct Opens(Option<Duration>);
+
+impl fmt::Display for Opens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(pause) => write!(f, " and opens in {}", Seconds(pause)),
+            None => Ok(()),
+        }
     }
 }
 

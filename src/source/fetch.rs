@@ -2,6 +2,7 @@
 //!
 //! A `POST` is tried again like a `GET`: the requests of a source only ever read a list.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use reqwest::header::{
     CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
 };
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::budget::Permit;
@@ -21,8 +23,10 @@ use super::page::Fetched;
 use super::read::{ReadEvent, WaitReason};
 use super::request::{Ask, Blueprint, Request};
 use super::retry;
+use super::rules::{self, Judged};
 use super::source::Inner;
 use crate::clock::Clock;
+use crate::config::{ErrorRule, Verdict};
 use crate::limits;
 use crate::model::{Traffic, Validators};
 use crate::observe::ResponseCode;
@@ -170,14 +174,16 @@ impl<'s> Fetcher<'s> {
         for _ in 0..=limits::REDIRECTS_MAX {
             let line = RequestLine::new(&request.method, &request.url);
             let answer = self.send(&request).await?;
-            match answer.status {
-                200..=299 => {
+            let Judged { answer, document, rule } = self.judged(answer).await?;
+            match (rule, answer.status) {
+                (Some(rule), _) => return Err(self.ruled(rule, line, &answer)),
+                (None, 200..=299) => {
                     let Answer { headers, body, .. } = answer;
-                    return Ok(Some(Fetched { request: line, url: request.url, headers, body }));
+                    return Ok(Some(Fetched { request: line, url: request.url, headers, body, document }));
                 }
-                304 if is_conditional(&request) => return Ok(None),
-                301 | 302 | 303 | 307 | 308 => request = redirected(request, line, &answer)?,
-                _ => return Err(self.refused(line, &answer)),
+                (None, 304) if is_conditional(&request) => return Ok(None),
+                (None, 301 | 302 | 303 | 307 | 308) => request = redirected(request, line, &answer)?,
+                (None, status) => return Err(self.refused(rules::usual(status), line, &answer)),
             }
         }
         let request = RequestLine::new(&request.method, &request.url);
@@ -188,7 +194,7 @@ impl<'s> Fetcher<'s> {
         let permit = self.admit().await?;
         self.shared.count(|traffic| traffic.requests += 1);
         let mut sent = Sent { source: self.source, started: Instant::now(), code: ResponseCode::Error };
-        let answer = self.source.client.exchange(request, permit).await?;
+        let answer = self.source.client.exchange(request, permit, &self.source.spec.errors).await?;
         sent.code = ResponseCode::Status(answer.status);
         Ok(answer)
     }
@@ -221,19 +227,46 @@ impl<'s> Fetcher<'s> {
         sleep(pause).await;
     }
 
-    /// What a status that is no success means. A pause that the source asks for is everybody's who calls it.
-    fn refused(&self, request: RequestLine, answer: &Answer) -> Failure {
+    /// Holds an answer against the source's rules. A body is looked at off the async threads: a page may be large.
+    async fn judged(&self, answer: Answer) -> Result<Judged, Fault> {
+        let spec = Arc::clone(&self.source.spec);
+        if !rules::need_body(&spec.errors, answer.status, &answer.headers) {
+            return Ok(rules::judge(&spec, answer));
+        }
+        let judging = spawn_blocking(move || rules::judge(&spec, answer)).await;
+        judging.map_err(|_| Fault::Internal { problem: "looking for errors in the answer broke off".into() })
+    }
+
+    /// What an answer means that meets a rule, by its place.
+    fn ruled(&self, rule: usize, request: RequestLine, answer: &Answer) -> Failure {
+        let Some(ErrorRule { then, hint, .. }) = self.source.spec.errors.get(rule) else {
+            return Fault::Internal { problem: "an answer met a rule that is none".into() }.into();
+        };
+        let Failure { fault, paused } = self.refused(*then, request, answer);
+        let transient = matches!(then, Verdict::Retry | Verdict::RateLimited);
+        let fault = Fault::Ruled { fault: Box::new(fault), rule: rule + 1, transient, hint: hint.clone() };
+        Failure { fault, paused }
+    }
+
+    /// What comes of a verdict. A pause that the source asks for is everybody's who calls it.
+    fn refused(&self, verdict: Verdict, request: RequestLine, answer: &Answer) -> Failure {
         let status = answer.status;
-        let header = answer.headers.contains_key(RETRY_AFTER);
-        let paused = status == 429 || status == 503 && header;
+        let asked = asked_pause(&answer.headers);
+        let paused = match verdict {
+            Verdict::RateLimited => true,
+            Verdict::Retry => answer.headers.contains_key(RETRY_AFTER),
+            Verdict::QuotaExhausted | Verdict::RefreshToken | Verdict::Ignore | Verdict::Fail => false,
+        };
         if paused {
-            let asked = asked_pause(&answer.headers);
             self.source.budget.pause(self.source.pauses.asked(asked, self.tries));
         }
-        let fault = match status {
-            401 | 403 => Fault::Auth { request, status },
-            429 => Fault::RateLimited { request },
-            _ => Fault::Status { request, status },
+        let fault = match verdict {
+            Verdict::RefreshToken => Fault::Auth { request, status },
+            Verdict::Fail if matches!(status, 401 | 403) => Fault::Auth { request, status },
+            Verdict::RateLimited => Fault::RateLimited { request, status },
+            Verdict::QuotaExhausted => Fault::Quota { request, status, opens_in: asked },
+            Verdict::Ignore => Fault::Ignored { request, status },
+            Verdict::Retry | Verdict::Fail => Fault::Status { request, status },
         };
         Failure { fault, paused }
     }

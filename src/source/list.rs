@@ -1,21 +1,27 @@
 //! A list as it is asked for and found in its pages: the source's own, or one of parents.
 
 use crate::config::{PaginationSpec, ParentList, RequestSpec, SourceSpec};
+use crate::decode::Format;
 use crate::mapping::Expression;
 
 pub(super) struct List {
     pub(super) request: RequestSpec,
     pub(super) pagination: PaginationSpec,
     pub(super) select: Expression,
+    pub(super) format: Format,
 }
 
 impl List {
     pub(super) fn of_source(spec: &SourceSpec) -> Self {
-        Self { request: spec.request.clone(), pagination: spec.pagination.clone(), select: spec.mapping.select.clone() }
+        let SourceSpec { request, pagination, format, mapping, .. } = spec;
+        let (request, pagination, format) = (request.clone(), pagination.clone(), format.clone());
+        Self { request, pagination, select: mapping.select.clone(), format }
     }
 
+    /// Parents come as JSON.
     pub(super) fn of_parents(spec: &ParentList) -> Self {
         let ParentList { request, pagination, select, .. } = spec;
-        Self { request: request.clone(), pagination: pagination.clone(), select: select.clone() }
+        let (request, pagination, select) = (request.clone(), pagination.clone(), select.clone());
+        Self { request, pagination, select, format: Format::Json }
     }
 }

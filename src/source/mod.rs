@@ -9,6 +9,7 @@
 //! walk      one list, page by page
 //!   ├─ request   templates and params → the request of a page
 //!   ├─ fetch     budget, retries, redirects
+//!   ├─ rules     what an answer means, by the source's rules and by its status
 //!   ├─ page      response → records and what they say about the list
 //!   ├─ paginate  which page is next; the guard against loops
 //!   └─ watermark how far the source was read, in its own time
@@ -32,6 +33,7 @@ mod partition;
 mod read;
 mod request;
 mod retry;
+mod rules;
 #[allow(clippy::module_inception, reason = "the type is the module's name giver")]
 mod source;
 mod walk;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::fault::{Fault, RequestLine, shown_origin};
-use super::request::Ask;
-use crate::config::{CursorPlace, PageSize, PaginationSpec, StopSpec};
+use super::request::{Ask, Token};
+use crate::config::{CursorPlace, CursorSource, PageSize, PaginationSpec, Repeated, Sign, StopSpec};
 use crate::limits;
 use crate::model::Digest;
 
@@ -30,6 +30,8 @@ pub(super) struct PageFacts {
     pub(super) next: Option<String>,
     /// `None` where it is not configured.
     pub(super) has_more: Option<bool>,
+    /// The number of the last page.
+    pub(super) last_page: Option<u64>,
     pub(super) total: Option<u64>,
 }
 
@@ -40,6 +42,26 @@ pub(super) enum Step {
     End,
 }
 
+/// A number that pages tell of the list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    /// As the first page that tells says.
+    first: Option<u64>,
+    latest: Option<u64>,
+}
+
+impl Told {
+    fn hear(&mut self, told: Option<u64>) {
+        self.first = self.first.or(told);
+        self.latest = told.or(self.latest);
+    }
+
+    /// What was told at first and what later, where that is not the same.
+    fn moved(self) -> Option<(u64, u64)> {
+        self.first.zip(self.latest).filter(|(first, latest)| first != latest)
+    }
+}
+
 /// How far a list was walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
@@ -48,10 +70,11 @@ pub(super) struct Place {
     /// Where the page asked for last begins: its number or offset.
     position: u64,
     records: u64,
-    /// As the first page that tells says.
-    first_total: Option<u64>,
-    total: Option<u64>,
+    total: Told,
+    last_page: Told,
     empty_in_a_row: u32,
+    /// Of the cursor or URL that the page asked for last was asked for with.
+    asked: Option<Digest>,
 }
 
 impl Place {
@@ -76,7 +99,15 @@ impl<'s> Paginator<'s> {
             PaginationSpec::Page { first, .. } | PaginationSpec::Offset { first, .. } => *first,
             _ => 0,
         };
-        let at = Place { page: 1, position, records: 0, first_total: None, total: None, empty_in_a_row: 0 };
+        let at = Place {
+            page: 1,
+            position,
+            records: 0,
+            total: Told::default(),
+            last_page: Told::default(),
+            empty_in_a_row: 0,
+            asked: None,
+        };
         Self::at(spec, at)
     }
 
@@ -91,26 +122,39 @@ impl<'s> Paginator<'s> {
 
     pub(super) fn first(&self) -> Ask {
         match self.spec {
-            PaginationSpec::Page { param, size, .. } => numbered(self.at.position, param, size.as_ref()),
-            PaginationSpec::Offset { param, size, .. } => numbered(self.at.position, param, Some(size)),
+            PaginationSpec::Page { param, size, .. } => numbered(self.at.position, param.as_ref(), size.as_ref()),
+            PaginationSpec::Offset { param, size, .. } => numbered(self.at.position, param.as_ref(), Some(size)),
             _ => Ask::Query(Vec::new()),
         }
     }
 
-    /// Were as many records read as the source has always said there are? A total that changed on the way is a list
-    /// that moved: someone may have slipped from a page not yet read to one read already.
+    /// Were as many records and pages read as the source has always said there are? A number that changed on the way is
+    /// a list that moved: someone may have slipped from a page not yet read to one read already.
     pub(super) fn reconciles(&self) -> bool {
-        self.at.total == self.at.first_total && self.at.total.is_none_or(|total| total == self.at.records)
+        let moved = self.at.total.moved().is_some() || self.at.last_page.moved().is_some();
+        let all_records = self.at.total.latest.is_none_or(|total| total == self.at.records);
+        !moved && all_records && self.page_missed().is_none()
+    }
+
+    /// The last page by its number, where the list ended before it.
+    fn page_missed(&self) -> Option<u64> {
+        self.at.last_page.latest.filter(|last| *last > self.at.position)
     }
 
     /// What an operator should know of a list that was read to its end: that its count does not reconcile.
     pub(super) fn note(&self) -> Option<String> {
-        if let (Some(first), Some(last)) = (self.at.first_total, self.at.total)
-            && first != last
-        {
-            return Some(format!("the list changed while it was read: of {first} records at first, then {last}"));
+        for (moved, what) in [(self.at.total.moved(), "records"), (self.at.last_page.moved(), "pages")] {
+            if let Some((first, last)) = moved {
+                return Some(format!("the list changed while it was read: of {first} {what} at first, then {last}"));
+            }
         }
-        let total = self.at.total.filter(|total| *total != self.at.records)?;
+        if let Some(last) = self.page_missed() {
+            let position = self.at.position;
+            return Some(format!(
+                "the source says that page {last} is the last, but the list ended at page {position}"
+            ));
+        }
+        let total = self.at.total.latest.filter(|total| *total != self.at.records)?;
         let mut note = format!("the source says that there are {total} records, but {} were read", self.at.records);
         if let PaginationSpec::Page { size: Some(PageSize { size, .. }), .. }
         | PaginationSpec::Offset { size: PageSize { size, .. }, .. } = self.spec
@@ -141,11 +185,12 @@ impl<'s> Paginator<'s> {
         })
     }
 
-    /// Decides after a page. The order of the rules: `has_more` above all, then `total`, then the kind's own sign.
+    /// Decides after a page. The order of the rules: `has_more` above all, then `last_page`, then `total` where it is
+    /// reached, then the kind's own signs.
     pub(super) fn after(&mut self, facts: &PageFacts) -> Result<Step, Fault> {
         self.at.records += facts.records;
-        self.at.first_total = self.at.first_total.or(facts.total);
-        self.at.total = facts.total.or(self.at.total);
+        self.at.total.hear(facts.total);
+        self.at.last_page.hear(facts.last_page);
         self.count_empty(facts)?;
         if self.is_last(facts) {
             return Ok(Step::End);
@@ -154,14 +199,16 @@ impl<'s> Paginator<'s> {
             PaginationSpec::None => None,
             PaginationSpec::Page { param, size, .. } => {
                 self.at.position += 1;
-                Some(numbered(self.at.position, param, size.as_ref()))
+                Some(numbered(self.at.position, param.as_ref(), size.as_ref()))
             }
             PaginationSpec::Offset { param, size, .. } => {
                 self.at.position += offset_step(facts.records, size.size);
-                Some(numbered(self.at.position, param, Some(size)))
+                Some(numbered(self.at.position, param.as_ref(), Some(size)))
             }
-            PaginationSpec::Cursor { param, .. } => self.next_cursor(facts, param)?,
-            PaginationSpec::NextUrl { .. } | PaginationSpec::LinkHeader { .. } => self.next_url(facts)?,
+            PaginationSpec::Cursor { param, stop, .. } => self.next_cursor(facts, param, stop.repeated)?,
+            PaginationSpec::NextUrl { stop, .. } | PaginationSpec::LinkHeader { stop } => {
+                self.next_url(facts, stop.repeated)?
+            }
         };
         self.at.page += 1;
         match next {
@@ -171,31 +218,47 @@ impl<'s> Paginator<'s> {
         }
     }
 
-    /// What follows the page asked for last, where that is known before it is understood: pages are numbered, those
-    /// before it were full, and the total that they told goes beyond this one.
+    /// What follows the page asked for last, where that is known before it is understood: a page before told the number
+    /// of the last one, or pages are numbered, those before it were full, and the total that they told goes beyond it.
     pub(super) fn foreseen(&self) -> Option<Ask> {
         let (param, size, stop, step) = match self.spec {
-            PaginationSpec::Page { param, size: Some(size), stop, .. } => (param, size, stop, 1),
-            PaginationSpec::Offset { param, size, stop, .. } => (param, size, stop, size.size),
+            PaginationSpec::Page { param, size, stop, .. } => (param, size.as_ref(), stop, 1),
+            PaginationSpec::Offset { param, size, stop, .. } => (param, Some(size), stop, size.size),
             _ => return None,
         };
-        let full = self.at.records == size.size.saturating_mul(u64::from(self.at.page) - 1);
-        let more = self.at.total.is_some_and(|total| total > self.at.records.saturating_add(size.size));
-        (full && more && stop.has_more.is_none()).then(|| numbered(self.at.position + step, param, Some(size)))
+        let more = match self.at.last_page.latest {
+            Some(last) => last > self.at.position,
+            None => size.is_some_and(|size| self.more_by_total(size.size)),
+        };
+        (more && stop.has_more.is_none()).then(|| numbered(self.at.position + step, param.as_ref(), size))
+    }
+
+    /// Were all pages before the one asked for last full, and will there be records after it if it is, too?
+    fn more_by_total(&self, size: u64) -> bool {
+        let full = self.at.records == size.saturating_mul(u64::from(self.at.page) - 1);
+        full && self.at.total.latest.is_some_and(|total| total > self.at.records.saturating_add(size))
     }
 
     fn is_last(&self, facts: &PageFacts) -> bool {
         if let Some(more) = facts.has_more {
             return !more;
         }
+        if let Some(last) = facts.last_page {
+            return self.at.position >= last;
+        }
         if facts.total.is_some_and(|total| self.at.records >= total) {
             return true;
         }
-        let short = |size: &PageSize| facts.records < size.size;
-        match self.spec {
-            PaginationSpec::Page { size, .. } => facts.records == 0 || size.as_ref().is_some_and(short),
-            PaginationSpec::Offset { size, .. } => short(size),
-            _ => false,
+        let (stop, size, empty) = match self.spec {
+            PaginationSpec::None => return true,
+            PaginationSpec::Page { size, stop, .. } => (stop, size.as_ref().map(|size| size.size), Sign::End),
+            PaginationSpec::Offset { size, stop, .. } => (stop, Some(size.size), Sign::End),
+            PaginationSpec::Cursor { size, stop, .. } => (stop, *size, Sign::GoesOn),
+            PaginationSpec::NextUrl { stop, .. } | PaginationSpec::LinkHeader { stop } => (stop, None, Sign::GoesOn),
+        };
+        match facts.records {
+            0 => stop.empty_page.unwrap_or(empty) == Sign::End,
+            records => size.is_some_and(|size| records < size) && stop.short_page == Sign::End,
         }
     }
 
@@ -211,18 +274,26 @@ impl<'s> Paginator<'s> {
         })
     }
 
-    fn next_cursor(&mut self, facts: &PageFacts, place: &CursorPlace) -> Result<Option<Ask>, Fault> {
+    fn next_cursor(
+        &mut self,
+        facts: &PageFacts,
+        place: &CursorPlace,
+        repeated: Repeated,
+    ) -> Result<Option<Ask>, Fault> {
         let Some(cursor) = &facts.next else { return Ok(None) };
         self.check_length("cursor", cursor)?;
+        if repeated == Repeated::End && self.at.asked == Some(Digest::of(0, cursor.as_bytes())) {
+            return Ok(None);
+        }
         self.first_seen("the cursor", cursor, || format!("'{}'", shown(cursor)))?;
         Ok(Some(match place {
             CursorPlace::Query(param) => Ask::Query(vec![(param.clone(), cursor.clone())]),
             CursorPlace::Body(key) => Ask::Body { key: key.clone(), value: cursor.clone() },
-            CursorPlace::Templates => Ask::Cursor(cursor.clone()),
+            CursorPlace::Templates => Ask::Cursor { token: Token::Text(cursor.clone()), query: Vec::new() },
         }))
     }
 
-    fn next_url(&mut self, facts: &PageFacts) -> Result<Option<Ask>, Fault> {
+    fn next_url(&mut self, facts: &PageFacts, repeated: Repeated) -> Result<Option<Ask>, Fault> {
         let Some(text) = &facts.next else { return Ok(None) };
         self.check_length("next URL", text)?;
         let masked = |url| RequestLine::new(&reqwest::Method::GET, url);
@@ -235,7 +306,12 @@ impl<'s> Paginator<'s> {
         }
         next.set_fragment(None);
         if self.at.page == 1 {
-            self.cursors.insert(Digest::of(0, facts.url.as_str().as_bytes()), 0);
+            let first = Digest::of(0, facts.url.as_str().as_bytes());
+            self.cursors.insert(first, 0);
+            self.at.asked = Some(first);
+        }
+        if repeated == Repeated::End && self.at.asked == Some(Digest::of(0, next.as_str().as_bytes())) {
+            return Ok(None);
         }
         self.first_seen("the next URL", next.as_str(), || masked(&next).to_string())?;
         Ok(Some(Ask::Url(next)))
@@ -252,11 +328,13 @@ impl<'s> Paginator<'s> {
         Err(Fault::Select { problem, hint: NEXT_HINT })
     }
 
-    /// Refuses a cursor or URL seen before.
+    /// Refuses a cursor or URL seen before. The next page is asked for with it.
     fn first_seen(&mut self, what: &str, text: &str, shown: impl Fn() -> String) -> Result<(), Fault> {
-        let earlier = match self.cursors.entry(Digest::of(0, text.as_bytes())) {
+        let digest = Digest::of(0, text.as_bytes());
+        let earlier = match self.cursors.entry(digest) {
             Entry::Vacant(entry) => {
                 entry.insert(self.at.page);
+                self.at.asked = Some(digest);
                 return Ok(());
             }
             Entry::Occupied(entry) => *entry.get(),
@@ -275,20 +353,26 @@ impl<'s> Paginator<'s> {
     fn suspect(&self) -> String {
         let ignored = |place: &str, name: &str| format!("{place} '{name}' seems to be ignored by the source");
         match self.spec {
-            PaginationSpec::Page { param, .. } => ignored("page parameter", param),
-            PaginationSpec::Offset { param, .. } => ignored("offset parameter", param),
+            PaginationSpec::Page { param: Some(param), .. } => ignored("page parameter", param),
+            PaginationSpec::Offset { param: Some(param), .. } => ignored("offset parameter", param),
             PaginationSpec::Cursor { param: CursorPlace::Query(param), .. } => ignored("cursor parameter", param),
             PaginationSpec::Cursor { param: CursorPlace::Body(key), .. } => ignored("cursor key", key),
-            PaginationSpec::Cursor { param: CursorPlace::Templates, .. } => ignored("placeholder", "{cursor}"),
+            PaginationSpec::Page { .. } | PaginationSpec::Offset { .. } | PaginationSpec::Cursor { .. } => {
+                ignored("placeholder", "{cursor}")
+            }
             _ => "the source's links to the next page seem to go in a circle".to_owned(),
         }
     }
 
     fn no_way_on(&self) -> Fault {
         let place = match self.spec {
-            PaginationSpec::Cursor { from, .. } | PaginationSpec::NextUrl { from, .. } => {
+            PaginationSpec::Cursor { from: CursorSource::Page(from), .. } | PaginationSpec::NextUrl { from, .. } => {
                 format!("`{}`", from.source())
             }
+            PaginationSpec::Cursor { from: CursorSource::LastRecord(from), .. } => {
+                format!("`{}` of the last record", from.source())
+            }
+            PaginationSpec::Cursor { from: CursorSource::Header(name), .. } => format!("the header `{name}`"),
             _ => "the `Link` header".to_owned(),
         };
         let problem = format!("there are more pages, says `has_more`, but {place} leads to none");
@@ -308,12 +392,16 @@ pub(super) const fn stop(spec: &PaginationSpec) -> Option<&StopSpec> {
     }
 }
 
-fn numbered(position: u64, param: &str, size: Option<&PageSize>) -> Ask {
-    let mut query = vec![(param.to_owned(), position.to_string())];
+/// The page of this number or offset: in the parameter, or wherever the templates say.
+fn numbered(position: u64, param: Option<&String>, size: Option<&PageSize>) -> Ask {
+    let mut query: Vec<_> = param.map(|param| (param.clone(), position.to_string())).into_iter().collect();
     if let Some(PageSize { param: Some(param), size }) = size {
         query.push((param.clone(), size.to_string()));
     }
-    Ask::Query(query)
+    match param {
+        Some(_) => Ask::Query(query),
+        None => Ask::Cursor { token: Token::Number(position), query },
+    }
 }
 
 /// How far an offset moves: by the smaller of what came and what was asked for. `select` may make several records
@@ -346,18 +434,19 @@ mod tests {
 
     fn facts(digest: u128, records: u64, total: Option<u64>) -> PageFacts {
         let url = Url::parse("http://source.example/").unwrap();
-        PageFacts { url, records, digest: Digest(digest), next: None, has_more: None, total }
+        PageFacts { url, records, digest: Digest(digest), next: None, has_more: None, last_page: None, total }
     }
 
     #[test]
     fn a_page_is_foreseen_where_full_pages_and_a_total_lead_to_it() {
         let total = || Some(crate::mapping::Expression::compile(".total").unwrap());
         let size = |size| PageSize { param: None, size };
-        let page = |stop| PaginationSpec::Page { param: "p".into(), first: 1, size: Some(size(2)), stop };
-        let offset = |stop| PaginationSpec::Offset { param: "p".into(), first: 0, size: size(2), stop };
-        let by_total = || StopSpec { has_more: None, total: total() };
-        let unsized_pages = PaginationSpec::Page { param: "p".into(), first: 1, size: None, stop: by_total() };
-        let by_both = || StopSpec { has_more: total(), total: total() };
+        let param = || Some("p".to_owned());
+        let page = |stop| PaginationSpec::Page { param: param(), first: 1, size: Some(size(2)), stop };
+        let offset = |stop| PaginationSpec::Offset { param: param(), first: 0, size: size(2), stop };
+        let by_total = || StopSpec { total: total(), ..StopSpec::default() };
+        let unsized_pages = PaginationSpec::Page { param: param(), first: 1, size: None, stop: by_total() };
+        let by_both = || StopSpec { has_more: total(), ..by_total() };
         // The records and totals of the pages before, and what is foreseen after the page asked for then.
         type Before = &'static [(u64, Option<u64>)];
         let cases: [(PaginationSpec, Before, Option<&str>); 11] = [
@@ -382,6 +471,33 @@ mod tests {
             }
             let foreseen = foreseen.map(|place| Ask::Query(vec![("p".to_owned(), place.to_owned())]));
             assert_eq!(paginator.foreseen(), foreseen, "case {at}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_foreseen_where_the_number_of_the_last_one_was_told() {
+        let number = || Some(crate::mapping::Expression::compile(".pages").unwrap());
+        let stop = |has_more| StopSpec { has_more, last_page: number(), total: number(), ..StopSpec::default() };
+        // What the pages before told, and what is foreseen after the page asked for then.
+        for (has_more, before, foreseen) in [
+            (None, &[][..], None),
+            (None, &[Some(3)], Some(3)),
+            (None, &[Some(2)], None),
+            (None, &[Some(9), Some(3)], None),
+            (None, &[Some(4), None], Some(4)),
+            (number(), &[Some(3)], None),
+        ] {
+            let stop = stop(has_more);
+            let more = stop.has_more.as_ref().map(|_| true);
+            let spec = PaginationSpec::Page { param: None, first: 1, size: None, stop };
+            let mut paginator = Paginator::new(&spec);
+            for (digest, last_page) in (0..).zip(before) {
+                paginator
+                    .after(&PageFacts { has_more: more, last_page: *last_page, ..facts(digest, 1, None) })
+                    .unwrap();
+            }
+            let foreseen = foreseen.map(|place| Ask::Cursor { token: Token::Number(place), query: Vec::new() });
+            assert_eq!(paginator.foreseen(), foreseen, "{before:?}");
         }
     }
 

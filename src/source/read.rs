@@ -277,8 +277,7 @@ impl<'s> Reader<'s> {
     ) -> Result<Vec<BTreeMap<String, String>>, Broken> {
         let mut taker = Parents { spec, rows: Vec::new() };
         let mut walk = self.walk(how, above, self.params.clone())?;
-        walk.run(&mut taker).await.map_err(|fault| walk.broken(fault))?;
-        if !walk.paginator().reconciles() {
+        if self.walked(&mut walk, &mut taker).await?.is_some() && !walk.paginator().reconciles() {
             let note = walk.paginator().note().map(|note| format!("a list of parents: {note}"));
             self.end.lock().doubt(note);
         }
@@ -297,11 +296,25 @@ impl<'s> Reader<'s> {
             walk = walk.from(bookmark);
         }
         let mut taker = Records { reader: self, place: None };
-        let walked = walk.run(&mut taker).await;
-        let walked = walked.map_err(|fault| walk.broken(fault))?;
+        let Some(walked) = self.walked(&mut walk, &mut taker).await? else { return Ok(()) };
         let (reconciles, note) = (walk.paginator().reconciles(), walk.paginator().note());
         self.ended(key, walked, if reconciles { None } else { Some(note) });
         Ok(())
+    }
+
+    /// Walks to the end of a list. `None` where it ended by a fault that the source's rules ignore.
+    async fn walked(&self, walk: &mut Walk<'_>, taker: &mut impl Taker) -> Result<Option<Walked>, Broken> {
+        let fault = match walk.run(taker).await {
+            Ok(walked) => return Ok(Some(walked)),
+            Err(fault) => fault,
+        };
+        let broken = walk.broken(fault);
+        if !broken.fault.is_ignored() {
+            return Err(broken);
+        }
+        let Broken { fault, page, .. } = broken;
+        self.end.lock().doubt(Some(format!("page {page}: {fault}: the list ends there and is not complete")));
+        Ok(None)
     }
 
     /// From when on to ask for changes, with the variables that say so.

@@ -21,10 +21,19 @@ pub(super) enum Ask {
     Query(Vec<(String, String)>),
     /// The configured request with this key at the top of its body.
     Body { key: String, value: String },
-    /// The configured request with `{cursor}` filled in.
-    Cursor(String),
+    /// The configured request with `{cursor}` filled in, and with these query parameters.
+    Cursor { token: Token, query: Vec<(String, String)> },
     /// A URL that the source gave, as it is.
     Url(Url),
+}
+
+/// What stands for `{cursor}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Token {
+    /// A text in JSON, too.
+    Text(String),
+    /// The number of a page or an offset: a number in JSON where nothing stands around it.
+    Number(u64),
 }
 
 /// A read's request, all but the paging.
@@ -61,25 +70,30 @@ pub(super) struct Request {
 impl Blueprint {
     /// Fills in the templates: `param.x`, `parent.x` and `since`.
     pub(super) fn new(spec: &RequestSpec, vars: Vars) -> Result<Self, Fault> {
-        let first = Filled::new(spec, &vars)?;
+        let first = Filled::new(spec, &vars, None)?;
         Ok(Self { spec: spec.clone(), vars, first })
     }
 
     /// # Errors
     /// A cursor cannot stand where the templates want it.
     pub(super) fn request(&self, ask: &Ask) -> Result<Request, Fault> {
-        let Ask::Cursor(cursor) = ask else { return Ok(self.first.request(ask)) };
+        let Ask::Cursor { token, .. } = ask else { return Ok(self.first.request(ask)) };
+        let (text, number) = match token {
+            Token::Text(text) => (text.clone(), None),
+            Token::Number(number) => (number.to_string(), Some(*number)),
+        };
         let mut vars = self.vars.clone();
-        vars.insert(CURSOR.to_owned(), cursor.clone());
-        Ok(Filled::new(&self.spec, &vars)?.request(ask))
+        vars.insert(CURSOR.to_owned(), text);
+        Ok(Filled::new(&self.spec, &vars, number)?.request(ask))
     }
 }
 
 impl Filled {
-    fn new(spec: &RequestSpec, vars: &Vars) -> Result<Self, Fault> {
+    /// `number` is what `{cursor}` is as a number, where it is one.
+    fn new(spec: &RequestSpec, vars: &Vars, number: Option<u64>) -> Result<Self, Fault> {
         let body = match &spec.body {
             BodySpec::None => Body::None,
-            BodySpec::Json(template) => Body::Json(json(template, vars)?.unwrap_or_default()),
+            BodySpec::Json(template) => Body::Json(json(template, vars, number)?.unwrap_or_default()),
             BodySpec::Form(fields) => Body::Form(pairs("form", fields, vars)?),
         };
         Ok(Self {
@@ -106,8 +120,8 @@ impl Filled {
     fn page_url(&self, ask: &Ask) -> Url {
         let paging: &[(String, String)] = match ask {
             Ask::Url(url) => return url.clone(),
-            Ask::Query(pairs) => pairs,
-            Ask::Body { .. } | Ask::Cursor(_) => &[],
+            Ask::Query(pairs) | Ask::Cursor { query: pairs, .. } => pairs,
+            Ask::Body { .. } => &[],
         };
         let mut url = self.url.clone();
         let replaced = |name: &String| paging.iter().any(|(key, _)| key == name);
@@ -122,7 +136,7 @@ impl Filled {
     fn body(&self, ask: &Ask) -> Option<(&'static str, Bytes)> {
         let paging = match ask {
             Ask::Body { key, value } => Some((key, value)),
-            Ask::Query(_) | Ask::Cursor(_) | Ask::Url(_) => None,
+            Ask::Query(_) | Ask::Cursor { .. } | Ask::Url(_) => None,
         };
         match &self.body {
             Body::None => None,
@@ -201,18 +215,21 @@ fn headers(templates: &[(String, Template)], vars: &Vars) -> Result<HeaderMap, F
 }
 
 /// `None` for a text that wants what there is not yet: it is left out.
-fn json(template: &JsonTemplate, vars: &Vars) -> Result<Option<Value>, Fault> {
+fn json(template: &JsonTemplate, vars: &Vars, number: Option<u64>) -> Result<Option<Value>, Fault> {
     Ok(Some(match template {
         JsonTemplate::Literal(value) => value.clone(),
         JsonTemplate::Text(text) if is_for_later(text, vars) => return Ok(None),
-        JsonTemplate::Text(text) => Value::String(render("json", text, vars, str::to_owned)?),
+        JsonTemplate::Text(text) => match number {
+            Some(number) if text.is_only(CURSOR) => number.into(),
+            _ => Value::String(render("json", text, vars, str::to_owned)?),
+        },
         JsonTemplate::Array(items) => {
-            let items = items.iter().filter_map(|item| json(item, vars).transpose());
+            let items = items.iter().filter_map(|item| json(item, vars, number).transpose());
             Value::Array(items.collect::<Result<_, _>>()?)
         }
         JsonTemplate::Object(fields) => {
             let field = |(key, value): &(String, JsonTemplate)| {
-                json(value, vars).transpose().map(|value| Ok((key.clone(), value?)))
+                json(value, vars, number).transpose().map(|value| Ok((key.clone(), value?)))
             };
             Value::Object(fields.iter().filter_map(field).collect::<Result<Map<_, _>, Fault>>()?)
         }
@@ -351,14 +368,35 @@ mod tests {
         assert!(!first.headers.contains_key("x-after"));
         assert_eq!(first.body.unwrap(), r#"{"paging":{}}"#);
 
-        let next = blueprint.request(&Ask::Cursor("a/b c".into())).unwrap();
+        let cursor = |text: &str| Ask::Cursor { token: Token::Text(text.into()), query: Vec::new() };
+        let next = blueprint.request(&cursor("a/b c")).unwrap();
         assert_eq!(next.url.as_str(), "https://api.example/v1/people/a%2Fb%20c?after=a%2Fb+c&fixed=1");
         assert_eq!(next.headers["x-after"], "after a/b c");
         assert_eq!(next.body.unwrap(), r#"{"paging":{"after":"a/b c"}}"#);
 
-        for cursor in ["..", "a\r\nb"] {
-            let fault = blueprint.request(&Ask::Cursor(cursor.into())).err();
-            assert!(matches!(fault, Some(Fault::Config { .. })), "{cursor:?}: {fault:?}");
+        for text in ["..", "a\r\nb"] {
+            let fault = blueprint.request(&cursor(text)).err();
+            assert!(matches!(fault, Some(Fault::Config { .. })), "{text:?}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_alone_is_a_number_in_json() {
+        let mut spec = spec("people");
+        spec.method = Method::Post;
+        let text = |text: &str| JsonTemplate::Text(template(text));
+        spec.body = BodySpec::Json(JsonTemplate::Object(vec![
+            ("page".into(), text("{cursor}")),
+            ("label".into(), text("page {cursor}")),
+            ("event".into(), text("{param.event}")),
+        ]));
+        let blueprint = Blueprint::new(&spec, params("7")).unwrap();
+        let query = vec![("size".to_owned(), "50".to_owned())];
+        for (token, page) in [(Token::Number(3), "3"), (Token::Text("3".into()), "\"3\"")] {
+            let request = blueprint.request(&Ask::Cursor { token, query: query.clone() }).unwrap();
+            let expected = format!(r#"{{"event":"7","label":"page 3","page":{page}}}"#);
+            assert_eq!(String::from_utf8(request.body.unwrap().to_vec()).unwrap(), expected);
+            assert!(request.url.as_str().ends_with("&size=50"), "{}", request.url);
         }
     }
 }

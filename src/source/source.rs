@@ -40,11 +40,12 @@ pub(super) enum Level {
 }
 
 impl Level {
-    fn of(spec: &PartitionSpec) -> Self {
+    fn of(spec: &PartitionSpec, page_bytes_max: u64) -> Self {
         match spec {
             PartitionSpec::Fixed(rows) => Self::Fixed(rows.clone()),
             PartitionSpec::List(spec) => {
-                let how = Understanding { list: Arc::new(List::of_parents(spec)), incremental: None, parent: None };
+                let list = Arc::new(List::of_parents(spec));
+                let how = Understanding { list, page_bytes_max, incremental: None, parent: None };
                 Self::List { spec: spec.clone(), how: Box::new(how) }
             }
         }
@@ -69,10 +70,11 @@ impl Source {
         let (client, budget) = (Client::new(&spec)?, Budget::new(&spec.budget));
         let how = Understanding {
             list: Arc::new(List::of_source(&spec)),
+            page_bytes_max: spec.limits.page_bytes_max,
             incremental: spec.incremental.clone(),
             parent: None,
         };
-        let levels = spec.partitions.iter().map(Level::of).collect();
+        let levels = spec.partitions.iter().map(|level| Level::of(level, spec.limits.page_bytes_max)).collect();
         Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, keep }) })
     }
 

@@ -6,6 +6,7 @@
 mod config;
 mod expressions;
 mod files;
+mod formats;
 mod json;
 mod mutation;
 mod requests;

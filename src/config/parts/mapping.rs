@@ -1,19 +1,21 @@
 //! `[source.<name>.records]`, `.mapping`, `.states` and `.groups`: what a record means.
 
+use super::format::read_format;
 use super::text::{expression, optional_expression};
 use crate::config::read::{Section, shown};
+use crate::decode::Format;
 use crate::limits::GROUP_NAME_BYTES_MAX;
 use crate::mapping::{Expression, FieldSpec, GroupRule, MappingSpec};
 use crate::model::{EventField, Field, GroupName};
 
-/// The four sections make one mapping.
-pub(super) fn read_mapping(source: &mut Section<'_>) -> Option<MappingSpec> {
+/// How a page is written, and the one mapping that the four sections make.
+pub(super) fn read_mapping(source: &mut Section<'_>) -> Option<(Format, MappingSpec)> {
     let records = read_records(source.section("records"));
     let fields = read_fields(source.section("mapping"));
     let states = read_states(source.section("states"));
     let groups = read_groups(source.section("groups"));
     let (records, fields, states, groups) = (records?, fields?, states?, groups?);
-    Some(MappingSpec {
+    let mapping = MappingSpec {
         select: records.select,
         skip_when: records.skip_when,
         external_id: fields.external_id,
@@ -26,21 +28,35 @@ pub(super) fn read_mapping(source: &mut Section<'_>) -> Option<MappingSpec> {
         attendee_when: states.attendee_when,
         groups: groups.from,
         group_rules: groups.rules,
-    })
+    };
+    Some((records.format, mapping))
 }
 
 struct Records {
+    format: Format,
     select: Expression,
     skip_when: Option<Expression>,
 }
 
 fn read_records(mut section: Section<'_>) -> Option<Records> {
-    let select = section
-        .required("select", r#"write select = "…", where the list stands in a page, e.g. ".results[]""#)
-        .and_then(|item| expression(&item));
+    let format = read_format(&mut section);
+    let select = match &format {
+        // Their page is a list already.
+        Some(Format::Ndjson | Format::Csv(_)) => match section.optional("select") {
+            Some(item) => expression(&item),
+            None => Some(all_items()),
+        },
+        _ => section
+            .required("select", r#"write select = "…", where the list stands in a page, e.g. ".results[]""#)
+            .and_then(|item| expression(&item)),
+    };
     let skip_when = optional_expression(&mut section, "skip_when");
     section.finish();
-    Some(Records { select: select?, skip_when: skip_when? })
+    Some(Records { format: format?, select: select?, skip_when: skip_when? })
+}
+
+fn all_items() -> Expression {
+    Expression::compile(".[]").expect("jq's own spelling of a list's items")
 }
 
 struct Fields {

@@ -1,7 +1,9 @@
 //! The sections of the file: what each key means and which rules its value must keep.
 
 mod auth;
+mod errors;
 mod event;
+mod format;
 mod incremental;
 mod mapping;
 mod pagination;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::auth::read_auth;
+use super::errors::read_errors;
 use super::incremental::read_incremental;
 use super::mapping::read_mapping;
 use super::pagination::read_pagination;
@@ -80,11 +81,13 @@ pub(in crate::config) fn read_source(
     let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
     let cursor = request.as_ref().map(uses_cursor);
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
+    let errors = read_errors(section.list("error"));
     let mapping = read_mapping(&mut section);
     let budget = read_budget(section.list("budget"));
     let limits = read_limits(section.section("limits"));
     section.finish();
     let (pagination, stable) = pagination?;
+    let (format, mapping) = mapping?;
     Some(Arc::new(SourceSpec {
         name,
         priority: priority?,
@@ -96,7 +99,9 @@ pub(in crate::config) fn read_source(
         stable,
         partitions: partitions?,
         incremental: incremental?,
-        mapping: mapping?,
+        errors: errors?,
+        format,
+        mapping,
         budget: budget?,
         limits: limits?,
     }))

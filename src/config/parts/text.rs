@@ -95,13 +95,19 @@ pub(super) fn is_param_name(name: &str) -> bool {
     (1..=PARAM_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// Is it a header that a source may set? A fault at `item` if not.
-pub(super) fn check_header_name(item: &Item<'_>, name: &str) -> Option<()> {
+/// May a header have this name? A fault at `item` if not.
+pub(super) fn check_token(item: &Item<'_>, name: &str) -> Option<()> {
     if !is_token(name) {
         let problem = format!("no legal name of a header (got {})", shown(name));
         item.fault(problem, "use letters, digits and '-' only");
         return None;
     }
+    Some(())
+}
+
+/// Is it a header that a source may set? A fault at `item` if not.
+pub(super) fn check_header_name(item: &Item<'_>, name: &str) -> Option<()> {
+    check_token(item, name)?;
     if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
         item.fault(format!("the header {name} is set by Rollcall itself"), "leave it out");
         return None;

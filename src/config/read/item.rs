@@ -71,6 +71,10 @@ impl<'t> Item<'t> {
         matches!(self.value, DeValue::String(_))
     }
 
+    pub fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
     /// A text, perhaps an empty one.
     pub fn any_text(&self) -> Option<&'t str> {
         let DeValue::String(text) = self.value else {
@@ -267,7 +271,8 @@ impl Section<'_> {
         self.required(key, mend).and_then(|item| item.choice(options))
     }
 
-    fn accept_words<T>(&self, key: &str, options: &[(&'static str, T)]) {
+    /// Notes that a key takes these words.
+    pub fn accept_words<T>(&self, key: &str, options: &[(&'static str, T)]) {
         let pattern = self.place().key(key, 0).pattern;
         for (word, _) in options {
             self.findings().accept(format!("{pattern} = {word:?}"));

@@ -256,7 +256,7 @@ fn pagination() {
     );
     let link = source(&[&kind("link_header"), "source.crm.pagination: has_more = \".more\""]).pagination;
     assert!(
-        matches!(link, PaginationSpec::LinkHeader { stop: StopSpec { has_more: Some(_), total: None } }),
+        matches!(link, PaginationSpec::LinkHeader { stop: StopSpec { has_more: Some(_), total: None, .. } }),
         "{link:?}"
     );
     let template = "source.crm.request: query = { after = \"{cursor}\" }";
@@ -269,13 +269,13 @@ fn pagination() {
         (&[&kind("cursor"), from, template, "source.crm.pagination: query = \"c\""], &[one_place]),
         (
             &[&kind("link_header"), template],
-            &["source.crm.pagination: the request says {cursor}, which only a cursor fills in; \
-               write kind = \"cursor\" and from = \"…\", or take {cursor} out of the request"],
+            &["source.crm.pagination: the request says {cursor}, which this kind does not fill in; \
+               write kind = \"cursor\", \"page\" or \"offset\", or take {cursor} out of the request"],
         ),
         (
             &[&kind("page"), "source.crm.pagination: size_param = \"n\""],
             &[
-                "source.crm.pagination.param: missing; write e.g. param = \"page\"",
+                "source.crm.pagination.param: missing; write e.g. param = \"page\", or {cursor} in the request",
                 "source.crm.pagination.size_param: is of no use without size; \
                  write the number of records to ask for, e.g. size = 100",
             ],
@@ -303,9 +303,8 @@ fn pagination() {
         (&[&kind("cursor"), from], &[one_place]),
         (
             &[&kind("cursor"), "source.crm.pagination: query = \"c\""],
-            &[
-                "source.crm.pagination.from: missing; write from = \"…\", where the cursor stands, e.g. \".meta.next_cursor\"",
-            ],
+            &["source.crm.pagination: nothing says where the cursor comes from; \
+                 write from = \"…\", where it stands in a page, e.g. \".meta.next_cursor\""],
         ),
         (
             &[&kind("cursor"), from, "source.crm.pagination: body = \"c\""],
@@ -341,4 +340,143 @@ fn pagination() {
     ];
     let body = source(&[body.as_slice(), &[&kind("cursor"), from]].concat()).pagination;
     assert!(matches!(body, PaginationSpec::Cursor { param: CursorPlace::Body(ref key), .. } if key == "c"), "{body:?}");
+}
+
+/// Where numbers and cursors go, where cursors come from, and what ends a list.
+#[test]
+fn paging_signs_and_places() {
+    let kind = |kind: &str| format!("source.crm.pagination: kind = {kind:?}");
+    let set = |line: &str| format!("source.crm.pagination: {line}");
+    let template = "source.crm.request: query = { p = \"{cursor}\" }";
+    let page = source(&[&kind("page"), template]).pagination;
+    assert!(matches!(page, PaginationSpec::Page { param: None, .. }), "{page:?}");
+    let offset = source(&[&kind("offset"), template, &set("size = 5"), &set("short_page = \"goes_on\"")]).pagination;
+    let PaginationSpec::Offset { param: None, stop, .. } = offset else { panic!("{offset:?}") };
+    assert_eq!((stop.short_page, stop.empty_page, stop.repeated), (Sign::GoesOn, None, Repeated::Fault));
+    let query = set("query = \"c\"");
+    let record = set("from_record = \".id\"");
+    let header = set("from_header = \"X-Next\"");
+    let cursor = source(&[&kind("cursor"), &query, &header, &set("repeated = \"end\""), &set("size = 9")]).pagination;
+    let PaginationSpec::Cursor { from: CursorSource::Header(name), size: Some(9), stop, .. } = cursor else {
+        panic!("{cursor:?}")
+    };
+    assert_eq!((name.as_str(), stop.repeated), ("X-Next", Repeated::End));
+    let cursor = source(&[&kind("cursor"), &query, &record]).pagination;
+    assert!(matches!(cursor, PaginationSpec::Cursor { from: CursorSource::LastRecord(_), .. }), "{cursor:?}");
+    let goes_on = set("empty_page = \"goes_on\"");
+    let page = source(&[&kind("page"), template, &goes_on, &set("last_page = \".pages\"")]).pagination;
+    let PaginationSpec::Page { stop: StopSpec { last_page: Some(_), empty_page: Some(Sign::GoesOn), .. }, .. } = page
+    else {
+        panic!("{page:?}")
+    };
+    check_faults(&[
+        (
+            &[&kind("page"), template, &set("param = \"p\"")],
+            &["source.crm.pagination.param: the request says {cursor}, too; keep one of the two"],
+        ),
+        (
+            &[&kind("cursor"), &query, &record, &header],
+            &[
+                "source.crm.pagination: a cursor comes from exactly one of from, from_record and from_header; keep one of them",
+            ],
+        ),
+        (
+            &[&kind("cursor"), &query, &set("from_header = \"X Next\"")],
+            &[
+                "source.crm.pagination.from_header: no legal name of a header (got \"X Next\"); use letters, digits and '-' only",
+            ],
+        ),
+        (
+            &[&kind("cursor"), &query, &record, &goes_on],
+            &["source.crm.pagination.empty_page: an empty page has no last record to go on from; \
+               leave it out, or use from or from_header"],
+        ),
+        (
+            &[&kind("page"), template, &goes_on],
+            &["source.crm.pagination.empty_page: numbers never run out, so nothing would end the list; \
+               say has_more, last_page or total, too"],
+        ),
+        (
+            &[&kind("page"), template, &set("short_page = \"goes_on\"")],
+            &["source.crm.pagination.short_page: is of no use without size; \
+               write how many records a full page has, or leave it out"],
+        ),
+        (
+            &[&kind("next_url"), &set("from = \".n\""), &set("repeated = \"ends\"")],
+            &[
+                "source.crm.pagination.repeated: must be one of \"fault\", \"end\" (got \"ends\"); did you mean \"end\"?",
+            ],
+        ),
+        (
+            &[&kind("link_header"), &set("short_page = \"end\"")],
+            &["source.crm.pagination.short_page: no such key; known here: kind, has_more, total, empty_page, repeated, stable"],
+        ),
+    ]);
+}
+
+/// One rule, its keys on one line.
+fn error_rule(keys: &str) -> String {
+    format!("source.crm: error = [{{ {keys} }}]")
+}
+
+#[test]
+fn rules_on_errors() {
+    let rules = source(&[&error_rule(
+        "status = [200, \"4xx\"], header = { name = \"X-A\", contains = \"b\" }, when = \".e\", contains = \"t\", \
+         then = \"ignore\", hint = \"h\"",
+    )])
+    .errors;
+    let [ErrorRule { statuses, header: Some(header), when: Some(when), contains, then, hint }] = &rules[..] else {
+        panic!("{rules:?}")
+    };
+    assert_eq!((statuses.as_slice(), when.source()), ([200..=200, 400..=499].as_slice(), ".e"));
+    assert_eq!((header.name.as_str(), header.contains.as_deref()), ("X-A", Some("b")));
+    assert_eq!((contains.as_deref(), *then, hint.as_deref()), (Some("t"), Verdict::Ignore, Some("h")));
+    let rules = source(&[&error_rule("status = 503, then = \"fail\"")]).errors;
+    assert_eq!((rules[0].statuses.as_slice(), rules[0].then), ([503..=503].as_slice(), Verdict::Fail));
+    assert!(source(&[]).errors.is_empty());
+
+    let every = "source.crm.error[0]: every success would meet this rule, and no page would ever be read; \
+                 write a status of errors, e.g. \"4xx\", or what tells the error: header, when or contains";
+    let long = format!("then = \"fail\", contains = \"{}\"", "x".repeat(1025));
+    let many = format!("source.crm: error = [{}]", "{ status = 404, then = \"fail\" },".repeat(65));
+    check_faults(&[
+        (&[&error_rule("then = \"fail\"")], &[every]),
+        (&[&error_rule("then = \"fail\", status = [404, \"2xx\"]")], &[every]),
+        (
+            &[&error_rule("status = 404")],
+            &["source.crm.error[0].then: missing; write what the answer means, e.g. then = \"fail\""],
+        ),
+        (
+            &[&error_rule("status = [99, \"4XX\", 600], then = \"give_up\"")],
+            &[
+                "source.crm.error[0].status[0]: must be at least 200 (got 99); write a whole number from 200 to 599",
+                "source.crm.error[0].status[1]: no status (got \"4XX\"); \
+                 write a number, or \"2xx\", \"3xx\", \"4xx\" or \"5xx\"",
+                "source.crm.error[0].status[2]: must be at most 599 (got 600); write a whole number from 200 to 599",
+                "source.crm.error[0].then: must be one of \"retry\", \"rate_limited\", \"quota_exhausted\", \
+                 \"refresh_token\", \"ignore\", \"fail\" (got \"give_up\"); choose one, e.g. \"retry\"",
+            ],
+        ),
+        (
+            &[&error_rule("status = [], then = \"fail\"")],
+            &["source.crm.error[0].status: an empty list; write e.g. 403 or \"4xx\", or leave it out"],
+        ),
+        (
+            &[&error_rule("header = { contains = \"a\" }, then = \"fail\"")],
+            &["source.crm.error[0].header.name: missing; write e.g. name = \"X-Error\""],
+        ),
+        (
+            &[&error_rule("header = { name = \"X A\" }, then = \"fail\"")],
+            &["source.crm.error[0].header.name: no legal name of a header (got \"X A\"); \
+               use letters, digits and '-' only"],
+        ),
+        (&[&error_rule(&long)], &["source.crm.error[0].contains: longer than 1024 bytes; shorten it"]),
+        (&[&many], &["source.crm.error[64]: more than 64 rules; let one rule cover several cases"]),
+        (
+            &[&error_rule("status = 404, then = \"fail\", reason = \"x\"")],
+            &["source.crm.error[0].reason: no such key; \
+               known here: status, header, when, contains, then, hint"],
+        ),
+    ]);
 }

@@ -276,3 +276,65 @@ fn a_wrong_type_is_one_fault_and_not_one_for_each_key_it_lacks() {
         ]
     );
 }
+
+#[test]
+fn formats_of_pages() {
+    use crate::decode::{Charset, CsvHeader, Format};
+    let format = |format: &str| format!("source.crm.records: format = {format:?}");
+    let no_select = "source.crm.records: -select";
+    assert_eq!(source(&[]).format, Format::Json);
+    let lines = source(&[&format("ndjson"), no_select]);
+    assert_eq!((lines.format, lines.mapping.select.source()), (Format::Ndjson, ".[]"));
+    let Format::Csv(table) = source(&[&format("csv"), no_select]).format else { panic!("a table") };
+    assert_eq!((table.delimiter, table.header, table.charset), (b',', CsvHeader::FirstRow, None));
+    let csv = |keys: &str| format!("source.crm.records: csv = {{ {keys} }}");
+    let all = csv(r#"delimiter = "\t", header = [" a", "b"], encoding = "latin1""#);
+    let Format::Csv(table) = source(&[&format("csv"), &all]).format else { panic!("a table") };
+    assert_eq!((table.delimiter, table.header), (b'\t', CsvHeader::Names(vec!["a".into(), "b".into()])));
+    assert_eq!(table.charset.map(Charset::name), Some("windows-1252"));
+    let delimiter = "source.crm.records.csv.delimiter: must be one ASCII character, no quote and no line end; \
+                     write e.g. \";\" or \"\\t\"";
+    check_faults(&[
+        (
+            &[no_select],
+            &[
+                "source.crm.records.select: missing; write select = \"…\", where the list stands in a page, e.g. \".results[]\"",
+            ],
+        ),
+        (
+            &[&format("jsonl")],
+            &[
+                "source.crm.records.format: must be one of \"json\", \"ndjson\", \"csv\" (got \"jsonl\"); did you mean \"json\"?",
+            ],
+        ),
+        (
+            &[&csv("header = true")],
+            &["source.crm.records.csv: is of no use to another format; write format = \"csv\", or leave it out"],
+        ),
+        (&[&format("csv"), &csv("delimiter = \"ab\"")], &[delimiter]),
+        (&[&format("csv"), &csv("delimiter = \"\"")], &[delimiter]),
+        (&[&format("csv"), &csv("delimiter = '\"'")], &[delimiter]),
+        (&[&format("csv"), &csv("delimiter = \"·\"")], &[delimiter]),
+        (
+            &[&format("csv"), &csv("header = false, encoding = \"klingon\"")],
+            &[
+                "source.crm.records.csv.header: without a header the columns have no names; \
+                 write true, or the names of the columns: [\"email\", \"name\"]",
+                "source.crm.records.csv.encoding: no known encoding (got \"klingon\"); \
+                 write a label of the WHATWG, e.g. \"utf-8\", \"windows-1252\", \"utf-16le\" or \"shift_jis\"",
+            ],
+        ),
+        (
+            &[&format("csv"), &csv("header = [\"a\", \" \", \"a \"]")],
+            &[
+                "source.crm.records.csv.header[1]: must not be empty; write a value or leave the key out",
+                "source.crm.records.csv.header[2]: a second column \"a\"; give each column a name of its own",
+            ],
+        ),
+        (
+            &[&format("csv"), &csv("header = []")],
+            &["source.crm.records.csv.header: a table has 1 to 4096 columns (got 0); \
+               write true, or the names of the columns: [\"email\", \"name\"]"],
+        ),
+    ]);
+}

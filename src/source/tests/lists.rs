@@ -14,7 +14,7 @@ fn template(text: &str) -> Template {
 
 fn pages() -> PaginationSpec {
     let size = Some(PageSize { param: None, size: 2 });
-    PaginationSpec::Page { param: "page".into(), first: 1, size, stop: StopSpec::default() }
+    PaginationSpec::Page { param: Some("page".into()), first: 1, size, stop: StopSpec::default() }
 }
 
 fn parents(spec: &SourceSpec, path: &str, fields: &[(&str, &str)]) -> PartitionSpec {
@@ -246,12 +246,17 @@ async fn an_interrupted_read_goes_on_where_it_was() {
         let last = if page == 5 { 1 } else { 2 };
         Reply::json(items(page * 2, page * 2 + last, &format!("{},\"total\":9", next(page))))
     };
-    let total = || StopSpec { has_more: None, total: Some(jq(".total")) };
+    let total = || StopSpec { total: Some(jq(".total")), ..StopSpec::default() };
     let size = || PageSize { param: None, size: 2 };
     for pagination in [
-        PaginationSpec::Page { param: "page".into(), first: 1, size: Some(size()), stop: total() },
-        PaginationSpec::Offset { param: "skip".into(), first: 0, size: size(), stop: total() },
-        PaginationSpec::Cursor { param: CursorPlace::Query("after".into()), from: jq(".next"), stop: total() },
+        PaginationSpec::Page { param: Some("page".into()), first: 1, size: Some(size()), stop: total() },
+        PaginationSpec::Offset { param: Some("skip".into()), first: 0, size: size(), stop: total() },
+        PaginationSpec::Cursor {
+            param: CursorPlace::Query("after".into()),
+            from: CursorSource::Page(jq(".next")),
+            size: None,
+            stop: total(),
+        },
         PaginationSpec::NextUrl { from: jq(".url"), stop: total() },
     ] {
         let kind = format!("{pagination:?}");

@@ -1,10 +1,12 @@
 //! The engine against real servers on loopback.
 
+mod decoding;
 mod faults;
 mod garbage;
 mod lists;
 mod memory;
 mod paging;
+mod rules;
 mod server;
 mod waiting;
 
@@ -19,9 +21,10 @@ use self::server::{Reply, Seen, Server};
 use super::retry::Pauses;
 use super::{End, Page, Read, ReadEvent, Source, WaitReason};
 use crate::config::{
-    AuthSpec, BodySpec, CursorPlace, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec, SourceLimits,
-    SourceSpec, StopSpec, Template,
+    AuthSpec, BodySpec, CursorPlace, CursorSource, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec,
+    SourceLimits, SourceSpec, StopSpec, Template,
 };
+use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{ErrorReason, RunError, SourceName, Traffic};
 use crate::observe::Observer;
@@ -37,7 +40,7 @@ fn jq(source: &str) -> Expression {
     Expression::compile(source).unwrap()
 }
 
-fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
+pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
     SourceSpec {
         name: SourceName::parse("crm").unwrap(),
         priority: 0,
@@ -56,6 +59,8 @@ fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
         stable: false,
         partitions: Vec::new(),
         incremental: None,
+        errors: Vec::new(),
+        format: Format::Json,
         mapping: mapping(),
         budget: Vec::new(),
         limits: SourceLimits {

@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{Per, WindowSpec};
 
 fn endless() -> PaginationSpec {
-    PaginationSpec::Page { param: "page".into(), first: 1, size: None, stop: StopSpec::default() }
+    PaginationSpec::Page { param: Some("page".into()), first: 1, size: None, stop: StopSpec::default() }
 }
 
 /// A list of this many pages with one record each.

@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod paging;
+mod rules;
 mod status;
 mod well;
 
@@ -14,5 +15,5 @@ use super::row::Row;
 
 /// All rows. `elsewhere` is a server that nobody has any business with.
 pub fn all(elsewhere: SocketAddr) -> Vec<Row> {
-    [connection::rows(), status::rows(), body::rows(), paging::rows(elsewhere), well::rows()].concat()
+    [connection::rows(), status::rows(), body::rows(), paging::rows(elsewhere), rules::rows(), well::rows()].concat()
 }

@@ -150,9 +150,9 @@ fn nonsense() -> Vec<Row> {
         next("next-too-long", Paging::NextUrl, select, "that page 1 gives has 90000 bytes", &long),
         next("cursor-too-long", Paging::Cursor, select, "that page 1 gives has 90000 bytes", &long),
         at("cursor-is-list", Paging::Cursor, "where a single value is needed", r#","next":["Zebulon"]"#),
-        at("total-is-text", Paging::Total, "(the total) is no whole number", r#","total":"Zebulon""#),
-        at("total-is-negative", Paging::Total, "(the total) is no whole number", r#","total":-1"#),
-        at("total-is-enormous", Paging::Total, "(the total) is no whole number", r#","total":1e999999"#),
+        at("total-is-text", Paging::Total, "(`total`) is no whole number", r#","total":"Zebulon""#),
+        at("total-is-negative", Paging::Total, "(`total`) is no whole number", r#","total":-1"#),
+        at("total-is-enormous", Paging::Total, "(`total`) is no whole number", r#","total":1e999999"#),
         smuggled(),
     ]
 }
