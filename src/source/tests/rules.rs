@@ -96,6 +96,8 @@ async fn a_quota_that_is_used_up_ends_the_run_and_says_when_it_opens() {
     for (headers, part) in [
         (&[("retry-after", "7200")][..], "answered 429: the quota is used up and opens in 7200 s (rule 1 of `error`)"),
         (&[], "answered 429: the quota is used up (rule 1 of `error`)"),
+        (&[("retry-after", "0")], "answered 429: the quota is used up (rule 1 of `error`)"),
+        (&[("retry-after", "99999999999999999999")], "the quota is used up and opens in 2678400 s"),
     ] {
         let (told, seen) = always(rules(), Reply::new(429, headers, body)).await;
         let error = told.expect_failure(ErrorReason::Quota, part);
