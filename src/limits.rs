@@ -62,6 +62,8 @@ pub const ERROR_RULES_MAX: usize = 64;
 /// Longest text that a rule looks for, and longest hint that it gives, in bytes.
 pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
 pub const ERROR_HINT_BYTES_MAX: usize = 512;
+/// The longest time that a used-up quota is said to stay so, whatever the source writes.
+pub const QUOTA_OPENS_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// Empty pages in a row of a list that still says it has more.
 pub const EMPTY_PAGES_MAX: u32 = 100;
 /// Partitions of one read.

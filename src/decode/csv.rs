@@ -25,7 +25,7 @@ pub(super) fn read(text: &[u8], format: &CsvFormat, bytes_max: usize) -> Result<
     let columns = match &format.header {
         CsvHeader::FirstRow => {
             let header = rows.next()?.ok_or(Fault { at: 0, what: What::Empty })?;
-            let names: Vec<&[u8]> = header.iter().map(<[u8]>::trim_ascii).collect();
+            let names: Vec<&[u8]> = header.iter().map(trimmed).collect();
             Columns::new(&names).map_err(|what| rows.fault(what))?
         }
         CsvHeader::Names(names) => {
@@ -45,6 +45,11 @@ pub(super) fn read(text: &[u8], format: &CsvFormat, bytes_max: usize) -> Result<
         }
     }
     Ok(list.end())
+}
+
+/// Without white space around it, a no-break space included. The text is UTF-8, and so are its fields.
+fn trimmed(name: &[u8]) -> &[u8] {
+    std::str::from_utf8(name).map_or(name, |name| name.trim().as_bytes())
 }
 
 /// The rows of a text whose quotes were checked.

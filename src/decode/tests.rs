@@ -100,7 +100,7 @@ fn a_line_nests_as_deeply_as_its_list_allows() {
 fn rows_become_objects_of_texts() {
     for (body, format, expected) in [
         ("a,b\n1,x y\n", csv(), r#"[{"a":"1","b":"x y"}]"#),
-        (" a , b\r\n\r\n 1,\r\n\n,\" 2\"", csv(), r#"[{"a":" 1","b":""},{"a":"","b":" 2"}]"#),
+        ("\u{a0}a , b\r\n\r\n 1,\r\n\n,\" 2\"", csv(), r#"[{"a":" 1","b":""},{"a":"","b":" 2"}]"#),
         ("\"a\"\"\\\",b\n\"x,\n\"\"y\"\"\",\t\n", csv(), "[{\"a\\\"\\\\\":\"x,\\u000a\\\"y\\\"\",\"b\":\"\\u0009\"}]"),
         ("a;b\n1,5;2\n", table(b';', &[], None), r#"[{"a":"1,5","b":"2"}]"#),
         ("1\t2\n3\t4", table(b'\t', &["x", "y"], None), r#"[{"x":"1","y":"2"},{"x":"3","y":"4"}]"#),

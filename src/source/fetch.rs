@@ -264,7 +264,10 @@ impl<'s> Fetcher<'s> {
             Verdict::RefreshToken => Fault::Auth { request, status },
             Verdict::Fail if matches!(status, 401 | 403) => Fault::Auth { request, status },
             Verdict::RateLimited => Fault::RateLimited { request, status },
-            Verdict::QuotaExhausted => Fault::Quota { request, status, opens_in: asked },
+            Verdict::QuotaExhausted => {
+                let opens_in = asked.filter(|pause| !pause.is_zero()).map(|pause| pause.min(limits::QUOTA_OPENS_MAX));
+                Fault::Quota { request, status, opens_in }
+            }
             Verdict::Ignore => Fault::Ignored { request, status },
             Verdict::Retry | Verdict::Fail => Fault::Status { request, status },
         };

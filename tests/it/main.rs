@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod ends;
 mod fixtures;
+mod formats;
 mod garbage;
 mod golden;
 mod hostile;

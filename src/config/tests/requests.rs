@@ -409,7 +409,9 @@ fn paging_signs_and_places() {
         ),
         (
             &[&kind("link_header"), &set("short_page = \"end\"")],
-            &["source.crm.pagination.short_page: no such key; known here: kind, has_more, total, empty_page, repeated, stable"],
+            &[
+                "source.crm.pagination.short_page: no such key; known here: kind, has_more, total, empty_page, repeated, stable",
+            ],
         ),
     ]);
 }

@@ -90,12 +90,24 @@ async fn a_status_that_fails_may_be_tried_again_by_rule() {
 }
 
 #[tokio::test]
+async fn whoever_is_tried_again_may_ask_for_a_pause() {
+    for code in [408, 500, 503] {
+        let (told, seen) = after(Vec::new(), 1, Reply::new(code, &[("retry-after", "1")], "")).await;
+        told.expect_end();
+        let pause = seen[1].at - seen[0].at;
+        assert!(pause >= FAST.retry_after_max, "{code}: the pause that was asked for, clamped: {pause:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_quota_that_is_used_up_ends_the_run_and_says_when_it_opens() {
     let rules = || vec![contains("daily quota", Verdict::QuotaExhausted)];
     let body = "the daily quota of ada@example.org is used up";
     for (headers, part) in [
         (&[("retry-after", "7200")][..], "answered 429: the quota is used up and opens in 7200 s (rule 1 of `error`)"),
         (&[], "answered 429: the quota is used up (rule 1 of `error`)"),
+        (&[("retry-after", "0")], "answered 429: the quota is used up (rule 1 of `error`)"),
+        (&[("retry-after", "99999999999999999999")], "the quota is used up and opens in 2678400 s"),
     ] {
         let (told, seen) = always(rules(), Reply::new(429, headers, body)).await;
         let error = told.expect_failure(ErrorReason::Quota, part);
