@@ -7,14 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
+use super::auth::Credential;
 use super::budget::Permit;
+use super::caller::Caller;
 use super::client::Answer;
 use super::fault::{Fault, RequestLine, shown_origin};
 use super::page::Fetched;
-use super::read::{ReadEvent, WaitReason};
 use super::request::{Ask, Blueprint, Request};
 use super::retry;
 use super::source::Inner;
@@ -27,46 +27,31 @@ use crate::observe::ResponseCode;
 pub(super) struct Fetcher<'s> {
     source: &'s Inner,
     blueprint: Blueprint,
-    deadline: Instant,
-    events: mpsc::Sender<ReadEvent>,
+    caller: Caller,
     traffic: Traffic,
     /// Of the present page.
     tries: u32,
-}
-
-/// A request that was sent. It is told when dropped, so that one which the end of the run's time cuts short is, too.
-struct Sent<'s> {
-    source: &'s Inner,
-    started: Instant,
-    code: ResponseCode,
-}
-
-impl Drop for Sent<'_> {
-    fn drop(&mut self) {
-        self.source.observer.source_request(&self.source.spec.name, self.code, self.started.elapsed());
-    }
+    /// What the last request showed.
+    shown: Option<Credential>,
 }
 
 /// Why a try failed, and whether the source's budget is paused on that account.
 struct Failure {
     fault: Fault,
     paused: bool,
+    /// Nothing was sent, for want of leave or of a credential; a login has had tries of its own.
+    is_unsent: bool,
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, paused: false }
+        Self { fault, paused: false, is_unsent: false }
     }
 }
 
 impl<'s> Fetcher<'s> {
-    pub(super) fn new(
-        source: &'s Inner,
-        blueprint: Blueprint,
-        deadline: Instant,
-        events: mpsc::Sender<ReadEvent>,
-    ) -> Self {
-        Self { source, blueprint, deadline, events, traffic: Traffic::default(), tries: 0 }
+    pub(super) fn new(source: &'s Inner, blueprint: Blueprint, caller: Caller) -> Self {
+        Self { source, blueprint, caller, traffic: Traffic::default(), tries: 0, shown: None }
     }
 
     pub(super) const fn traffic(&self) -> Traffic {
@@ -74,7 +59,7 @@ impl<'s> Fetcher<'s> {
     }
 
     pub(super) const fn deadline(&self) -> Instant {
-        self.deadline
+        self.caller.deadline
     }
 
     /// How often the present page was asked for.
@@ -85,6 +70,7 @@ impl<'s> Fetcher<'s> {
     pub(super) async fn page(&mut self, ask: &Ask) -> Result<Fetched, Fault> {
         let request = self.blueprint.request(ask)?;
         self.tries = 1;
+        let mut renewed = false;
         loop {
             let failure = match self.attempt(request.clone()).await {
                 Ok(fetched) => {
@@ -94,11 +80,19 @@ impl<'s> Fetcher<'s> {
                 }
                 Err(failure) => failure,
             };
-            if !failure.fault.is_transient() || self.tries >= self.source.spec.limits.tries {
+            if failure.fault.is_unauthorised() && !renewed && self.renew() {
+                renewed = true;
+                self.traffic.retries += 1;
+                continue;
+            }
+            if failure.fault.is_unauthorised() {
+                self.condemn();
+            }
+            if failure.is_unsent || !failure.fault.is_transient() || self.tries >= self.source.spec.limits.tries {
                 return Err(failure.fault);
             }
             if !failure.paused {
-                self.back_off().await;
+                self.caller.back_off(self.source.pauses, self.tries).await;
             }
             self.tries += 1;
             self.traffic.retries += 1;
@@ -123,41 +117,40 @@ impl<'s> Fetcher<'s> {
         Err(Fault::RedirectedTooOften { request, limit: limits::REDIRECTS_MAX }.into())
     }
 
-    async fn send(&mut self, request: &Request) -> Result<Answer, Fault> {
-        let permit = self.admit().await?;
-        self.traffic.requests += 1;
-        let mut sent = Sent { source: self.source, started: Instant::now(), code: ResponseCode::Error };
-        let answer = self.source.client.exchange(request, permit).await?;
+    async fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
+        let unsent = |fault| Failure { fault, paused: false, is_unsent: true };
+        let (credential, permit) = self.admit().await.map_err(unsent)?;
+        let mut sent = self.caller.sends(&mut self.traffic);
+        let answer = self.source.client.exchange(request, &credential, Some(permit)).await;
+        self.shown = Some(credential);
+        let answer = answer?;
         sent.code = ResponseCode::Status(answer.status);
         Ok(answer)
     }
 
-    /// Waits for the source's budget.
-    async fn admit(&mut self) -> Result<Permit, Fault> {
-        let started = Instant::now();
-        let events = &self.events;
-        let mut announce = |pause, why| tell_wait(events, pause, why);
-        let admitted = self.source.budget.admit(self.deadline, &mut announce).await;
-        let waited = started.elapsed();
-        let wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-        if wait_ms > 0 {
-            self.traffic.wait_ms += wait_ms;
-            self.source.observer.source_budget_wait(&self.source.spec.name, waited);
-        }
-        admitted.map_err(|out| match out.why {
-            WaitReason::RetryAfter => Fault::PausedTooLong { pause: out.pause },
-            WaitReason::Budget | WaitReason::BackOff => {
-                Fault::RunTimeout { limit: self.source.spec.limits.run_timeout }
+    /// Waits for a credential and for leave of the budget. The credential comes first, for a login may need the
+    /// budget itself; and it is looked at again after, for it may have expired in the wait.
+    async fn admit(&mut self) -> Result<(Credential, Permit), Fault> {
+        loop {
+            self.source.auth.ensure(&self.caller, &mut self.traffic).await?;
+            let permit = self.caller.admit(&self.source.budget, &mut self.traffic).await?;
+            if let Some(credential) = self.source.auth.ready() {
+                return Ok((credential, permit));
             }
-        })
+        }
     }
 
-    async fn back_off(&self) {
-        // Without random numbers the pause is arbitrary, not random; that is still a pause.
-        let random = getrandom::u64().unwrap_or(u64::MAX / 3);
-        let pause = self.source.pauses.back_off(self.tries, random);
-        tell_wait(&self.events, pause, WaitReason::BackOff);
-        sleep(pause).await;
+    /// Gives up the credential that the last request showed, so that the next one shows another. `false` where there
+    /// is no other to be had.
+    pub(super) fn renew(&mut self) -> bool {
+        self.shown.take().is_some_and(|shown| self.source.auth.give_up(&shown, self.caller.read))
+    }
+
+    /// The source refused even a credential that was new.
+    fn condemn(&mut self) {
+        if let Some(shown) = self.shown.take() {
+            self.source.auth.condemn(&shown);
+        }
     }
 
     /// What a status that is no success means. A pause that the source asks for is everybody's who calls it.
@@ -174,26 +167,17 @@ impl<'s> Fetcher<'s> {
             429 => Fault::RateLimited { request },
             _ => Fault::Status { request, status },
         };
-        Failure { fault, paused }
+        Failure { fault, paused, is_unsent: false }
     }
 }
 
-fn tell_wait(events: &mpsc::Sender<ReadEvent>, pause: Duration, why: WaitReason) {
-    // To the tenth of a second, upwards: a pause of 1 s of which some microseconds have gone is still told as such.
-    let tenths = u64::try_from(pause.as_millis().div_ceil(100)).unwrap_or(u64::MAX);
-    let pause = Duration::from_millis(tenths.saturating_mul(100));
-    if pause >= limits::WAIT_TOLD_MIN {
-        // A reader that is busy with pages does not miss what it is not waiting for.
-        let _ = events.try_send(ReadEvent::Waiting { pause, why });
-    }
-}
-
-fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+/// The pause that `Retry-After` asks for.
+pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     let now: Timestamp = Clock::System.now();
     retry::retry_after(text(headers, &RETRY_AFTER)?, text(headers, &DATE), now)
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
+use super::caller::Caller;
 use super::fault::Fault;
 use super::fetch::Fetcher;
 use super::page::{self, Fetched, ParsedPage};
@@ -156,8 +157,7 @@ type Ahead = Option<Result<Fetched, Fault>>;
 
 impl<'s> Reader<'s> {
     fn new(source: &'s Inner, blueprint: Blueprint, events: mpsc::Sender<ReadEvent>) -> Self {
-        let deadline = Instant::now() + source.spec.limits.run_timeout;
-        let fetcher = Fetcher::new(source, blueprint, deadline, events.clone());
+        let fetcher = Fetcher::new(source, blueprint, Caller::new(source, events.clone()));
         Self { source, fetcher, paginator: Paginator::new(&source.spec.pagination), events, turn: Turn::default() }
     }
 

@@ -69,7 +69,7 @@ pub(super) fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Op
 }
 
 /// A date in one of the three forms that a recipient must accept (RFC 9110, 5.6.7).
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
     FORMS.iter().find_map(|form| {
         let time = strtime::parse(form, text.trim()).ok()?.to_datetime().ok()?;

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::auth::{Authenticator, Credential};
 use super::budget::Budget;
 use super::client::{Client, SourceError};
 use super::keep::Keep;
+use super::login::Login;
 use super::read::Read;
 use super::retry::Pauses;
 use crate::config::{SourceSpec, WindowSpec};
@@ -15,7 +19,7 @@ use crate::observe::Observer;
 /// A source as the configuration declares it. Cloning shares connections and budget, so there is one per source.
 #[derive(Clone)]
 pub struct Source {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
@@ -24,8 +28,7 @@ pub(super) struct Inner {
     pub(super) budget: Budget,
     pub(super) pauses: Pauses,
     pub(super) observer: Observer,
-    #[expect(dead_code, reason = "tokens and the ledger come to lie here")]
-    pub(super) keep: Arc<dyn Keep>,
+    pub(super) auth: Authenticator,
 }
 
 impl Source {
@@ -44,7 +47,11 @@ impl Source {
         pauses: Pauses,
     ) -> Result<Self, SourceError> {
         let (client, budget) = (Client::new(&spec)?, Budget::new(&spec.budget));
-        Ok(Self { inner: Arc::new(Inner { spec, client, budget, pauses, observer, keep }) })
+        let auth = match Login::new(&spec, &client, &budget, pauses, &observer, keep)? {
+            Some(login) => Authenticator::Login(Arc::new(login)),
+            None => Authenticator::Fixed(Credential::fixed(&spec.auth).map_err(|error| error.of(&spec.name))?),
+        };
+        Ok(Self { inner: Arc::new(Inner { spec, client, budget, pauses, observer, auth }) })
     }
 
     pub fn spec(&self) -> &SourceSpec {
@@ -57,6 +64,11 @@ impl Source {
     /// Outside a tokio runtime.
     pub fn read(&self, params: &BTreeMap<String, String>) -> Read {
         Read::start(Arc::clone(&self.inner), params.clone())
+    }
+
+    /// When the token that a login gave expires, where one with an end is held.
+    pub fn credential_expires_at(&self) -> Option<Timestamp> {
+        self.inner.auth.expires_at()
     }
 
     /// How many requests each window of the budget still admits now, in the order of the configuration.

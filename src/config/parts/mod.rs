@@ -2,6 +2,7 @@
 
 mod auth;
 mod event;
+mod login;
 mod mapping;
 mod pagination;
 mod request;

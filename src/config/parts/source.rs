@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::auth::read_auth;
+use super::login::Logins;
 use super::mapping::read_mapping;
 use super::pagination::read_pagination;
 use super::request::{Claims, read_base_url, read_request};
@@ -52,7 +53,8 @@ pub(in crate::config) fn read_source(
     mut section: Section<'_>,
     secrets: &Secrets<'_>,
 ) -> Option<Arc<SourceSpec>> {
-    let base_url = read_base_url(&mut section);
+    let allow_http = section.optional("allow_http").map_or(Some(false), |item| item.boolean());
+    let base_url = read_base_url(&mut section, allow_http);
     let priority = match section.optional("priority") {
         Some(item) => item.integer(i32::MIN..=i32::MAX),
         None => Some(0),
@@ -64,8 +66,9 @@ pub(in crate::config) fn read_source(
     let scopes = [("registration", DeleteScope::Registration), ("user", DeleteScope::User)];
     let delete_scope = section.choice("delete_scope", &scopes, DeleteScope::Registration);
     let mut claims = Claims::default();
-    let request = read_request(section.section("request"), base_url, &mut claims);
-    let auth = read_auth(section.section("auth"), secrets, &mut claims);
+    let request = read_request(section.section("request"), base_url.clone(), &mut claims);
+    let logins = Logins { secrets, base_url, allow_http };
+    let auth = read_auth(section.section("auth"), &logins, &mut claims);
     let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
     let cursor = request.as_ref().map(uses_cursor);
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);

@@ -32,6 +32,8 @@ const RESERVED_HEADERS: [&str; 13] = [
 pub(super) enum Placeholders {
     ParamsAndCursor,
     ParamsAndExternalId,
+    /// Of a login, which serves every feed.
+    None,
 }
 
 /// A jq expression, compiled.
@@ -69,6 +71,7 @@ pub(super) fn template(item: &Item<'_>, text: &str, allowed: Placeholders) -> Op
         let mend = match allowed {
             Placeholders::ParamsAndCursor => "write {param.name}, and give the param in each feed",
             Placeholders::ParamsAndExternalId => "write {external_id} or {param.name}",
+            Placeholders::None => "write the value itself: one login serves every feed, so it has no params",
         };
         item.fault(format!("no placeholder {} here", shown(&format!("{{{name}}}"))), mend);
     }
@@ -77,10 +80,11 @@ pub(super) fn template(item: &Item<'_>, text: &str, allowed: Placeholders) -> Op
 
 fn is_allowed(placeholder: &str, allowed: Placeholders) -> bool {
     match placeholder.strip_prefix("param.") {
-        Some(name) => is_param_name(name),
+        Some(name) => allowed != Placeholders::None && is_param_name(name),
         None => match allowed {
             Placeholders::ParamsAndCursor => placeholder == CURSOR,
             Placeholders::ParamsAndExternalId => placeholder == "external_id",
+            Placeholders::None => false,
         },
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration as a whole: its rules, its secrets, its reference.
 
 mod events;
+mod logins;
 mod reference;
 mod requests;
 mod rules;

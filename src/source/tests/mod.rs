@@ -2,6 +2,7 @@
 
 mod faults;
 mod garbage;
+mod logins;
 mod memory;
 mod paging;
 mod server;
