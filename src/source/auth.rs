@@ -130,7 +130,8 @@ impl Credential {
         Self { signature: Arc::new(Signature::None), serial: None }
     }
 
-    /// Adds the credential. A URL that the source gave may hold the key already; then it is left alone, byte by byte.
+    /// Adds the credential. A URL that the source gave may hold the key already; then it is left alone, byte by byte. It
+    /// may also hold a login's former token, which goes.
     pub(super) fn sign(&self, url: &mut Url, headers: &mut HeaderMap) {
         match &*self.signature {
             Signature::None => {}
@@ -139,6 +140,9 @@ impl Credential {
             }
             Signature::Query { name, value } => {
                 let value = value.expose_secret();
+                if self.serial.is_some() {
+                    remove_others(url, name, value);
+                }
                 if !url.query_pairs().any(|(key, present)| key == name.as_str() && present == value) {
                     url.query_pairs_mut().append_pair(name, value);
                 }
@@ -164,6 +168,15 @@ impl Signature {
     }
 }
 
+/// Removes from the query what has this name and another value.
+fn remove_others(url: &mut Url, name: &str, value: &str) {
+    let is_other = |key: &str, present: &str| key == name && present != value;
+    if url.query_pairs().any(|(key, present)| is_other(&key, &present)) {
+        let pairs: Vec<_> = url.query_pairs().into_owned().filter(|(key, present)| !is_other(key, present)).collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+}
+
 /// A header's value that does not print.
 pub(super) fn sensitive(text: &str) -> Result<HeaderValue, CredentialError> {
     let mut value = HeaderValue::from_str(text).map_err(|_| CredentialError::Value)?;
@@ -180,6 +193,7 @@ pub(super) fn basic(username: &str, password: &SecretString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TokenFrom;
 
     fn signed(spec: &AuthSpec, url: &str) -> (String, HeaderMap) {
         let (mut url, mut headers) = (Url::parse(url).unwrap(), HeaderMap::new());
@@ -222,6 +236,24 @@ mod tests {
             ("https://a.example/?key=k3y%26&x=%20y", "https://a.example/?key=k3y%26&x=%20y"),
         ] {
             assert_eq!(signed(&spec, url).0, expected);
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_query_takes_the_place_of_a_former_one() {
+        let path = crate::mapping::Expression::compile(".t").unwrap();
+        let place = ApiKeyPlace::Query("t".into());
+        let spec = TokenSpec { from: TokenFrom::Body(path), life: None, place, prefix: String::new() };
+        let credential = Credential::token(&spec, &"new".into(), 2).unwrap();
+        for (url, expected) in [
+            ("https://a.example/?x=%20y", "https://a.example/?x=%20y&t=new"),
+            ("https://a.example/?t=new&x=%20y", "https://a.example/?t=new&x=%20y"),
+            ("https://a.example/?t=old&x=%20y&t=older", "https://a.example/?x=+y&t=new"),
+            ("https://a.example/?t=old", "https://a.example/?t=new"),
+        ] {
+            let mut url = Url::parse(url).unwrap();
+            credential.sign(&mut url, &mut HeaderMap::new());
+            assert_eq!(url.as_str(), expected);
         }
     }
 

@@ -113,8 +113,12 @@ impl Client {
             Ok(Ok(response)) => response,
         };
         let (status, headers) = (response.status(), response.headers().clone());
-        let body =
-            if status.is_success() || self.reads_refusals { self.body(response, line).await? } else { Bytes::new() };
+        let body = match (status.is_success(), self.reads_refusals) {
+            (true, _) => self.body(response, line).await?,
+            // What is too large or breaks off says no more than the status does.
+            (false, true) => self.body(response, line).await.unwrap_or_default(),
+            (false, false) => Bytes::new(),
+        };
         Ok(Answer { status: status.as_u16(), headers, body })
     }
 

@@ -9,6 +9,7 @@ mod garbage;
 mod golden;
 mod hostile;
 mod kills;
+mod logins;
 mod power;
 mod properties;
 mod steps;

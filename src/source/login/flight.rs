@@ -225,12 +225,13 @@ impl Login {
         let Some((token, expires_at)) = held.token else { return };
         let now = Clock::System.now();
         let left = expires_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        if left == Some(Duration::ZERO) {
+            return;
+        }
         // Whoever sealed it had shown it already, so a request can carry it.
         let Ok(credential) = Credential::token(&self.way.token, &token, state.serial) else { return };
         state.take_place(credential, left.map(|left| Expiry::new(left, now)));
-        if state.ready().is_some() {
-            self.observer.credential_held(&self.source, expires_at, true);
-        }
+        self.observer.credential_held(&self.source, expires_at, true);
     }
 
     pub(in crate::source) fn begin_read(&self) -> u64 {

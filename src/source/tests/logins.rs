@@ -244,6 +244,7 @@ async fn only_the_known_words_of_a_refusal_are_shown() {
 async fn a_login_is_tried_again_where_that_can_help() {
     for (first, requests) in [
         (Reply::status(503), 3),
+        (Reply::new(500, &[], "x".repeat(70_000)), 3),
         (Reply::new(429, &[("retry-after", "0")], ""), 3),
         (Reply::raw(""), 3),
         (Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{"), 3),
