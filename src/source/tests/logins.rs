@@ -189,8 +189,23 @@ async fn many_refused_reads_renew_the_token_once() {
 }
 
 #[tokio::test]
-async fn reads_that_go_on_learn_that_there_is_no_good_token() {
-    // Every read is refused; each after the one before, as far as the server can tell.
+async fn a_token_that_was_new_and_refused_is_not_renewed_for_reads_that_go_on() {
+    let server = Server::start(|seen, n| match seen.target.as_str() {
+        "/token" => Reply::json(format!(r#"{{"access_token":"acc3ss-{n}"}}"#)),
+        _ => Reply::status(401),
+    })
+    .await;
+    let source = source(with_client_credentials(&server));
+    let goes_on = source.inner.auth.begin_read();
+    read_once(&source).await.expect_failure(ErrorReason::Auth, "answered 401");
+    let shown = source.inner.auth.ready().unwrap();
+    assert!(!source.inner.auth.give_up(&shown, goes_on), "it would be refused again");
+    let next = source.inner.auth.begin_read();
+    assert!(source.inner.auth.give_up(&shown, next), "the next run tries once more");
+}
+
+#[tokio::test]
+async fn reads_that_are_refused_one_after_the_other_share_one_renewal() {
     let server = Server::start(|seen, n| match seen.target.as_str() {
         "/token" => Reply::json(format!(r#"{{"access_token":"acc3ss-{n}"}}"#)),
         _ => Reply { pause: Duration::from_millis(n as u64 * 5), ..Reply::status(401) },
