@@ -16,7 +16,7 @@ use super::desk::{Admitted, Desk};
 use super::vault::{Held, Vault};
 use super::{oauth2, session};
 use crate::clock::Clock;
-use crate::config::{ApiKeyPlace, AuthSpec, OAuth2Spec, SourceSpec, TokenFrom, TokenSpec};
+use crate::config::{AuthSpec, OAuth2Spec, SourceSpec, TokenFrom, TokenSpec};
 use crate::limits;
 use crate::model::{Keepsake, SourceName, Traffic};
 use crate::observe::Observer;
@@ -123,15 +123,12 @@ impl Way {
             made_by.extend([name.as_str().as_bytes(), value.as_bytes()]);
         }
         made_by.push(body.as_deref().unwrap_or_default());
-        made_by.extend(match &self.token.from {
-            TokenFrom::Body(path) => [b"body", path.source().as_bytes()],
-            TokenFrom::Header(name) => [b"head", name.as_bytes()],
-            TokenFrom::Cookie(name) => [b"cook", name.as_bytes()],
-        });
-        made_by.extend(match &self.token.place {
-            ApiKeyPlace::Header(name) => [b"head", name.as_bytes()],
-            ApiKeyPlace::Query(name) => [b"quer", name.as_bytes()],
-        });
+        let (kind, name) = match &self.token.from {
+            TokenFrom::Body(path) => ("body", path.source()),
+            TokenFrom::Header(name) => ("header", name.as_str()),
+            TokenFrom::Cookie(name) => ("cookie", name.as_str()),
+        };
+        made_by.extend([kind.as_bytes(), name.as_bytes()]);
         match (&self.refreshing, self.configured_refresh()) {
             (Some(spec), Some(first)) => {
                 let refresh_of = [spec.client_id.as_bytes(), first.expose_secret().as_bytes()];
