@@ -83,7 +83,7 @@ pub struct RunError {
     pub hint: String,
 }
 
-/// The fixed list of reasons (at most 16, for they are metric labels).
+/// The fixed list of reasons (at most 17, for they are metric labels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorReason {
@@ -112,10 +112,12 @@ pub enum ErrorReason {
     /// The process ended before the run did.
     Interrupted,
     Internal,
+    /// The allowance for the day (or another long window) is used up.
+    Quota,
 }
 
 impl ErrorReason {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Connect,
         Self::Tls,
         Self::Timeout,
@@ -132,6 +134,7 @@ impl ErrorReason {
         Self::Store,
         Self::Interrupted,
         Self::Internal,
+        Self::Quota,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -152,6 +155,7 @@ impl ErrorReason {
             Self::Store => "store",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",
+            Self::Quota => "quota",
         }
     }
 }

@@ -100,8 +100,7 @@ impl Client {
         if let Some(body) = &request.body {
             sending = sending.body(body.clone());
         }
-        // Connecting has a bound of its own; silence counts from the start, so this one only has to cover both.
-        let silence = self.limits.idle_timeout.max(self.limits.connect_timeout + CONNECT_GRACE);
+        let silence = answer_max(&self.limits);
         let sent = timeout(silence, sending.send()).await;
         drop(permit);
         let response = match sent {
@@ -157,6 +156,12 @@ impl Client {
         }
         Fault::Connect { request, cause: connect_cause(error).to_owned() }
     }
+}
+
+/// How long a request may go without an answer. Connecting has a bound of its own; silence counts from the start, so
+/// this one only has to cover both.
+pub(super) fn answer_max(limits: &SourceLimits) -> Duration {
+    limits.idle_timeout.max(limits.connect_timeout + CONNECT_GRACE)
 }
 
 /// A name and password in a URL that the source gave would take the place of the configured credential.

@@ -92,6 +92,10 @@ pub(super) enum Fault {
     RateLimited { request: RequestLine },
     #[error("the source asks for a pause of {}, longer than what is left of the run's time", Seconds(*.pause))]
     PausedTooLong { pause: Duration },
+    #[error("the source's quota is used up{}", OpensIn(*.opens_in))]
+    Quota { opens_in: Option<Duration> },
+    #[error("what is used of the source's budget could not be written down: {problem}")]
+    Unkept { reason: ErrorReason, problem: String },
     #[error("{request}: the body was cut off after {bytes} bytes")]
     CutOff { request: RequestLine, bytes: u64 },
     #[error("{request}: answered with something that is not HTTP")]
@@ -145,6 +149,15 @@ impl Fault {
         RunError { reason: self.reason(), hint: self.hint().to_owned(), message }
     }
 
+    /// When the source can be asked again, where that is known.
+    pub(super) const fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Self::Quota { opens_in } => *opens_in,
+            Self::PausedTooLong { pause } => Some(*pause),
+            _ => None,
+        }
+    }
+
     const fn reason(&self) -> ErrorReason {
         match self {
             Self::Connect { .. } => ErrorReason::Connect,
@@ -153,6 +166,8 @@ impl Fault {
             Self::Auth { .. } => ErrorReason::Auth,
             Self::Status { .. } => ErrorReason::Status,
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => ErrorReason::RateLimited,
+            Self::Quota { .. } => ErrorReason::Quota,
+            Self::Unkept { reason, .. } => *reason,
             Self::CutOff { .. } | Self::NotHttp { .. } | Self::Encoding { .. } | Self::Decode { .. } => {
                 ErrorReason::Decode
             }
@@ -182,6 +197,8 @@ impl Fault {
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => {
                 "set the source's `budget` to what it allows, and sync less often"
             }
+            Self::Quota { .. } => "sync again when it opens; `GET /v1/sources/{source}` says when",
+            Self::Unkept { .. } => "see to the store's disk; nothing is asked of the source until it can be written to",
             Self::CutOff { .. } => "the connection broke inside the page; ask for smaller pages if it lasts",
             Self::NotHttp { .. } | Self::HeadTooLarge { .. } => {
                 "check the scheme and the port of `base_url`, and what answers there"
@@ -207,6 +224,20 @@ struct Seconds(Duration);
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} s", self.0.as_millis() as f64 / 1000.0)
+    }
+}
+
+/// `; it opens again in 5 h 12 min`, as long waits are told; nothing where it is not known.
+struct OpensIn(Option<Duration>);
+
+impl fmt::Display for OpensIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(opens_in) = self.0 else { return Ok(()) };
+        let minutes = opens_in.as_secs().div_ceil(60);
+        match (minutes / 60, minutes % 60) {
+            (0, minutes) => write!(f, "; it opens again in {minutes} min"),
+            (hours, minutes) => write!(f, "; it opens again in {hours} h {minutes} min"),
+        }
     }
 }
 

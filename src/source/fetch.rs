@@ -4,21 +4,19 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::budget::Permit;
+use super::budget::{OutOfTime, Permit, Refusal, worth_telling};
+use super::budget_headers::{asked_pause, asks_for_pause, used_up};
 use super::client::Answer;
 use super::fault::{Fault, RequestLine, shown_origin};
 use super::page::Fetched;
 use super::read::{ReadEvent, WaitReason};
 use super::request::{Ask, Blueprint, Request};
-use super::retry;
 use super::source::Inner;
-use crate::clock::Clock;
 use crate::limits;
 use crate::model::Traffic;
 use crate::observe::ResponseCode;
@@ -129,7 +127,17 @@ impl<'s> Fetcher<'s> {
         let mut sent = Sent { source: self.source, started: Instant::now(), code: ResponseCode::Error };
         let answer = self.source.client.exchange(request, permit).await?;
         sent.code = ResponseCode::Status(answer.status);
+        self.heed(&answer.headers);
         Ok(answer)
+    }
+
+    /// Shuts the source to everybody where it says that its allowance is used up. What it says does not change the
+    /// windows, for it does not say which of them it means.
+    fn heed(&self, headers: &HeaderMap) {
+        let Inner { spec, budget, pauses, clock, .. } = self.source;
+        if let Some(reset) = used_up(&spec.budget_headers, headers, spec.request.weight, clock.now()) {
+            budget.pause_used_up(pauses.until_reset(reset, budget.longest()));
+        }
     }
 
     /// Waits for the source's budget.
@@ -137,18 +145,20 @@ impl<'s> Fetcher<'s> {
         let started = Instant::now();
         let events = &self.events;
         let mut announce = |pause, why| tell_wait(events, pause, why);
-        let admitted = self.source.budget.admit(self.deadline, &mut announce).await;
+        let admitted = self.source.budget.admit(self.source.spec.request.weight, self.deadline, &mut announce).await;
         let waited = started.elapsed();
         let wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         if wait_ms > 0 {
             self.traffic.wait_ms += wait_ms;
             self.source.observer.source_budget_wait(&self.source.spec.name, waited);
         }
-        admitted.map_err(|out| match out.why {
-            WaitReason::RetryAfter => Fault::PausedTooLong { pause: out.pause },
-            WaitReason::Budget | WaitReason::BackOff => {
-                Fault::RunTimeout { limit: self.source.spec.limits.run_timeout }
+        admitted.map_err(|refusal| match refusal {
+            Refusal::Unkept(error) => Fault::Unkept { reason: error.reason, problem: error.problem },
+            Refusal::OutOfTime(OutOfTime { is_quota: true, opens_in, .. }) => Fault::Quota { opens_in },
+            Refusal::OutOfTime(OutOfTime { why: WaitReason::RetryAfter, opens_in: Some(pause), .. }) => {
+                Fault::PausedTooLong { pause }
             }
+            Refusal::OutOfTime(_) => Fault::RunTimeout { limit: self.source.spec.limits.run_timeout },
         })
     }
 
@@ -163,10 +173,10 @@ impl<'s> Fetcher<'s> {
     /// What a status that is no success means. A pause that the source asks for is everybody's who calls it.
     fn refused(&self, request: RequestLine, answer: &Answer) -> Failure {
         let status = answer.status;
-        let header = answer.headers.contains_key(RETRY_AFTER);
-        let paused = status == 429 || status == 503 && header;
+        let names = &self.source.spec.budget_headers;
+        let paused = status == 429 || status == 503 && asks_for_pause(names, &answer.headers);
         if paused {
-            let asked = asked_pause(&answer.headers);
+            let asked = asked_pause(names, &answer.headers, self.source.clock.now());
             self.source.budget.pause(self.source.pauses.asked(asked, self.tries));
         }
         let fault = match status {
@@ -179,18 +189,10 @@ impl<'s> Fetcher<'s> {
 }
 
 fn tell_wait(events: &mpsc::Sender<ReadEvent>, pause: Duration, why: WaitReason) {
-    // To the tenth of a second, upwards: a pause of 1 s of which some microseconds have gone is still told as such.
-    let tenths = u64::try_from(pause.as_millis().div_ceil(100)).unwrap_or(u64::MAX);
-    let pause = Duration::from_millis(tenths.saturating_mul(100));
-    if pause >= limits::WAIT_TOLD_MIN {
+    if let Some(pause) = worth_telling(pause) {
         // A reader that is busy with pages does not miss what it is not waiting for.
         let _ = events.try_send(ReadEvent::Waiting { pause, why });
     }
-}
-
-fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
-    let now: Timestamp = Clock::System.now();
-    retry::retry_after(text(headers, &RETRY_AFTER)?, text(headers, &DATE), now)
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::model::Keepsake;
+use crate::model::{ErrorReason, Keepsake};
 
 /// A source's keepsakes.
 pub trait Keep: Send + Sync {
@@ -14,5 +14,9 @@ pub trait Keep: Send + Sync {
 
 /// A value could not be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("what the source keeps could not be written: {0}")]
-pub struct KeepError(pub String);
+#[error("{problem}")]
+pub struct KeepError {
+    /// As runs that fail for it have it.
+    pub reason: ErrorReason,
+    pub problem: String,
+}

@@ -3,7 +3,7 @@
 //! ```text
 //! Source ──read──► Read: Page, Page, …, End | Failed
 //!   │ client   one exchange: signed, timed, capped; never another origin than the base URL's
-//!   │ budget   windows and the source's own pauses, shared by every read
+//!   │ budget   windows and the source's own pauses, shared by every read; the ledger outlives the process
 //!   ▼
 //! read      the loop over pages, one task, a bounded number of pages ahead
 //!   ├─ request   templates and params → the request of a page
@@ -17,10 +17,13 @@
 
 mod auth;
 mod budget;
+mod budget_headers;
 mod client;
 mod fault;
 mod fetch;
 mod keep;
+mod ledger;
+mod ledger_form;
 mod link;
 mod page;
 mod paginate;
@@ -33,6 +36,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use budget::{Allowance, WindowLeft};
 pub use client::SourceError;
 pub use keep::{Keep, KeepError};
 pub use read::{Page, Read, ReadEvent, WaitReason};

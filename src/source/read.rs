@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
@@ -54,6 +55,8 @@ pub enum ReadEvent {
     Failed {
         error: RunError,
         traffic: Traffic,
+        /// When the source can be asked again, where it is shut until then.
+        retry_in: Option<Duration>,
     },
 }
 
@@ -80,7 +83,8 @@ impl fmt::Debug for Page {
 }
 
 /// Why the source is not asked now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WaitReason {
     /// The source's allowance is used up.
     Budget,
@@ -124,7 +128,7 @@ impl Read {
     /// The task ended without a word: it panicked.
     fn broken(&self) -> ReadEvent {
         let error = Fault::Internal { problem: "the read ended unexpectedly".into() }.into_run_error(0, 1);
-        ReadEvent::Failed { error, traffic: self.traffic }
+        ReadEvent::Failed { error, traffic: self.traffic, retry_in: None }
     }
 }
 
@@ -137,7 +141,9 @@ impl Drop for Read {
 async fn run(source: Arc<Inner>, params: BTreeMap<String, String>, events: mpsc::Sender<ReadEvent>) {
     let last = match Blueprint::new(&source.spec.request, &params) {
         Ok(blueprint) => Reader::new(&source, blueprint, events.clone()).run().await,
-        Err(fault) => ReadEvent::Failed { error: fault.into_run_error(0, 1), traffic: Traffic::default() },
+        Err(fault) => {
+            ReadEvent::Failed { error: fault.into_run_error(0, 1), traffic: Traffic::default(), retry_in: None }
+        }
     };
     // Nobody listening means that nobody wants to know.
     let _ = events.send(last).await;
@@ -174,7 +180,8 @@ impl<'s> Reader<'s> {
             }
             Err(fault) => {
                 let tries = self.turn.tries.unwrap_or(self.fetcher.tries());
-                ReadEvent::Failed { error: fault.into_run_error(self.turn.page, tries), traffic }
+                let retry_in = fault.retry_in();
+                ReadEvent::Failed { error: fault.into_run_error(self.turn.page, tries), traffic, retry_in }
             }
         }
     }

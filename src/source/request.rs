@@ -244,6 +244,7 @@ mod tests {
             query: fields(&[("event", "{param.event}"), ("page", "start")]),
             headers: fields(&[("X-Event", "{param.event}")]),
             body: BodySpec::None,
+            weight: 1,
         }
     }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::budget::Budget;
-use super::client::{Client, SourceError};
+use super::budget::{Allowance, Budget, Terms};
+use super::client::{Client, SourceError, answer_max};
 use super::keep::Keep;
 use super::read::Read;
 use super::retry::Pauses;
-use crate::config::{SourceSpec, WindowSpec};
+use crate::clock::Clock;
+use crate::config::SourceSpec;
 use crate::observe::Observer;
 
 /// A source as the configuration declares it. Cloning shares connections and budget, so there is one per source.
@@ -24,8 +25,7 @@ pub(super) struct Inner {
     pub(super) budget: Budget,
     pub(super) pauses: Pauses,
     pub(super) observer: Observer,
-    #[expect(dead_code, reason = "tokens and the ledger come to lie here")]
-    pub(super) keep: Arc<dyn Keep>,
+    pub(super) clock: Clock,
 }
 
 impl Source {
@@ -33,18 +33,33 @@ impl Source {
     ///
     /// # Errors
     /// The credential cannot be carried by a header, or an `https` source finds no CA certificates.
-    pub fn new(spec: Arc<SourceSpec>, observer: Observer, keep: Arc<dyn Keep>) -> Result<Self, SourceError> {
-        Self::with_pauses(spec, observer, keep, Pauses::default())
+    pub fn new(
+        spec: Arc<SourceSpec>,
+        observer: Observer,
+        keep: Arc<dyn Keep>,
+        clock: Clock,
+    ) -> Result<Self, SourceError> {
+        Self::with_pauses(spec, observer, keep, clock, Pauses::default())
     }
 
     pub(super) fn with_pauses(
         spec: Arc<SourceSpec>,
         observer: Observer,
         keep: Arc<dyn Keep>,
+        clock: Clock,
         pauses: Pauses,
     ) -> Result<Self, SourceError> {
-        let (client, budget) = (Client::new(&spec)?, Budget::new(&spec.budget));
-        Ok(Self { inner: Arc::new(Inner { spec, client, budget, pauses, observer, keep }) })
+        let client = Client::new(&spec)?;
+        let budget = Budget::open(Terms {
+            source: spec.name.clone(),
+            windows: spec.budget.clone(),
+            weight: spec.request.weight,
+            answer_max: answer_max(&spec.limits),
+            keep,
+            clock: clock.clone(),
+            observer: observer.clone(),
+        });
+        Ok(Self { inner: Arc::new(Inner { spec, client, budget, pauses, observer, clock }) })
     }
 
     pub fn spec(&self) -> &SourceSpec {
@@ -59,9 +74,9 @@ impl Source {
         Read::start(Arc::clone(&self.inner), params.clone())
     }
 
-    /// How many requests each window of the budget still admits now, in the order of the configuration.
-    pub fn budget_left(&self) -> Vec<(WindowSpec, u32)> {
-        self.inner.budget.left()
+    /// What is left of the budget now.
+    pub fn allowance(&self) -> Allowance {
+        self.inner.budget.allowance()
     }
 }
 

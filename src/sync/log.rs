@@ -1,5 +1,7 @@
 //! What a run says of itself, for its line in history.
 
+use std::time::Duration;
+
 use crate::clock::Clock;
 use crate::limits::RUN_LOG_LINES_MAX;
 use crate::model::{Level, LogLine, Traffic};
@@ -14,6 +16,13 @@ pub struct RunLog {
 impl RunLog {
     pub fn new(clock: Clock) -> Self {
         Self { clock, lines: Vec::new(), traffic: Traffic::default() }
+    }
+
+    /// The source is shut for so long; told as a time, for who reads it later.
+    pub fn opens_in(&mut self, shut: Option<Duration>) {
+        if let Some(at) = shut.and_then(|shut| self.clock.now().checked_add(shut).ok()) {
+            self.add(Level::Info, format!("the source can be asked again at {at:.0}"));
+        }
     }
 
     /// The first lines are kept; how the run ended is added when it ends.

@@ -122,8 +122,9 @@ impl<'a> Reading<'a> {
                 Some(ReadEvent::End { traffic, reconciles, note }) => {
                     return Ok(self.end(traffic, reconciles, note, log));
                 }
-                Some(ReadEvent::Failed { error, traffic }) => {
+                Some(ReadEvent::Failed { error, traffic, retry_in }) => {
                     log.traffic = traffic;
+                    log.opens_in(retry_in);
                     return Err(Failure::Source(error));
                 }
                 None => return Err(Failure::Stopped),

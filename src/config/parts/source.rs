@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::auth::read_auth;
+use super::budget::{read_budget, read_budget_headers};
 use super::mapping::read_mapping;
 use super::pagination::read_pagination;
 use super::request::{Claims, read_base_url, read_request};
@@ -13,7 +14,7 @@ use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
 use crate::config::{
-    BodySpec, CURSOR, DeleteScope, JsonTemplate, Per, RequestSpec, SourceLimits, SourceSpec, Template, Vars, WindowSpec,
+    BodySpec, CURSOR, DeleteScope, JsonTemplate, RequestSpec, SourceLimits, SourceSpec, Template, Vars,
 };
 use crate::limits;
 use crate::model::SourceName;
@@ -70,7 +71,8 @@ pub(in crate::config) fn read_source(
     let cursor = request.as_ref().map(uses_cursor);
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
     let mapping = read_mapping(&mut section);
-    let budget = read_budget(section.list("budget"));
+    let budget = read_budget(section.list("budget"), request.as_ref().map(|request| request.weight));
+    let budget_headers = read_budget_headers(section.section("budget_headers"));
     let limits = read_limits(section.section("limits"));
     section.finish();
     Some(Arc::new(SourceSpec {
@@ -83,6 +85,7 @@ pub(in crate::config) fn read_source(
         pagination: pagination?,
         mapping: mapping?,
         budget: budget?,
+        budget_headers: budget_headers?,
         limits: limits?,
     }))
 }
@@ -97,34 +100,6 @@ fn read_edit_url(item: &Item<'_>) -> Option<Template> {
         return None;
     }
     Some(edit_url)
-}
-
-/// The windows of a source's budget; at most one of each length, for of two only the stricter would count.
-fn read_budget(windows: Vec<Section<'_>>) -> Option<Vec<WindowSpec>> {
-    let mut seen = Vec::new();
-    // Collected before `?`, so that every faulty window is reported.
-    let windows: Vec<_> = windows.into_iter().map(|window| read_window(window, &mut seen)).collect();
-    windows.into_iter().collect()
-}
-
-fn read_window(mut section: Section<'_>, seen: &mut Vec<Per>) -> Option<WindowSpec> {
-    let requests = section
-        .required("requests", "write how many requests the source allows, e.g. requests = 10")
-        .and_then(|item| item.integer(1..=limits::WINDOW_REQUESTS_MAX));
-    let per = section.required_choice(
-        "per",
-        &[("second", Per::Second), ("minute", Per::Minute)],
-        r#"write per = "second" or per = "minute""#,
-    );
-    if let Some(per) = per {
-        if seen.contains(&per) {
-            let problem = format!("a second budget per {}", per.as_str());
-            section.findings().fault(section.place(), problem, "keep the stricter one");
-        }
-        seen.push(per);
-    }
-    section.finish();
-    Some(WindowSpec { requests: requests?, per: per? })
 }
 
 fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {

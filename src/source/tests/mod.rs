@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::memory::Memory;
+pub(super) use self::memory::Memory;
 use self::server::{Reply, Seen, Server};
 use super::retry::Pauses;
 use super::{Page, Read, ReadEvent, Source, WaitReason};
+use crate::clock::Clock;
 use crate::config::{
-    AuthSpec, BodySpec, CursorPlace, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec, SourceLimits,
-    SourceSpec, StopSpec, Template,
+    AuthSpec, BodySpec, BudgetHeaders, CursorPlace, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec,
+    SourceLimits, SourceSpec, StopSpec, Template,
 };
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{ErrorReason, RunError, SourceName, Traffic};
@@ -49,11 +50,13 @@ fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
             query: Vec::new(),
             headers: Vec::new(),
             body: BodySpec::None,
+            weight: 1,
         },
         auth: AuthSpec::None,
         pagination,
         mapping: mapping(),
         budget: Vec::new(),
+        budget_headers: BudgetHeaders::default(),
         limits: SourceLimits {
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(2),
@@ -83,7 +86,7 @@ fn mapping() -> MappingSpec {
 }
 
 fn source(spec: SourceSpec) -> Source {
-    Source::with_pauses(Arc::new(spec), Observer::default(), Memory::new(), FAST).unwrap()
+    Source::with_pauses(Arc::new(spec), Observer::default(), Memory::new(), Clock::System, FAST).unwrap()
 }
 
 /// What a whole read told.
@@ -93,6 +96,7 @@ struct Told {
     waits: Vec<WaitReason>,
     end: Option<(Traffic, bool, Option<String>)>,
     failed: Option<(RunError, Traffic)>,
+    retry_in: Option<Duration>,
 }
 
 impl Told {
@@ -137,7 +141,10 @@ async fn all(mut read: Read) -> Told {
             }
             ReadEvent::Waiting { why, .. } => told.waits.push(why),
             ReadEvent::End { traffic, reconciles, note } => told.end = Some((traffic, reconciles, note)),
-            ReadEvent::Failed { error, traffic } => told.failed = Some((error, traffic)),
+            ReadEvent::Failed { error, traffic, retry_in } => {
+                told.failed = Some((error, traffic));
+                told.retry_in = retry_in;
+            }
         }
     }
     assert!(told.end.is_some() != told.failed.is_some());

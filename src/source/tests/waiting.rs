@@ -21,10 +21,9 @@ fn list(pages: u64) -> impl Fn(&Seen, usize) -> Reply + Send + Sync {
 async fn a_budget_is_shared_and_never_exceeded() {
     let server = Server::start(list(9)).await;
     let mut spec = spec(&server.url("/"), endless());
-    let window = WindowSpec { requests: 8, per: Per::Second };
-    spec.budget = vec![window];
+    spec.budget = vec![WindowSpec { requests: 8, per: Per::Second, resets: None }];
     let source = source(spec);
-    assert_eq!(source.budget_left(), [(window, 8)]);
+    assert_eq!(source.allowance().windows[0].left, 8);
     let reads = (0..2).map(|_| all(source.read(&BTreeMap::new())));
     let told = futures_util::future::join_all(reads).await;
     assert!(told.iter().all(|told| told.expect_end().pages.len() == 10));
@@ -79,9 +78,13 @@ async fn a_pause_is_obeyed_in_every_form_and_by_everybody() {
 #[tokio::test]
 async fn a_pause_beyond_the_run_fails_at_once() {
     let server = Server::start(|_, _| Reply::new(429, &[("retry-after", "900")], "")).await;
-    let source =
-        Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default(), Memory::new())
-            .unwrap();
+    let source = Source::new(
+        Arc::new(spec(&server.url("/"), PaginationSpec::None)),
+        Observer::default(),
+        Memory::new(),
+        Clock::System,
+    )
+    .unwrap();
     let started = Instant::now();
     for requests in [1, 0] {
         let told = all(source.read(&BTreeMap::new())).await;
@@ -100,9 +103,13 @@ async fn a_long_wait_is_told_before_it_begins() {
         _ => Reply::json(items(0, 1, "")),
     })
     .await;
-    let source =
-        Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default(), Memory::new())
-            .unwrap();
+    let source = Source::new(
+        Arc::new(spec(&server.url("/"), PaginationSpec::None)),
+        Observer::default(),
+        Memory::new(),
+        Clock::System,
+    )
+    .unwrap();
     let started = Instant::now();
     let mut read = source.read(&BTreeMap::new());
     let first = read.next().await;

@@ -1,0 +1,99 @@
+//! The ledger as it is written down: JSON, times in milliseconds since 1970.
+//!
+//! Invariant: no clock; the caller gives `now`. However wrong the clock was or is, what is read lies in the past or
+//! within the bounds that held when it was written, so that nobody is shut out for longer than that.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::Pause;
+use super::ledger::{Entry, Moment, Now};
+use super::read::WaitReason;
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    /// What was used: when at the latest, how many units.
+    used: Vec<(i64, u32)>,
+    /// What may have been used since: until when, how many units.
+    lent: (i64, u32),
+    paused: Option<StoredPause>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPause {
+    until: i64,
+    why: WaitReason,
+    is_quota: bool,
+}
+
+/// What the last process left.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Remembered {
+    /// Ascending.
+    pub(super) entries: Vec<Entry>,
+    pub(super) pause: Option<Pause>,
+}
+
+/// `lent` is what may be used, or was and is not answered yet; and until when.
+pub(super) fn written(entries: &[Entry], lent: Entry, pause: Option<Pause>, now: Now) -> Vec<u8> {
+    let paused = pause.filter(|pause| pause.until > now.moment);
+    let stored = Stored {
+        version: VERSION,
+        used: entries.iter().map(|entry| dated(*entry, now)).collect(),
+        lent: dated(lent, now),
+        paused: paused.map(|Pause { until, why, is_quota }| StoredPause { until: millis(until, now), why, is_quota }),
+    };
+    serde_json::to_vec(&stored).expect("numbers and words are always JSON")
+}
+
+/// Reads what was written, as seen at `now`: what lies in the future has just been used. No pause lasts longer than
+/// `pause_max`.
+pub(super) fn read(bytes: &[u8], now: Now, pause_max: Duration) -> Result<Remembered, String> {
+    let version = serde_json::from_slice::<Versioned>(bytes).map_err(|error| error.to_string())?.version;
+    if version != VERSION {
+        return Err(format!("its version is {version}, and {VERSION} is the one known here"));
+    }
+    let stored: Stored = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let entry =
+        |(at, units)| Some(Entry { at: past(at, now)?, units: u64::from(units) }).filter(|entry| entry.units > 0);
+    let mut entries: Vec<Entry> = stored.used.into_iter().chain([stored.lent]).filter_map(entry).collect();
+    entries.sort_by_key(|entry| entry.at);
+    let pause = stored.paused.map(|StoredPause { until, why, is_quota }| {
+        let length = Duration::from_millis(u64::try_from(until.saturating_sub(now.wall.as_millisecond())).unwrap_or(0));
+        Pause { until: now.moment + length.min(pause_max), why, is_quota }
+    });
+    Ok(Remembered { entries, pause: pause.filter(|pause| pause.until > now.moment) })
+}
+
+/// The version alone, whatever else a later one holds.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+fn dated(entry: Entry, now: Now) -> (i64, u32) {
+    // Windows hold far less than that.
+    (millis(entry.at, now), u32::try_from(entry.units).unwrap_or(u32::MAX))
+}
+
+/// Upwards: a later time is the politer one.
+fn millis(at: Moment, now: Now) -> i64 {
+    let wall = now.wall.as_millisecond();
+    let ago = now.moment.saturating_sub(at).as_millis();
+    let ahead = at.saturating_sub(now.moment).as_nanos().div_ceil(1_000_000);
+    let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
+    // A millisecond more, for the clock tells them rounded down.
+    wall.saturating_sub(i64::try_from(ago).unwrap_or(i64::MAX)).saturating_add(ahead).saturating_add(1)
+}
+
+/// `None`: before the ledger's zero, and so of no account any more.
+fn past(at: i64, now: Now) -> Option<Moment> {
+    let age = now.wall.as_millisecond().saturating_sub(at);
+    now.moment.checked_sub(Duration::from_millis(u64::try_from(age).unwrap_or(0)))
+}
