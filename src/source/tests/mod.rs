@@ -4,6 +4,7 @@ mod faults;
 mod garbage;
 mod memory;
 mod paging;
+mod politeness;
 mod server;
 mod waiting;
 
