@@ -252,3 +252,97 @@ fn boundaries(reset: &DailyReset, wall: Timestamp) -> (Timestamp, Timestamp) {
         (today.yesterday().map_or(wall, on), of_today)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::config::Per;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn at(moment: Moment) -> Now {
+        Now { moment, wall: Timestamp::UNIX_EPOCH + moment }
+    }
+
+    fn used(ledger: &mut Ledger, at: Moment, units: u32) {
+        ledger.admit(units);
+        ledger.answered(units, at);
+    }
+
+    fn daily(requests: u32, hour: i8, zone: &str) -> WindowSpec {
+        let reset = DailyReset { at: jiff::civil::time(hour, 30, 0, 0), zone: TimeZone::get(zone).unwrap() };
+        WindowSpec { requests, per: Per::Day, resets: Some(reset) }
+    }
+
+    #[test]
+    fn a_large_window_is_remembered_in_few_entries_and_never_too_short() {
+        let spec = WindowSpec { requests: 1_000_000, per: Per::Day, resets: None };
+        let (mut ledger, step) = (Ledger::new(&[spec]), DAY / 1_000_000);
+        for n in 0..1_000_000 {
+            used(&mut ledger, DAY + step * n, 1);
+        }
+        assert!(ledger.windows[0].entries.len() <= limits::LEDGER_ENTRIES_MAX + 2);
+        assert!(ledger.entries().len() <= limits::LEDGER_ENTRIES_MAX + 2);
+        // The first request's place is free a day after it, and a step of the memory later at most.
+        let Room::At(opens, DAY) = ledger.room(1, at(2 * DAY - step)) else { panic!("it is full") };
+        let grain = DAY / 1_024;
+        assert!(opens >= 2 * DAY && opens <= 2 * DAY + grain, "{opens:?}");
+        assert_eq!(ledger.room(1, at(opens)), Room::Now);
+    }
+
+    #[test]
+    fn short_windows_and_small_ones_are_remembered_exactly() {
+        for (requests, per) in [(100_000, Per::Second), (1_024, Per::Day)] {
+            let (mut ledger, length) = (Ledger::new(&[WindowSpec { requests, per, resets: None }]), per.duration());
+            let step = length / (requests + 1);
+            for n in 0..requests {
+                used(&mut ledger, DAY + step * n, 1);
+            }
+            let opens = ledger.room(1, at(DAY + step * requests));
+            assert_eq!(opens, Room::At(DAY + length, length), "{per}");
+            assert!(ledger.entries().len() <= limits::LEDGER_ENTRIES_MAX, "what is written is bounded");
+        }
+    }
+
+    #[test]
+    fn a_days_allowance_begins_anew_at_its_time_whatever_the_clocks_do() {
+        // Summer time ends on 25 October 2026 at 03:00: 02:30 comes twice. It began on 29 March: 02:30 never came.
+        for (hour, wall, begun, next) in [
+            (0, "2026-10-25T12:00:00Z", "2026-10-24T22:30:00Z", "2026-10-25T23:30:00Z"),
+            (2, "2026-10-25T01:00:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
+            (2, "2026-10-25T00:29:59Z", "2026-10-24T00:30:00Z", "2026-10-25T00:30:00Z"),
+            (2, "2026-03-29T01:00:00Z", "2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z"),
+            (23, "2026-06-01T00:00:00Z", "2026-05-31T21:30:00Z", "2026-06-01T21:30:00Z"),
+            (23, "2026-06-01T21:30:00Z", "2026-06-01T21:30:00Z", "2026-06-02T21:30:00Z"),
+        ] {
+            let reset = daily(1, hour, "Europe/Berlin").resets.unwrap();
+            let expected: (Timestamp, Timestamp) = (begun.parse().unwrap(), next.parse().unwrap());
+            assert_eq!(boundaries(&reset, wall.parse().unwrap()), expected, "{hour}:30 seen at {wall}");
+        }
+    }
+
+    #[test]
+    fn around_a_reset_requests_count_before_and_after_it() {
+        let (midnight, second) = (10 * DAY + Duration::from_secs(30 * 60), Duration::from_secs(1));
+        let mut ledger = Ledger::new(&[daily(2, 0, "UTC")]);
+        used(&mut ledger, midnight - 6 * second, 1);
+        used(&mut ledger, midnight - 4 * second, 1);
+        assert_eq!(ledger.room(1, at(midnight)), Room::At(midnight + 5 * second, DAY));
+        assert_eq!(ledger.room(1, at(midnight + 5 * second)), Room::Now);
+        assert_eq!(ledger.room(2, at(midnight + 5 * second)), Room::At(midnight + DAY + 5 * second, DAY));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_shuts_nobody_out_for_longer_than_a_day() {
+        let (zone, noon) = (daily(1, 0, "UTC"), 20 * DAY + DAY / 2);
+        let mut ledger = Ledger::new(&[zone]);
+        used(&mut ledger, noon, 1);
+        for days_back in [0, 1, 19] {
+            let now = Now { moment: noon, wall: (Timestamp::UNIX_EPOCH + noon) - days_back * DAY };
+            let Room::At(opens, _) = ledger.room(1, now) else { panic!("it is full") };
+            assert!(opens > noon && opens <= noon + DAY + limits::RESET_MARGIN, "{days_back}: {opens:?}");
+        }
+    }
+}

@@ -97,3 +97,61 @@ fn past(at: i64, now: Now) -> Option<Moment> {
     let age = now.wall.as_millisecond().saturating_sub(at);
     now.moment.checked_sub(Duration::from_millis(u64::try_from(age).unwrap_or(0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    fn now() -> Now {
+        Now { moment: 40 * 24 * HOUR, wall: "2026-06-01T12:00:00Z".parse().unwrap() }
+    }
+
+    fn later(by: Duration) -> Now {
+        Now { wall: now().wall + by, ..now() }
+    }
+
+    fn earlier(by: Duration) -> Now {
+        Now { wall: now().wall - by, ..now() }
+    }
+
+    fn sample() -> Vec<u8> {
+        let moment = now().moment;
+        let entries = [Entry { at: moment - 3 * HOUR, units: 7 }, Entry { at: moment - HOUR, units: 1 }];
+        let lent = Entry { at: moment + Duration::from_secs(90), units: 5 };
+        let pause = Pause { until: moment + HOUR, why: WaitReason::RetryAfter, is_quota: true };
+        written(&entries, lent, Some(pause), now())
+    }
+
+    /// Ages in seconds, rounded, and units.
+    fn ages(remembered: &Remembered, now: Now) -> Vec<(u64, u64)> {
+        let age = |entry: &Entry| ((now.moment - entry.at + Duration::from_millis(2)).as_secs(), entry.units);
+        remembered.entries.iter().map(age).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_read_as_seen_from_then() {
+        let at_once = read(&sample(), now(), HOUR).unwrap();
+        assert_eq!(ages(&at_once, now()), [(10_800, 7), (3_600, 1), (0, 5)], "what is lent has just been used");
+        let pause = at_once.pause.unwrap();
+        assert_eq!((pause.why, pause.is_quota), (WaitReason::RetryAfter, true));
+        let hour_later = read(&sample(), later(2 * HOUR), HOUR).unwrap();
+        assert_eq!(ages(&hour_later, now()), [(18_000, 7), (10_800, 1), (7_110, 5)]);
+        assert_eq!(hour_later.pause, None);
+        assert_eq!(read(&sample(), later(1_000 * HOUR), HOUR).unwrap(), Remembered::default());
+    }
+
+    #[test]
+    fn a_clock_that_went_back_makes_it_the_present() {
+        let remembered = read(&sample(), earlier(10_000 * HOUR), 2 * HOUR).unwrap();
+        assert_eq!(ages(&remembered, now()), [(0, 7), (0, 1), (0, 5)]);
+        assert_eq!(remembered.pause.unwrap().until, now().moment + 2 * HOUR);
+    }
+
+    #[test]
+    fn a_later_version_is_named() {
+        let error = read(br#"{"version":2,"spans":[]}"#, now(), HOUR).unwrap_err();
+        assert_eq!(error, "its version is 2, and 1 is the one known here");
+    }
+}

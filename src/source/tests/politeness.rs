@@ -129,9 +129,8 @@ async fn run(course: &Course) -> Vec<(Duration, u64)> {
         let budget = open(&course.windows, &keep, &clock);
         let done: Vec<_> = rest.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
         let callers = rest.iter().zip(&done);
-        let calls = callers.map(|(calls, done)| {
-            call(budget.clone(), calls.clone(), Arc::clone(done), Arc::clone(&seen), began)
-        });
+        let calls = callers
+            .map(|(calls, done)| call(budget.clone(), calls.clone(), Arc::clone(done), Arc::clone(&seen), began));
         let mut living: Pin<Box<_>> = Box::pin(join_all(calls));
         let killed = tokio::time::timeout(life.min(3_000 * DAY), &mut living).await.is_err();
         // What is on its way reaches the source at the last moment.
@@ -193,7 +192,8 @@ fn any_course() -> impl Strategy<Value = Course> {
     let call = (any::<prop::sample::Index>(), 0..2_000_u64, 0..30_000_u64, 0..=100_u64);
     let pace = prop::sample::select(&[1_u64, 1, 20, 500][..]);
     let callers = prop::collection::vec(prop::collection::vec((call, pace), 1..25), 1..5);
-    let kills = prop::collection::vec((0..400_000_u64, prop::sample::select(&[0, 1, 500, 40_000, 5_000_000][..])), 0..4);
+    let kills =
+        prop::collection::vec((0..400_000_u64, prop::sample::select(&[0, 1, 500, 40_000, 5_000_000][..])), 0..4);
     let store = (0..50_u64, any::<bool>());
     (windows, scale, callers, kills, store, -5..=5_i64).prop_map(
         |(mut windows, scale, callers, kills, (store_slow, writes_at_once), skew)| {
@@ -228,7 +228,8 @@ fn a_daily_quota_is_used_day_by_day() {
         simulated(async {
             let (keep, clock) = (Arc::default(), clock());
             let began = Instant::now();
-            let windows = [WindowSpec { requests: 100, per: Per::Day, resets: resets.clone() }, window(30, Per::Minute)];
+            let windows =
+                [WindowSpec { requests: 100, per: Per::Day, resets: resets.clone() }, window(30, Per::Minute)];
             let (mut made, mut runs) = (0, Vec::new());
             while made < 250 {
                 // A process of its own each day; a run has half an hour.
@@ -382,7 +383,10 @@ fn nothing_is_asked_that_cannot_be_written_down() {
             observer: Observer::default(),
         };
         let refused = admit(&Budget::open(terms), 1, DAY).await.map(drop);
-        assert!(matches!(refused, Err(Refusal::Unkept(KeepError { reason: ErrorReason::DiskFull, .. }))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Refusal::Unkept(KeepError { reason: ErrorReason::DiskFull, .. }))),
+            "{refused:?}"
+        );
     });
 }
 
@@ -414,4 +418,40 @@ fn a_heavy_request_counts_as_many() {
         let left: Vec<_> = budget.allowance().windows.iter().map(|window| window.left).collect();
         assert!(left[0] <= 10 && left[1].is_multiple_of(10), "{left:?}");
     });
+}
+
+#[test]
+fn a_wait_is_logged_once_for_all_who_wait() {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(log, || {
+        simulated(async {
+            let budget = open(&[window(60, Per::Minute)], &Arc::default(), &clock());
+            budget.pause(Duration::from_secs(40));
+            let waiting = (0..5).map(|_| admit(&budget, 1, DAY));
+            join_all(waiting).await.into_iter().for_each(|permit| drop(permit.unwrap()));
+            // These are spread over four minutes, a second each.
+            for _ in 0..265 {
+                drop(admit(&budget, 1, DAY).await.unwrap());
+            }
+        });
+    });
+    let text = String::from_utf8(std::mem::take(&mut *lines.0.lock())).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].ends_with("waiting for a source source=crm pause_s=40.0 why=\"retry_after\""), "{text}");
+    assert!((4..=5).contains(&lines[1..].len()), "{text}");
+    assert!(lines[1..].iter().all(|line| line.contains("why=\"budget\"")), "{text}");
 }
