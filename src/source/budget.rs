@@ -83,9 +83,8 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pause {
     pub(super) until: Moment,
+    /// It asked for it, or its allowance is used up.
     pub(super) why: WaitReason,
-    /// For its allowance is used up, or for so long that it must be.
-    pub(super) is_quota: bool,
 }
 
 /// Units that are on disk as used and are not yet.
@@ -211,16 +210,16 @@ impl Budget {
     /// # Panics
     /// Outside a tokio runtime.
     pub(super) fn pause(&self, length: Duration) {
-        self.shut(length, WaitReason::RetryAfter, length >= limits::QUOTA_WINDOW_MIN);
+        self.shut(length, WaitReason::RetryAfter);
     }
 
     /// The same, where the source said that its allowance is used up.
     pub(super) fn pause_used_up(&self, length: Duration) {
-        self.shut(length, WaitReason::Budget, true);
+        self.shut(length, WaitReason::Budget);
     }
 
-    fn shut(&self, length: Duration, why: WaitReason, is_quota: bool) {
-        let pause = Pause { until: self.shared.now().moment + length, why, is_quota };
+    fn shut(&self, length: Duration, why: WaitReason) {
+        let pause = Pause { until: self.shared.now().moment + length, why };
         {
             let mut state = self.shared.state.lock();
             if state.pause.is_some_and(|set| set.until >= pause.until) {
@@ -264,8 +263,7 @@ impl State {
         let remembered = remembered.unwrap_or_else(|problem| {
             terms.observer.ledger_lost(&terms.source, &problem);
             let pause = longest.map(|longest| longest.min(limits::LEDGER_LOST_PAUSE_MAX));
-            let pause =
-                pause.map(|length| Pause { until: now.moment + length, why: WaitReason::Budget, is_quota: false });
+            let pause = pause.map(|length| Pause { until: now.moment + length, why: WaitReason::Budget });
             Some(Remembered { entries: Vec::new(), pause })
         });
         let Remembered { entries, pause } = remembered.unwrap_or_default();
@@ -322,18 +320,15 @@ impl Shared {
         let now = self.now();
         let mut state = self.state.lock();
         let paused = state.pause.filter(|pause| pause.until > now.moment);
-        let shut = match state.ledger.room(weight, now) {
+        let shut = paused.map(|Pause { until, why }| (until, why, why == WaitReason::Budget));
+        let full = match state.ledger.room(weight, now) {
             Room::WhenAnswered => return Opening::WhenAnswered,
-            Room::Now => paused,
-            Room::At(until, length) if paused.is_none_or(|pause| pause.until < until) => {
-                Some(Pause { until, why: WaitReason::Budget, is_quota: length >= limits::QUOTA_WINDOW_MIN })
-            }
-            Room::At(..) => paused,
+            Room::Now => None,
+            Room::At(until, length) => Some((until, WaitReason::Budget, length >= limits::QUOTA_WINDOW_MIN)),
         };
-        match shut {
-            None => Opening::Now,
-            Some(Pause { until, why, is_quota }) => Opening::At(Wait { until: self.instant(until), why, is_quota }),
-        }
+        let latest = shut.into_iter().chain(full).max_by_key(|(until, ..)| *until);
+        let wait = latest.map(|(until, why, is_quota)| Wait { until: self.instant(until), why, is_quota });
+        wait.map_or(Opening::Now, Opening::At)
     }
 
     fn take(&self, weight: u32) -> bool {
@@ -617,7 +612,7 @@ mod tests {
         let start = Instant::now();
         let refused = budget.admit(1, start + Duration::from_secs(60), &mut quiet()).await.map(drop);
         let opens_in = Some(Duration::from_secs(3_600));
-        let out_of_time = OutOfTime { why: WaitReason::RetryAfter, is_quota: true, opens_in };
+        let out_of_time = OutOfTime { why: WaitReason::RetryAfter, is_quota: false, opens_in };
         assert_eq!(refused, Err(Refusal::OutOfTime(out_of_time)));
         assert_eq!(start.elapsed(), Duration::ZERO);
     }

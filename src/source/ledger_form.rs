@@ -29,7 +29,6 @@ struct Stored {
 struct StoredPause {
     until: i64,
     why: WaitReason,
-    is_quota: bool,
 }
 
 /// What the last process left.
@@ -47,7 +46,7 @@ pub(super) fn written(entries: &[Entry], lent: Entry, pause: Option<Pause>, now:
         version: VERSION,
         used: entries.iter().map(|entry| dated(*entry, now)).collect(),
         lent: dated(lent, now),
-        paused: paused.map(|Pause { until, why, is_quota }| StoredPause { until: millis(until, now), why, is_quota }),
+        paused: paused.map(|Pause { until, why }| StoredPause { until: millis(until, now), why }),
     };
     serde_json::to_vec(&stored).expect("numbers and words are always JSON")
 }
@@ -64,9 +63,9 @@ pub(super) fn read(bytes: &[u8], now: Now, pause_max: Duration) -> Result<Rememb
         |(at, units)| Some(Entry { at: past(at, now)?, units: u64::from(units) }).filter(|entry| entry.units > 0);
     let mut entries: Vec<Entry> = stored.used.into_iter().chain([stored.lent]).filter_map(entry).collect();
     entries.sort_by_key(|entry| entry.at);
-    let pause = stored.paused.map(|StoredPause { until, why, is_quota }| {
+    let pause = stored.paused.map(|StoredPause { until, why }| {
         let length = Duration::from_millis(u64::try_from(until.saturating_sub(now.wall.as_millisecond())).unwrap_or(0));
-        Pause { until: now.moment + length.min(pause_max), why, is_quota }
+        Pause { until: now.moment + length.min(pause_max), why }
     });
     Ok(Remembered { entries, pause: pause.filter(|pause| pause.until > now.moment) })
 }
@@ -120,7 +119,7 @@ mod tests {
         let moment = now().moment;
         let entries = [Entry { at: moment - 3 * HOUR, units: 7 }, Entry { at: moment - HOUR, units: 1 }];
         let lent = Entry { at: moment + Duration::from_secs(90), units: 5 };
-        let pause = Pause { until: moment + HOUR, why: WaitReason::RetryAfter, is_quota: true };
+        let pause = Pause { until: moment + HOUR, why: WaitReason::RetryAfter };
         written(&entries, lent, Some(pause), now())
     }
 
@@ -134,8 +133,7 @@ mod tests {
     fn what_was_written_is_read_as_seen_from_then() {
         let at_once = read(&sample(), now(), HOUR).unwrap();
         assert_eq!(ages(&at_once, now()), [(10_800, 7), (3_600, 1), (0, 5)], "what is lent has just been used");
-        let pause = at_once.pause.unwrap();
-        assert_eq!((pause.why, pause.is_quota), (WaitReason::RetryAfter, true));
+        assert_eq!(at_once.pause.unwrap().why, WaitReason::RetryAfter);
         let hour_later = read(&sample(), later(2 * HOUR), HOUR).unwrap();
         assert_eq!(ages(&hour_later, now()), [(18_000, 7), (10_800, 1), (7_110, 5)]);
         assert_eq!(hour_later.pause, None);

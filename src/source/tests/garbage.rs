@@ -58,7 +58,7 @@ proptest! {
         bytes in prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..60),
             (any::<i64>(), any::<u32>(), any::<i64>(), any::<u32>(), any::<i64>()).prop_map(|(a, n, b, m, until)| {
-                let pause = r#"{"until":UNTIL,"why":"budget","is_quota":true}"#.replace("UNTIL", &until.to_string());
+                let pause = r#"{"until":UNTIL,"why":"budget"}"#.replace("UNTIL", &until.to_string());
                 format!(r#"{{"version":1,"used":[[{a},{n}]],"lent":[{b},{m}],"paused":{pause}}}"#).into_bytes()
             }),
         ],

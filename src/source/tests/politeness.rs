@@ -325,6 +325,23 @@ fn a_window_in_seconds_is_taken_for_full_after_a_kill_and_for_free_after_a_while
 }
 
 #[test]
+fn what_is_lent_is_written_anew_after_a_minute() {
+    simulated(async {
+        let (keep, clock, windows) = (Arc::default(), clock(), [window(10, Per::Second)]);
+        let budget = open(&windows, &keep, &clock);
+        drop(admit(&budget, 1, DAY).await.unwrap());
+        sleep(10 * limits::LENT_TERM).await;
+        for _ in 0..5 {
+            drop(admit(&budget, 1, DAY).await.unwrap());
+        }
+        drop(budget);
+        let (killed, began) = (open(&windows, &keep, &clock), Instant::now());
+        drop(admit(&killed, 1, DAY).await.unwrap());
+        assert!(began.elapsed() >= Duration::from_secs(1), "what was used just now is forgotten");
+    });
+}
+
+#[test]
 fn a_pause_outlives_the_process() {
     simulated(async {
         let (keep, clock) = (Arc::default(), clock());

@@ -296,7 +296,7 @@ fn check_metrics(found: &mut Findings<'_>, row: &Row, seen: &Seen) {
         .keys()
         .filter(|series| series.starts_with(&format!(r#"rollcall_sync_errors_total{{source="{name}","#)))
         .collect();
-    found.equal("series of errors", errors.len(), 16);
+    found.equal("series of errors", errors.len(), 17);
     for series in errors {
         let reason = seen.run["error"]["reason"].as_str();
         let this = reason.is_some_and(|reason| series.ends_with(&format!(r#"reason="{reason}"}}"#)));
