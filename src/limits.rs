@@ -96,6 +96,8 @@ pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 pub const EPOCH_SECONDS_MAX: f64 = 100_000_000_000.0;
 /// Empty pages in a row of a list that still says it has more.
 pub const EMPTY_PAGES_MAX: u32 = 100;
+/// Whether a feed may go on whose source's quota was used up is looked at this often at least.
+pub const GO_ON_EVERY: Duration = Duration::from_secs(1);
 /// Partitions of one read.
 pub const PARTITIONS_MAX: usize = 10_000;
 /// Levels of parents above a list, and fields that one level takes of each parent.

@@ -203,7 +203,7 @@ impl<'a> Reading<'a> {
                 Some(ReadEvent::Failed { error, traffic, retry_in }) => {
                     log.traffic = traffic;
                     log.opens_in(retry_in);
-                    return Err(Failure::Source(error));
+                    return Err(Failure::Source(error, retry_in));
                 }
                 None => return Err(Failure::Stopped),
             }
