@@ -8,6 +8,7 @@ mod fixtures;
 mod formats;
 mod garbage;
 mod golden;
+mod guide;
 mod hostile;
 mod kills;
 mod logins;

@@ -1,0 +1,116 @@
+//! The guide to sources, tried line by line: its TOML is the configuration, its shell lines are run, and what they print is
+//! held against what the guide says they print.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const GUIDE: &str = include_str!("../../docs/sources.md");
+
+/// The fenced blocks: language and text.
+fn blocks() -> Vec<(&'static str, &'static str)> {
+    let mut blocks = Vec::new();
+    let mut rest = GUIDE;
+    while let Some((_, after)) = rest.split_once("```") {
+        let (language, after) = after.split_once('\n').expect("a fence ends its line");
+        let (text, after) = after.split_once("```").expect("a fence is closed");
+        blocks.push((language, text));
+        rest = after;
+    }
+    blocks
+}
+
+struct Practice(Child);
+
+impl Practice {
+    fn start(port: u16) -> Self {
+        let listen = format!("127.0.0.1:{port}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        let command = command.args(["demo-source", "--count", "250", "--listen", &listen]).stdout(Stdio::null());
+        let practice = Self(command.spawn().unwrap());
+        while std::net::TcpStream::connect(&listen).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        practice
+    }
+}
+
+impl Drop for Practice {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs the lines of a block in one shell, as a reader would, with what earlier blocks exported.
+fn run(folder: &Path, exports: &str, lines: &str) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_rollcall")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let script = format!("set -euo pipefail\n{exports}\n{lines}");
+    let output = Command::new("bash").args(["-c", &script]).current_dir(folder).env("PATH", path).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{lines}\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// Is this what the guide shows? `…` stands for anything in a line, or alone for any lines.
+fn shows(shown: &str, said: &str) -> bool {
+    let (shown, said): (Vec<_>, Vec<_>) = (shown.lines().collect(), said.lines().collect());
+    lines_fit(&shown, &said)
+}
+
+fn lines_fit(shown: &[&str], said: &[&str]) -> bool {
+    match (shown.split_first(), said.split_first()) {
+        (None, _) => said.is_empty(),
+        (Some((&"…", later)), _) => (0..=said.len()).any(|from| lines_fit(later, &said[from..])),
+        (Some((line, later)), Some((first, rest))) => {
+            let fits = match line.split_once('…') {
+                Some((start, end)) => first.starts_with(start) && first.ends_with(end),
+                None => line == first,
+            };
+            fits && lines_fit(later, rest)
+        }
+        (Some(_), None) => false,
+    }
+}
+
+#[test]
+fn what_the_guide_shows_is_told_from_what_it_does_not() {
+    for (shown, said, fits) in [
+        ("a\nb", "a\nb", true),
+        ("a\nb", "a", false),
+        ("a", "a\nb", false),
+        ("a…c\n…\nz", "abc\nx\ny\nz", true),
+        ("a…c", "abd", false),
+    ] {
+        assert_eq!(shows(shown, said), fits, "{shown} {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs curl and jq; tests/run runs it"]
+fn the_guide_works_line_by_line() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _practice = Practice::start(port);
+    let here = |text: &str| text.replace("7071", &port.to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let (mut config, mut exports, mut said) = (String::new(), String::new(), String::new());
+    let mut tried = 0;
+    for (language, text) in blocks() {
+        match language {
+            "toml" => {
+                config.push_str(&here(text));
+                fs::write(folder.path().join("rollcall.toml"), &config).unwrap();
+            }
+            "sh" => {
+                said = run(folder.path(), &exports, &here(text));
+                exports.extend(text.lines().filter(|line| line.starts_with("export ")).map(|line| format!("{line}\n")));
+                tried += 1;
+            }
+            "text" => assert!(shows(&here(text), &said), "the guide shows\n{text}\nbut it was\n{said}"),
+            other => panic!("a block of {other:?} is neither tried nor shown"),
+        }
+    }
+    assert!(tried >= 6, "the guide's lines were found");
+}
