@@ -184,6 +184,16 @@ impl Fault {
         }
     }
 
+    /// Does the source refuse the very request, or answer it with something else?
+    pub(super) fn refuses_place(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => (400..500).contains(status) && !self.is_transient(),
+            Self::Ruled { fault, .. } => fault.refuses_place(),
+            Self::Decode { .. } | Self::Select { .. } | Self::PagingLoop { .. } | Self::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
     fn reason(&self) -> ErrorReason {
         match self {
             Self::Connect { .. } => ErrorReason::Connect,

@@ -71,6 +71,8 @@ pub enum ReadEvent {
         traffic: Traffic,
         /// When the source can be asked again, where it is shut until then.
         retry_in: Option<Duration>,
+        /// The source answered that the very request is no good, so that a place in its list may be none any more.
+        refuses_place: bool,
     },
 }
 
@@ -161,7 +163,7 @@ impl Read {
     /// The task ended without a word: it panicked.
     fn broken(&self) -> ReadEvent {
         let error = Fault::Internal { problem: "the read ended unexpectedly".into() }.into_run_error(0, 1);
-        ReadEvent::Failed { error, traffic: self.traffic, retry_in: None }
+        ReadEvent::Failed { error, traffic: self.traffic, retry_in: None, refuses_place: false }
     }
 }
 
@@ -218,12 +220,12 @@ impl<'s> Reader<'s> {
         match read {
             Ok(Ok(())) => ReadEvent::End(End { traffic, ..self.end.into_inner() }),
             Ok(Err(BrokenList { broken: Broken { fault, page, tries }, list })) => {
-                let retry_in = fault.retry_in();
+                let (retry_in, refuses_place) = (fault.retry_in(), fault.refuses_place());
                 let mut error = fault.into_run_error(page, tries);
                 if let Some((list, of)) = list {
                     error.message = format!("list {list} of {of}: {}", error.message);
                 }
-                ReadEvent::Failed { error, traffic, retry_in }
+                ReadEvent::Failed { error, traffic, retry_in, refuses_place }
             }
             Err(_) => {
                 let (page, tries) = self.shared.at();
@@ -231,6 +233,7 @@ impl<'s> Reader<'s> {
                     error: self.caller.out_of_time().into_run_error(page, tries),
                     traffic,
                     retry_in: None,
+                    refuses_place: false,
                 }
             }
         }

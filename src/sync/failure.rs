@@ -6,10 +6,19 @@ use crate::journal::JournalError;
 use crate::model::{ErrorReason, RunError, RunOutcome};
 use crate::store::StoreError;
 
+/// Why a source was not read to its end.
+#[derive(Debug)]
+pub struct SourceFailure {
+    pub error: RunError,
+    /// After how long it can be asked again, where that is known.
+    pub retry_in: Option<Duration>,
+    /// It refuses the very request, so that the place it was asked for may be none.
+    pub refuses_place: bool,
+}
+
 #[derive(Debug)]
 pub enum Failure {
-    /// The source; and after how long it can be asked again, where that is known.
-    Source(RunError, Option<Duration>),
+    Source(SourceFailure),
     Store(StoreError),
     Journal(JournalError),
     /// Somebody asked for it.
@@ -36,16 +45,18 @@ impl Failure {
     /// The allowance of a day, or longer, is used up; it opens after so long.
     pub fn quota_opens_in(&self) -> Option<Duration> {
         match self {
-            Self::Source(error, retry_in) if error.reason == ErrorReason::Quota => *retry_in,
+            Self::Source(failure) if failure.error.reason == ErrorReason::Quota => failure.retry_in,
             _ => None,
         }
     }
 
-    /// May a read that ended so go on later from where it was? Not where what was read is in doubt.
-    pub fn may_go_on(&self) -> bool {
+    /// May a read that ended so go on later from where it was? Not where what was read is in doubt, nor where the source
+    /// refused the first place that this read asked for.
+    pub fn may_go_on(&self, has_got_on: bool) -> bool {
         match self {
-            Self::Source(error, _) => !matches!(
-                error.reason,
+            Self::Source(failure) if failure.refuses_place && !has_got_on => false,
+            Self::Source(failure) => !matches!(
+                failure.error.reason,
                 ErrorReason::PagingLoop
                     | ErrorReason::Select
                     | ErrorReason::Config
@@ -57,27 +68,10 @@ impl Failure {
         }
     }
 
-    /// Did the source not even answer, or refuse whatever was asked? Then it says nothing of the place asked for.
-    pub fn is_no_answer(&self) -> bool {
-        match self {
-            Self::Source(error, _) => matches!(
-                error.reason,
-                ErrorReason::Connect
-                    | ErrorReason::Tls
-                    | ErrorReason::Timeout
-                    | ErrorReason::Auth
-                    | ErrorReason::RateLimited
-                    | ErrorReason::Quota
-            ),
-            Self::Stopped => true,
-            Self::Store(_) | Self::Journal(_) | Self::Cancelled | Self::Panicked => false,
-        }
-    }
-
     /// What history keeps; a cancelled run has no error.
     pub fn to_run_error(&self) -> Option<RunError> {
         match self {
-            Self::Source(error, _) => Some(error.clone()),
+            Self::Source(failure) => Some(failure.error.clone()),
             Self::Store(error) => Some(error.to_run_error()),
             Self::Journal(error) => Some(error.to_run_error()),
             Self::Cancelled => None,

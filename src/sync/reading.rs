@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::beginning::Beginning;
-use super::failure::Failure;
+use super::failure::{Failure, SourceFailure};
 use super::feed::Feed;
 use super::log::RunLog;
 use super::progress::Lines;
@@ -151,9 +151,8 @@ impl<'a> Reading<'a> {
         match self.pages(lines, log) {
             Ok(end) => Ok(self.end(end, log)),
             Err(failure) => {
-                let goes_on = failure.may_go_on() && self.resumes.is_some();
-                // A place that led nowhere at once may be no place any more.
-                if goes_on && (self.traffic.pages > 0 || failure.is_no_answer()) {
+                let has_got_on = self.traffic.pages > 0;
+                if self.resumes.is_some() && failure.may_go_on(has_got_on) {
                     self.spool.keep();
                 }
                 Err(failure)
@@ -200,10 +199,10 @@ impl<'a> Reading<'a> {
                     log.add(Level::Info, format!("waiting {:.1} s: {}", pause.as_secs_f64(), words(why)));
                 }
                 Some(ReadEvent::End(end)) => return Ok(end),
-                Some(ReadEvent::Failed { error, traffic, retry_in }) => {
+                Some(ReadEvent::Failed { error, traffic, retry_in, refuses_place }) => {
                     log.traffic = traffic;
                     log.opens_in(retry_in);
-                    return Err(Failure::Source(error, retry_in));
+                    return Err(Failure::Source(SourceFailure { error, retry_in, refuses_place }));
                 }
                 None => return Err(Failure::Stopped),
             }

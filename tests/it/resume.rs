@@ -155,7 +155,12 @@ async fn what_no_longer_means_the_same_is_read_anew() {
     assert_eq!(pages_of(&server.take()), all, "too long ago");
 
     interrupt(&appliance).await;
-    list.broken.store(3, Ordering::Relaxed);
+    for status in [503, 401] {
+        list.broken.store(3, Ordering::Relaxed);
+        list.status.store(status, Ordering::Relaxed);
+        appliance.sync("e", "s", false, false).await;
+        assert_eq!(pages_of(&server.take()), [3], "{status} says nothing of the place");
+    }
     list.status.store(410, Ordering::Relaxed);
     appliance.sync("e", "s", false, false).await;
     assert_eq!(pages_of(&server.take()), [3]);

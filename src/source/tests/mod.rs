@@ -154,7 +154,7 @@ async fn all(mut read: Read) -> Told {
             }
             ReadEvent::Waiting { why, .. } => told.waits.push(why),
             ReadEvent::End(End { traffic, reconciles, note, .. }) => told.end = Some((traffic, reconciles, note)),
-            ReadEvent::Failed { error, traffic, retry_in } => {
+            ReadEvent::Failed { error, traffic, retry_in, .. } => {
                 told.failed = Some((error, traffic));
                 told.retry_in = retry_in;
             }
