@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use super::Template;
+use super::{FilledIn, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SourceName};
@@ -25,6 +25,8 @@ pub struct Config {
     pub store: StoreSpec,
     pub log: LogSpec,
     pub sources: BTreeMap<SourceName, Arc<SourceSpec>>,
+    /// What presets said for those sources that name one.
+    pub filled_in: BTreeMap<SourceName, FilledIn>,
     /// Events provisioned in the file.
     pub events: BTreeMap<EventName, Arc<Event>>,
 }

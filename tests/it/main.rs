@@ -16,3 +16,4 @@ mod resume;
 mod steps;
 mod support;
 mod traps;
+mod vendors;

@@ -2,6 +2,7 @@
 
 mod events;
 mod lists;
+mod presets;
 mod reference;
 mod requests;
 mod rules;
