@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::mapping::Mapping;
-use crate::model::{FeedId, Keepsake, SourceName};
+use crate::model::{ChildKey, FeedId, Keepsake, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
 use crate::store::{ChangeSet, Store, StoreError};
@@ -104,6 +104,10 @@ struct InStore {
 }
 
 impl Keep for InStore {
+    fn key(&self) -> ChildKey {
+        self.store.community_key().child("rollcall credential key")
+    }
+
     fn load(&self, what: Keepsake) -> Option<Vec<u8>> {
         self.store.keepsake(&self.source, what)
     }
@@ -111,8 +115,12 @@ impl Keep for InStore {
     fn keep(&self, what: Keepsake, value: Vec<u8>) -> BoxFuture<'_, Result<(), KeepError>> {
         let keepsakes = vec![(self.source.clone(), what, value)];
         let commit = self.store.commit_async(ChangeSet { keepsakes, ..ChangeSet::default() });
-        commit.map(|ack| ack.map(drop).map_err(|error| KeepError(error.to_string()))).boxed()
+        commit.map(|ack| ack.map(drop).map_err(|error| unkept(&error))).boxed()
     }
+}
+
+fn unkept(error: &StoreError) -> KeepError {
+    KeepError { message: error.to_string(), is_disk_full: error.is_disk_full() }
 }
 
 /// 256 random bits with the prefix by which leaked tokens are found.

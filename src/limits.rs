@@ -64,6 +64,17 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
 pub const ERROR_HINT_BYTES_MAX: usize = 512;
 /// The longest time that a used-up quota is said to stay so, whatever the source writes.
 pub const QUOTA_OPENS_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// Most bytes of the answer to a login.
+pub const LOGIN_BYTES_MAX: u64 = 64 * 1024;
+/// A token is renewed so long before it expires, or a part of its life before where that is less …
+pub const TOKEN_AHEAD_MAX: Duration = Duration::from_secs(60);
+/// … namely one in so many parts.
+pub const TOKEN_AHEAD_PARTS: u32 = 10;
+/// Bounds of the life of a token that a source may set; a longer one that an answer tells counts as the longest.
+pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(1);
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+/// A number of seconds since 1970 at least so high is one of milliseconds: it would be the year 5138.
+pub const EPOCH_SECONDS_MAX: f64 = 100_000_000_000.0;
 /// Empty pages in a row of a list that still says it has more.
 pub const EMPTY_PAGES_MAX: u32 = 100;
 /// Partitions of one read.

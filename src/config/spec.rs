@@ -217,8 +217,102 @@ pub enum AuthSpec {
     Bearer {
         token: SecretString,
     },
+    /// RFC 6749
+    OAuth2(Box<OAuth2Spec>),
+    /// A request whose answer holds a token.
+    Session(Box<SessionSpec>),
 }
 
+/// How a token endpoint is asked for a token.
+#[derive(Debug, Clone)]
+pub struct OAuth2Spec {
+    /// `https` unless loopback or `allow_http`. Perhaps on another origin than the source.
+    pub token_url: Url,
+    /// The `grant_type`.
+    pub grant: String,
+    pub client_id: String,
+    /// A public client has none.
+    pub client_secret: Option<SecretString>,
+    pub client_auth: ClientAuth,
+    pub scope: Option<String>,
+    /// Further fields of the form; none that another setting fills.
+    pub fields: Vec<(String, SecretString)>,
+    /// The first one; present if and only if `grant` is `refresh_token`.
+    pub refresh_token: Option<SecretString>,
+    /// Where an answer holds the refresh token that takes the place of the former.
+    pub next_refresh_token: Expression,
+    pub token: TokenSpec,
+}
+
+/// Where the client's id and secret stand (RFC 6749 §2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    Basic,
+    Body,
+}
+
+#[derive(Debug, Clone)]
+pub struct SessionSpec {
+    pub request: LoginRequestSpec,
+    pub token: TokenSpec,
+}
+
+/// A login: one credential serves all feeds of a source, so there are no placeholders, but any value may be secret.
+#[derive(Debug, Clone)]
+pub struct LoginRequestSpec {
+    pub method: Method,
+    /// As `token_url`.
+    pub url: Url,
+    pub query: Vec<(String, SecretString)>,
+    pub headers: Vec<(String, SecretString)>,
+    pub body: LoginBody,
+}
+
+#[derive(Debug, Clone)]
+pub enum LoginBody {
+    None,
+    Json(SecretJson),
+    Form(Vec<(String, SecretString)>),
+}
+
+/// A JSON value whose texts cannot print.
+#[derive(Debug, Clone)]
+pub enum SecretJson {
+    /// A number or a boolean.
+    Literal(serde_json::Value),
+    Text(SecretString),
+    Array(Vec<SecretJson>),
+    Object(Vec<(String, SecretJson)>),
+}
+
+/// What a login's answer gives, and what requests do with it.
+#[derive(Debug, Clone)]
+pub struct TokenSpec {
+    pub from: TokenFrom,
+    /// `None`: until the source refuses it.
+    pub life: Option<TokenLife>,
+    pub place: ApiKeyPlace,
+    pub prefix: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum TokenFrom {
+    Body(Expression),
+    Header(String),
+    /// By its name, from `Set-Cookie` (RFC 6265).
+    Cookie(String),
+}
+
+#[derive(Debug, Clone)]
+pub enum TokenLife {
+    /// Seconds from the answer on. Null or absent: no end is known.
+    In(Expression),
+    /// A point in time. Null or absent: no end is known.
+    At(Expression),
+    Fixed(Duration),
+}
+
+/// Where a key or a token stands in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeyPlace {
     Header(String),

@@ -74,7 +74,7 @@ impl fmt::Display for RequestLine {
 }
 
 /// Why a read failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Fault {
     #[error("{request}: {cause}")]
     Connect { request: RequestLine, cause: String },
@@ -88,6 +88,10 @@ pub(super) enum Fault {
     RunTimeout { limit: Duration },
     #[error("{request}: answered {status}")]
     Auth { request: RequestLine, status: u16 },
+    #[error("{request}: the login was refused with {status}{}", Word(.refusal))]
+    LoginRefused { request: RequestLine, status: u16, refusal: Option<Refusal> },
+    #[error("the source's new refresh token could not be stored: {problem}")]
+    Unkept { problem: String, is_disk_full: bool },
     #[error("{request}: answered {status}")]
     Status { request: RequestLine, status: u16 },
     #[error("{request}: answered {status} (too many requests)")]
@@ -152,7 +156,6 @@ impl Fault {
             _ => false,
         }
     }
-
     /// What history and the API keep of it. `page` is counted from 1; `tries` is how often the page was asked for.
     pub(super) fn into_run_error(self, page: u32, tries: u32) -> RunError {
         let place = if page == 0 { String::new() } else { format!("page {page}: ") };
@@ -171,7 +174,9 @@ impl Fault {
             Self::Connect { .. } => ErrorReason::Connect,
             Self::Tls { .. } => ErrorReason::Tls,
             Self::ConnectTimeout { .. } | Self::Idle { .. } | Self::RunTimeout { .. } => ErrorReason::Timeout,
-            Self::Auth { .. } => ErrorReason::Auth,
+            Self::Auth { .. } | Self::LoginRefused { .. } => ErrorReason::Auth,
+            Self::Unkept { is_disk_full: true, .. } => ErrorReason::DiskFull,
+            Self::Unkept { .. } => ErrorReason::Store,
             Self::Status { .. } | Self::Ignored { .. } => ErrorReason::Status,
             Self::Quota { .. } => ErrorReason::Quota,
             Self::Ruled { fault, .. } => fault.reason(),
@@ -199,6 +204,11 @@ impl Fault {
             Self::Auth { .. } => {
                 "check the source's credential: is it complete, not expired, and allowed to read this?"
             }
+            Self::LoginRefused { refusal, .. } => Refusal::hint(*refusal),
+            Self::Unkept { .. } => {
+                "see to the disk, then sync again before the server is stopped: until it is stored, only the running \
+                 process knows it"
+            }
             Self::Status { status: 404 | 410, .. } => "check `base_url`, `path` and the event's params",
             Self::Status { status: 500..=599, .. } => "the source has a fault of its own; ask its operator if it lasts",
             Self::Status { .. } | Self::Ignored { .. } => "check the request against the source's documentation",
@@ -224,6 +234,67 @@ impl Fault {
             Self::Config { .. } => "correct the source's `request` or the event's params",
             Self::Internal { .. } => "this is a fault of Rollcall; please report it",
         }
+    }
+}
+
+/// Why a token endpoint refused (RFC 6749 §5.2). No other word of an answer is ever shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    InvalidScope,
+}
+
+impl Refusal {
+    const ALL: [Self; 6] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+    ];
+
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.as_str() == word)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+        }
+    }
+
+    const fn hint(refusal: Option<Self>) -> &'static str {
+        match refusal {
+            None => "check the values that `auth` sends, and what the source's documentation wants of a login",
+            Some(Self::InvalidRequest) => "check `fields`, `client_auth` and what else the token endpoint wants",
+            Some(Self::InvalidClient) => "check `client_id` and `client_secret`, and whether `client_auth` fits",
+            Some(Self::InvalidGrant) => {
+                "what was granted is no longer valid: have a new `refresh_token` (or password) made, and configure it"
+            }
+            Some(Self::UnauthorizedClient | Self::UnsupportedGrantType) => {
+                "check `grant`, and whether the source allows it to this client"
+            }
+            Some(Self::InvalidScope) => "check `scope`, and which of it the source allows to this client",
+        }
+    }
+}
+
+/// A refusal's word in brackets, where there is one.
+struct Word<'f>(&'f Option<Refusal>);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |refusal| write!(f, " ({})", refusal.as_str()))
     }
 }
 

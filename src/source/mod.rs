@@ -3,6 +3,7 @@
 //! ```text
 //! Source ──read──► Read: Page, Page, …, End | Failed
 //!   │ client   one exchange: signed, timed, capped; never another origin than the base URL's
+//!   │ auth     what a request shows; `login` comes by it where it is a token, once for every read
 //!   │ budget   windows and the source's own pauses, shared by every read
 //!   ▼
 //! read      its lists, one for each parent: one task, a bounded number of pages ahead
@@ -15,18 +16,20 @@
 //!   └─ watermark how far the source was read, in its own time
 //! ```
 //!
-//! Invariant: a credential goes to the base URL's origin alone and appears in no error, log line or `Debug` output.
+//! Invariant: a credential goes to the base URL's origin alone, what a login asks for it to the login's, and both appear in no error, log line or `Debug` output.
 //! A read that was not complete ends in [`ReadEvent::Failed`].
 
 mod auth;
 mod bookmark;
 mod budget;
+mod caller;
 mod client;
 mod fault;
 mod fetch;
 mod keep;
 mod link;
 mod list;
+mod login;
 mod page;
 mod paginate;
 mod partition;

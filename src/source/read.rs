@@ -14,9 +14,10 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::bookmark::Bookmark;
+use super::caller::Caller;
 use super::fault::Fault;
 use super::fetch::{Fetcher, Shared};
 use super::page::{ParsedPage, Understanding};
@@ -176,7 +177,7 @@ struct Reader<'s> {
     source: &'s Inner,
     start: Start,
     params: Vars,
-    deadline: Instant,
+    caller: Caller,
     events: mpsc::Sender<ReadEvent>,
     shared: Shared,
     /// Pages handed out.
@@ -197,7 +198,7 @@ impl<'s> Reader<'s> {
         Self {
             source,
             params,
-            deadline: Instant::now() + source.spec.limits.run_timeout,
+            caller: Caller::new(source, events.clone()),
             events,
             shared: Shared::default(),
             pages: AtomicU32::new(start.pages),
@@ -208,7 +209,7 @@ impl<'s> Reader<'s> {
 
     /// Reads everything; returns the last event.
     async fn run(self) -> ReadEvent {
-        let read = timeout_at(self.deadline, self.lists()).await;
+        let read = timeout_at(self.caller.deadline, self.lists()).await;
         let traffic = self.shared.traffic();
         match read {
             Ok(Ok(())) => ReadEvent::End(End { traffic, ..self.end.into_inner() }),
@@ -221,8 +222,7 @@ impl<'s> Reader<'s> {
             }
             Err(_) => {
                 let (page, tries) = self.shared.at();
-                let fault = Fault::RunTimeout { limit: self.source.spec.limits.run_timeout };
-                ReadEvent::Failed { error: fault.into_run_error(page, tries), traffic }
+                ReadEvent::Failed { error: self.caller.out_of_time().into_run_error(page, tries), traffic }
             }
         }
     }
@@ -334,7 +334,7 @@ impl<'s> Reader<'s> {
     fn walk<'w>(&'w self, how: &'w Understanding, partition: &Partition, vars: Vars) -> Result<Walk<'w>, Broken> {
         let blueprint = Blueprint::new(&how.list.request, partition.vars(&vars));
         let blueprint = blueprint.map_err(|fault| Broken { fault, page: 0, tries: 1 })?;
-        let fetcher = Fetcher::new(self.source, blueprint, self.deadline, self.events.clone(), &self.shared);
+        let fetcher = Fetcher::new(self.source, blueprint, self.caller.clone(), &self.shared);
         Ok(Walk::new(how, fetcher, self.source.spec.limits.pages_max, partition.key()))
     }
 

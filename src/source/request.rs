@@ -58,8 +58,8 @@ enum Body {
     Form(Vec<(String, String)>),
 }
 
-/// One request, unsigned.
-#[derive(Debug, Clone)]
+/// One request, unsigned. A login's holds secrets, so none prints.
+#[derive(Clone)]
 pub(super) struct Request {
     pub(super) method: HttpMethod,
     pub(super) url: Url,

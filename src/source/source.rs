@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::auth::{Authenticator, Credential};
 use super::budget::Budget;
 use super::client::{Client, SourceError};
 use super::keep::Keep;
 use super::list::List;
+use super::login::Login;
 use super::page::Understanding;
 use super::read::{Read, Start};
 use super::retry::Pauses;
@@ -17,7 +21,7 @@ use crate::observe::Observer;
 /// A source as the configuration declares it. Cloning shares connections and budget, so there is one per source.
 #[derive(Clone)]
 pub struct Source {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
@@ -29,8 +33,7 @@ pub(super) struct Inner {
     pub(super) budget: Budget,
     pub(super) pauses: Pauses,
     pub(super) observer: Observer,
-    #[expect(dead_code, reason = "tokens and the ledger come to lie here")]
-    pub(super) keep: Arc<dyn Keep>,
+    pub(super) auth: Authenticator,
 }
 
 /// One level of parents, ready to be read.
@@ -75,7 +78,11 @@ impl Source {
             parent: None,
         };
         let levels = spec.partitions.iter().map(|level| Level::of(level, spec.limits.page_bytes_max)).collect();
-        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, keep }) })
+        let auth = match Login::new(&spec, &client, &budget, pauses, &observer, keep)? {
+            Some(login) => Authenticator::Login(Arc::new(login)),
+            None => Authenticator::Fixed(Credential::fixed(&spec.auth).map_err(|error| error.of(&spec.name))?),
+        };
+        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, auth }) })
     }
 
     pub fn spec(&self) -> &SourceSpec {
@@ -102,6 +109,11 @@ impl Source {
     pub fn is_one_answer(&self) -> bool {
         let SourceSpec { pagination, partitions, incremental, .. } = self.spec();
         matches!(pagination, PaginationSpec::None) && partitions.is_empty() && incremental.is_none()
+    }
+
+    /// When the token that a login gave expires, where one with an end is held.
+    pub fn credential_expires_at(&self) -> Option<Timestamp> {
+        self.inner.auth.expires_at()
     }
 
     /// How many requests each window of the budget still admits now, in the order of the configuration.

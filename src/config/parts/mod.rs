@@ -5,6 +5,7 @@ mod errors;
 mod event;
 mod format;
 mod incremental;
+mod login;
 mod mapping;
 mod pagination;
 mod partition;

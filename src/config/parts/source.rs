@@ -8,6 +8,7 @@ use url::Url;
 use super::auth::read_auth;
 use super::errors::read_errors;
 use super::incremental::read_incremental;
+use super::login::Logins;
 use super::mapping::read_mapping;
 use super::pagination::read_pagination;
 use super::partition::{Parents, check_parents, read_partitions};
@@ -60,7 +61,8 @@ pub(in crate::config) fn read_source(
     mut section: Section<'_>,
     secrets: &Secrets<'_>,
 ) -> Option<Arc<SourceSpec>> {
-    let base_url = read_base_url(&mut section);
+    let allow_http = section.optional("allow_http").map_or(Some(false), |item| item.boolean());
+    let base_url = read_base_url(&mut section, allow_http);
     let priority = match section.optional("priority") {
         Some(item) => item.integer(i32::MIN..=i32::MAX),
         None => Some(0),
@@ -74,10 +76,11 @@ pub(in crate::config) fn read_source(
     let mut claims = Claims::default();
     let mut parents = Parents::new();
     let partitions = read_partitions(&mut section, base_url.as_ref(), &mut parents);
-    let request = read_request(section.section("request"), base_url, &mut claims);
+    let request = read_request(section.section("request"), base_url.clone(), &mut claims);
     let request = request.filter(|request| is_below(request, &parents, partitions.is_some(), &section));
     let incremental = read_incremental(section.section("incremental"), request.as_ref());
-    let auth = read_auth(section.section("auth"), secrets, &mut claims);
+    let logins = Logins { secrets, base_url, allow_http };
+    let auth = read_auth(section.section("auth"), &logins, &mut claims);
     let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
     let cursor = request.as_ref().map(uses_cursor);
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);

@@ -2,6 +2,7 @@
 
 mod events;
 mod lists;
+mod logins;
 mod presets;
 mod reference;
 mod requests;

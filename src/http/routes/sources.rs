@@ -63,7 +63,8 @@ fn view(api: &Api, name: &SourceName, entry: &SourceEntry, events: &[Arc<Event>]
         last_runs.extend(state.last_run);
     }
     let budget = entry.source.budget_left().into_iter().map(BudgetWindowView::from).collect();
-    Ok(SourceView::of(entry.source.spec(), budget, feeds, last_error(api, last_runs)?))
+    let expires_at = entry.source.credential_expires_at();
+    Ok(SourceView::of(entry.source.spec(), expires_at, budget, feeds, last_error(api, last_runs)?))
 }
 
 /// The newest failure among the last runs of the source's feeds.

@@ -15,8 +15,11 @@ pub struct SourceView {
     pub name: String,
     /// Host and port of its base URL.
     host: String,
-    /// `none`, `api_key`, `basic` or `bearer`.
+    /// `none`, `api_key`, `basic`, `bearer`, `oauth2` or `session`.
     auth: &'static str,
+    /// When the token of a source that logs in expires, where one with an end is held.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    credential_expires_at: Option<Timestamp>,
     /// `none`, `page`, `offset`, `cursor`, `next_url` or `link_header`.
     pagination: &'static str,
     /// Higher wins where sources disagree about a person.
@@ -62,6 +65,7 @@ pub struct SourceErrorView {
 impl SourceView {
     pub fn of(
         spec: &SourceSpec,
+        credential_expires_at: Option<Timestamp>,
         budget: Vec<BudgetWindowView>,
         feeds: Vec<SourceFeedView>,
         last_error: Option<SourceErrorView>,
@@ -73,6 +77,7 @@ impl SourceView {
             name: spec.name.to_string(),
             host: format!("{host}{port}"),
             auth: auth_kind(&spec.auth),
+            credential_expires_at,
             pagination: pagination_kind(&spec.pagination),
             priority: spec.priority,
             budget,
@@ -88,6 +93,8 @@ const fn auth_kind(auth: &AuthSpec) -> &'static str {
         AuthSpec::ApiKey { .. } => "api_key",
         AuthSpec::Basic { .. } => "basic",
         AuthSpec::Bearer { .. } => "bearer",
+        AuthSpec::OAuth2(_) => "oauth2",
+        AuthSpec::Session(_) => "session",
     }
 }
 

@@ -4,6 +4,7 @@ mod decoding;
 mod faults;
 mod garbage;
 mod lists;
+mod logins;
 mod memory;
 mod paging;
 mod rules;
