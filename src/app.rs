@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::mapping::Mapping;
-use crate::model::{ChildKey, FeedId, Keepsake, SourceName};
+use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
 use crate::store::{ChangeSet, Store, StoreError};
@@ -56,7 +56,7 @@ impl App {
         let began = Instant::now();
         let store = Store::open_with(&config.store.path, faults)?;
         observer.store_opened(began.elapsed(), !store.was_scanned());
-        let sources = sources(&config, &observer, &store)?;
+        let sources = sources(&config, &observer, &store, &clock)?;
         let runner = Runner::new(
             store.clone(),
             sources,
@@ -88,11 +88,13 @@ fn sources(
     config: &Config,
     observer: &Observer,
     store: &Store,
+    clock: &Clock,
 ) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
     let entry = |spec: &Arc<crate::config::SourceSpec>| {
         let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
         let keep = Arc::new(InStore { store: store.clone(), source: spec.name.clone() });
-        Ok(SourceEntry { source: Source::new(Arc::clone(spec), observer.clone(), keep)?, mapping })
+        let source = Source::new(Arc::clone(spec), observer.clone(), keep, clock.clone())?;
+        Ok(SourceEntry { source, mapping })
     };
     config.sources.iter().map(|(name, spec)| Ok((name.clone(), entry(spec)?))).collect()
 }
@@ -115,12 +117,12 @@ impl Keep for InStore {
     fn keep(&self, what: Keepsake, value: Vec<u8>) -> BoxFuture<'_, Result<(), KeepError>> {
         let keepsakes = vec![(self.source.clone(), what, value)];
         let commit = self.store.commit_async(ChangeSet { keepsakes, ..ChangeSet::default() });
-        commit.map(|ack| ack.map(drop).map_err(|error| unkept(&error))).boxed()
+        let failed = |error: StoreError| {
+            let RunError { reason, message, .. } = error.to_run_error();
+            KeepError { reason, problem: message }
+        };
+        commit.map(move |ack| ack.map(drop).map_err(failed)).boxed()
     }
-}
-
-fn unkept(error: &StoreError) -> KeepError {
-    KeepError { message: error.to_string(), is_disk_full: error.is_disk_full() }
 }
 
 /// 256 random bits with the prefix by which leaked tokens are found.

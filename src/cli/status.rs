@@ -20,7 +20,10 @@ pub async fn status(client: &Client, json: bool) -> Result<ExitCode, CliError> {
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for event in answer["events"].as_array().into_iter().flatten() {
         let run = &event["last_run"];
-        let counts = if run.is_null() { "never synced".into() } else { print::counts(&run["counts"]) };
+        let mut counts = if run.is_null() { "never synced".into() } else { print::counts(&run["counts"]) };
+        if let Some(at) = event["goes_on_at"].as_str() {
+            counts.push_str(&format!("; goes on at {at}"));
+        }
         let outcome =
             if !run.is_null() && run["ended_at"].is_null() { "running".into() } else { cell(&run["outcome"]) };
         rows.push(vec![cell(&event["event"]), cell(&event["attendees"]), cell(&run["id"]), outcome, counts]);

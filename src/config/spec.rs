@@ -1,16 +1,19 @@
 //! The validated configuration: what the rest of the program reads. Every bound and cross-reference holds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
+use super::units::spell_duration;
 use super::{FilledIn, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
@@ -86,6 +89,7 @@ pub struct SourceSpec {
     pub mapping: MappingSpec,
     /// Checked together; empty means unlimited.
     pub budget: Vec<WindowSpec>,
+    pub budget_headers: BudgetHeaders,
     pub limits: SourceLimits,
 }
 
@@ -96,6 +100,14 @@ pub enum DeleteScope {
     Registration,
     /// Always the user.
     User,
+}
+
+impl SourceSpec {
+    /// What its costliest request costs, in the units of its budget.
+    pub fn weight_max(&self) -> u32 {
+        let parents = self.partitions.iter().filter_map(PartitionSpec::request);
+        parents.map(|request| request.weight).fold(self.request.weight, u32::max)
+    }
 }
 
 /// One level of parents. Requests below it may use its fields as `{parent.x}`, and records get them under `parent`.
@@ -119,6 +131,14 @@ pub struct ParentList {
 }
 
 impl PartitionSpec {
+    /// How it is asked for.
+    pub fn request(&self) -> Option<&RequestSpec> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::List(list) => Some(&list.request),
+        }
+    }
+
     /// The names of its fields.
     pub fn fields(&self) -> Vec<&str> {
         match self {
@@ -180,6 +200,8 @@ pub struct RequestSpec {
     pub query: Vec<(String, Template)>,
     pub headers: Vec<(String, Template)>,
     pub body: BodySpec,
+    /// What one request takes of the budget, > 0 and no more than any window allows.
+    pub weight: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -436,33 +458,93 @@ pub enum Verdict {
     Fail,
 }
 
-/// A request allowance: at most `requests` in any `per`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An allowance: requests that weigh at most `requests` together in any `per`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowSpec {
     pub requests: u32,
     pub per: Per,
+    /// `None`: the window slides. Otherwise `per` is a day, and it begins anew at this time of it.
+    pub resets: Option<DailyReset>,
 }
 
+/// The length of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Per {
     Second,
     Minute,
+    Hour,
+    Day,
+    /// None of the lengths that have a name.
+    Every(Duration),
 }
 
 impl Per {
+    const NAMED: [Self; 4] = [Self::Second, Self::Minute, Self::Hour, Self::Day];
+
+    /// `60s` is a minute, however it was written.
+    pub fn new(length: Duration) -> Self {
+        Self::NAMED.into_iter().find(|named| named.duration() == length).unwrap_or(Self::Every(length))
+    }
+
     pub const fn duration(self) -> Duration {
         match self {
             Self::Second => Duration::from_secs(1),
             Self::Minute => Duration::from_secs(60),
+            Self::Hour => Duration::from_secs(60 * 60),
+            Self::Day => Duration::from_secs(24 * 60 * 60),
+            Self::Every(length) => length,
         }
     }
+}
 
-    pub const fn as_str(self) -> &'static str {
+/// As the configuration spells it: `minute`, `10m`.
+impl fmt::Display for Per {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Second => "second",
-            Self::Minute => "minute",
+            Self::Second => f.write_str("second"),
+            Self::Minute => f.write_str("minute"),
+            Self::Hour => f.write_str("hour"),
+            Self::Day => f.write_str("day"),
+            Self::Every(length) => f.write_str(&spell_duration(*length)),
         }
     }
+}
+
+/// A time of the day at which an allowance begins anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyReset {
+    pub at: Time,
+    pub zone: TimeZone,
+}
+
+/// Where a source's answers tell what is left of its allowance. Names of headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BudgetHeaders {
+    /// What is left, in the units of the budget. Never without `reset`.
+    pub remaining: Option<String>,
+    /// When there is more.
+    pub reset: Option<ResetHeader>,
+    /// Stands for `Retry-After`, where an answer has it.
+    pub retry_after: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResetHeader {
+    pub name: String,
+    pub unit: ResetUnit,
+}
+
+/// What a reset header counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetUnit {
+    /// From the answer on.
+    Seconds,
+    Milliseconds,
+    /// Since 1970.
+    EpochSeconds,
+    EpochMilliseconds,
+    /// RFC 9110, 5.6.7
+    HttpDate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

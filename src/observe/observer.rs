@@ -176,9 +176,9 @@ impl Observer {
         });
     }
 
-    pub fn budget_remaining(&self, source: &SourceName, window: &'static str, requests: u32) {
+    pub fn budget_remaining(&self, source: &SourceName, window: &str, requests: u32) {
         self.record(|| {
-            gauge!(c::SOURCE_BUDGET_REMAINING, "source" => source.to_string(), "window" => window)
+            gauge!(c::SOURCE_BUDGET_REMAINING, "source" => source.to_string(), "window" => window.to_owned())
                 .set(f64::from(requests));
         });
     }
@@ -293,6 +293,17 @@ impl Observer {
     /// A token could not be stored. It serves this process; the next one logs in anew.
     pub fn credential_unkept(&self, source: &SourceName, message: &str) {
         tracing::warn!(%source, message, "the credential could not be stored");
+    }
+
+    /// A source will not be asked for a while: `why` is `budget`, `retry_after` or `back_off`.
+    pub fn source_waits(&self, source: &SourceName, pause: Duration, why: &'static str) {
+        tracing::info!(%source, pause_s = pause.as_secs_f64(), why, "waiting for a source");
+    }
+
+    /// What was written down of a source's budget cannot be read.
+    pub fn ledger_lost(&self, source: &SourceName, problem: &str) {
+        tracing::warn!(%source, problem, "what was used of the source's budget cannot be read; asking it again only \
+            when its longest window, or an hour, is over");
     }
 
     /// A request waited for the source's budget or its `Retry-After`.

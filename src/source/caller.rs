@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::budget::{Budget, Permit};
+use super::budget::{Budget, OutOfTime, Permit, Refusal, worth_telling};
 use super::fault::Fault;
+use super::keep::KeepError;
 use super::read::{ReadEvent, WaitReason};
 use super::retry::Pauses;
 use super::source::Inner;
-use crate::limits;
 use crate::model::{SourceName, Traffic};
 use crate::observe::{Observer, ResponseCode};
 
@@ -53,20 +53,24 @@ impl Caller {
         }
     }
 
-    /// Waits for the source's budget.
-    pub(super) async fn admit(&self, budget: &Budget, traffic: &mut Traffic) -> Result<Permit, Fault> {
+    /// Waits for so many units of the source's budget.
+    pub(super) async fn admit(&self, budget: &Budget, weight: u32, traffic: &mut Traffic) -> Result<Permit, Fault> {
         let started = Instant::now();
         let mut announce = |pause, why| self.tell_wait(pause, why);
-        let admitted = budget.admit(self.deadline, &mut announce).await;
+        let admitted = budget.admit(weight, self.deadline, &mut announce).await;
         let waited = started.elapsed();
         let wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         if wait_ms > 0 {
             traffic.wait_ms += wait_ms;
             self.observer.source_budget_wait(&self.source, waited);
         }
-        admitted.map_err(|out| match out.why {
-            WaitReason::RetryAfter => Fault::PausedTooLong { pause: out.pause },
-            WaitReason::Budget | WaitReason::BackOff => self.out_of_time(),
+        admitted.map_err(|refusal| match refusal {
+            Refusal::Unkept(KeepError { reason, problem }) => Fault::Unkept { reason, problem },
+            Refusal::OutOfTime(OutOfTime { is_quota: true, opens_in, .. }) => Fault::UsedUp { opens_in },
+            Refusal::OutOfTime(OutOfTime { why: WaitReason::RetryAfter, opens_in: Some(pause), .. }) => {
+                Fault::PausedTooLong { pause }
+            }
+            Refusal::OutOfTime(_) => self.out_of_time(),
         })
     }
 
@@ -86,10 +90,7 @@ impl Caller {
     }
 
     pub(super) fn tell_wait(&self, pause: Duration, why: WaitReason) {
-        // To the tenth of a second, upwards: a pause of 1 s of which some microseconds have gone is still told as such.
-        let tenths = u64::try_from(pause.as_millis().div_ceil(100)).unwrap_or(u64::MAX);
-        let pause = Duration::from_millis(tenths.saturating_mul(100));
-        if pause >= limits::WAIT_TOLD_MIN {
+        if let Some(pause) = worth_telling(pause) {
             // A reader that is busy with pages does not miss what it is not waiting for.
             let _ = self.events.try_send(ReadEvent::Waiting { pause, why });
         }

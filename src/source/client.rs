@@ -106,8 +106,7 @@ impl Client {
         if let Some(body) = &request.body {
             sending = sending.body(body.clone());
         }
-        // Connecting has a bound of its own; silence counts from the start, so this one only has to cover both.
-        let silence = self.limits.idle_timeout.max(self.limits.connect_timeout + CONNECT_GRACE);
+        let silence = answer_max(&self.limits);
         let sent = timeout(silence, sending.send()).await;
         drop(permit);
         let response = match sent {
@@ -195,6 +194,12 @@ fn http(spec: &SourceSpec, base: &Url) -> Result<reqwest::Client, SourceError> {
         builder = builder.no_proxy();
     }
     builder.build().map_err(|cause| SourceError::Client { source_name: source_name(), cause })
+}
+
+/// How long a request may go without an answer. Connecting has a bound of its own; silence counts from the start, so
+/// this one only has to cover both.
+pub(super) fn answer_max(limits: &SourceLimits) -> Duration {
+    limits.idle_timeout.max(limits.connect_timeout + CONNECT_GRACE)
 }
 
 /// A name and password in a URL that the source gave would take the place of the configured credential.

@@ -91,13 +91,13 @@ pub(super) enum Fault {
     #[error("{request}: the login was refused with {status}{}", Word(.refusal))]
     LoginRefused { request: RequestLine, status: u16, refusal: Option<Refusal> },
     #[error("the source's new refresh token could not be stored: {problem}")]
-    Unkept { problem: String, is_disk_full: bool },
+    TokenUnkept { reason: ErrorReason, problem: String },
     #[error("{request}: answered {status}")]
     Status { request: RequestLine, status: u16 },
     #[error("{request}: answered {status} (too many requests)")]
     RateLimited { request: RequestLine, status: u16 },
     /// `opens_in` is how long the quota stays used up, where the source says.
-    #[error("{request}: answered {status}: the quota is used up{}", Opens(*.opens_in))]
+    #[error("{request}: answered {status}: the quota is used up{}", OpensIn(*.opens_in))]
     Quota { request: RequestLine, status: u16, opens_in: Option<Duration> },
     /// The list ends there.
     #[error("{request}: answered {status}, which is ignored")]
@@ -107,6 +107,11 @@ pub(super) enum Fault {
     Ruled { fault: Box<Fault>, rule: usize, transient: bool, hint: Option<String> },
     #[error("the source asks for a pause of {}, longer than what is left of the run's time", Seconds(*.pause))]
     PausedTooLong { pause: Duration },
+    /// By our own account of it.
+    #[error("the source's quota is used up{}", OpensIn(*.opens_in))]
+    UsedUp { opens_in: Option<Duration> },
+    #[error("what is used of the source's budget could not be written down: {problem}")]
+    Unkept { reason: ErrorReason, problem: String },
     #[error("{request}: the body was cut off after {bytes} bytes")]
     CutOff { request: RequestLine, bytes: u64 },
     #[error("{request}: answered with something that is not HTTP")]
@@ -169,18 +174,28 @@ impl Fault {
         RunError { reason: self.reason(), hint: self.hint().to_owned(), message }
     }
 
+    /// When the source can be asked again, where that is known.
+    pub(super) fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Self::Quota { opens_in, .. } | Self::UsedUp { opens_in } => *opens_in,
+            Self::Ruled { fault, .. } => fault.retry_in(),
+            Self::PausedTooLong { pause } => Some(*pause),
+            _ => None,
+        }
+    }
+
     fn reason(&self) -> ErrorReason {
         match self {
             Self::Connect { .. } => ErrorReason::Connect,
             Self::Tls { .. } => ErrorReason::Tls,
             Self::ConnectTimeout { .. } | Self::Idle { .. } | Self::RunTimeout { .. } => ErrorReason::Timeout,
             Self::Auth { .. } | Self::LoginRefused { .. } => ErrorReason::Auth,
-            Self::Unkept { is_disk_full: true, .. } => ErrorReason::DiskFull,
-            Self::Unkept { .. } => ErrorReason::Store,
             Self::Status { .. } | Self::Ignored { .. } => ErrorReason::Status,
             Self::Quota { .. } => ErrorReason::Quota,
             Self::Ruled { fault, .. } => fault.reason(),
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => ErrorReason::RateLimited,
+            Self::UsedUp { .. } => ErrorReason::Quota,
+            Self::Unkept { reason, .. } | Self::TokenUnkept { reason, .. } => *reason,
             Self::CutOff { .. } | Self::NotHttp { .. } | Self::Encoding { .. } | Self::Decode { .. } => {
                 ErrorReason::Decode
             }
@@ -205,7 +220,7 @@ impl Fault {
                 "check the source's credential: is it complete, not expired, and allowed to read this?"
             }
             Self::LoginRefused { refusal, .. } => Refusal::hint(*refusal),
-            Self::Unkept { .. } => {
+            Self::TokenUnkept { .. } => {
                 "see to the disk, then sync again before the server is stopped: until it is stored, only the running \
                  process knows it"
             }
@@ -218,6 +233,8 @@ impl Fault {
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => {
                 "set the source's `budget` to what it allows, and sync less often"
             }
+            Self::UsedUp { .. } => "sync again when it opens; `GET /v1/sources/{source}` says when",
+            Self::Unkept { .. } => "see to the store's disk; nothing is asked of the source until it can be written to",
             Self::CutOff { .. } => "the connection broke inside the page; ask for smaller pages if it lasts",
             Self::NotHttp { .. } | Self::HeadTooLarge { .. } => {
                 "check the scheme and the port of `base_url`, and what answers there"
@@ -307,14 +324,16 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// When a quota opens, where that is known.
-struct Opens(Option<Duration>);
+/// `; it opens again in 5 h 12 min`, as long waits are told; nothing where it is not known.
+struct OpensIn(Option<Duration>);
 
-impl fmt::Display for Opens {
+impl fmt::Display for OpensIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(pause) => write!(f, " and opens in {}", Seconds(pause)),
-            None => Ok(()),
+        let Some(opens_in) = self.0 else { return Ok(()) };
+        let minutes = opens_in.as_secs().div_ceil(60);
+        match (minutes / 60, minutes % 60) {
+            (0, minutes) => write!(f, "; it opens again in {minutes} min"),
+            (hours, minutes) => write!(f, "; it opens again in {hours} h {minutes} min"),
         }
     }
 }

@@ -4,27 +4,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::Method;
-use reqwest::header::{
-    CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
-};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use tokio::task::spawn_blocking;
 
 use super::auth::Credential;
 use super::budget::Permit;
+use super::budget_headers::{asked_pause, asks_for_pause, used_up};
 use super::caller::Caller;
 use super::client::Answer;
 use super::fault::{Fault, RequestLine, shown_origin};
 use super::page::Fetched;
 use super::request::{Ask, Blueprint, Request};
-use super::retry;
 use super::rules::{self, Judged};
 use super::source::Inner;
-use crate::clock::Clock;
 use crate::config::{ErrorRule, Verdict};
 use crate::limits;
 use crate::model::{Traffic, Validators};
@@ -207,7 +202,17 @@ impl<'s> Fetcher<'s> {
         self.shown = Some(credential);
         let answer = answer?;
         sent.code = ResponseCode::Status(answer.status);
+        self.heed(&answer.headers);
         Ok(answer)
+    }
+
+    /// Shuts the source to everybody where it says that its allowance is used up. What it says does not change the
+    /// windows, for it does not say which of them it means.
+    fn heed(&self, headers: &HeaderMap) {
+        let Inner { spec, budget, pauses, clock, .. } = self.source;
+        if let Some(reset) = used_up(&spec.budget_headers, headers, self.blueprint.weight(), clock.now()) {
+            budget.pause_used_up(pauses.until_reset(reset, budget.longest()));
+        }
     }
 
     /// Waits for a credential and for leave of the budget. The credential comes first, for a login may need the
@@ -215,7 +220,7 @@ impl<'s> Fetcher<'s> {
     async fn admit(&self, traffic: &mut Traffic) -> Result<(Credential, Permit), Fault> {
         loop {
             self.source.auth.ensure(&self.caller, traffic).await?;
-            let permit = self.caller.admit(&self.source.budget, traffic).await?;
+            let permit = self.caller.admit(&self.source.budget, self.blueprint.weight(), traffic).await?;
             if let Some(credential) = self.source.auth.ready() {
                 return Ok((credential, permit));
             }
@@ -259,10 +264,11 @@ impl<'s> Fetcher<'s> {
     /// What comes of a verdict. A pause that the source asks for is everybody's who calls it.
     fn refused(&self, verdict: Verdict, request: RequestLine, answer: &Answer) -> Failure {
         let status = answer.status;
-        let asked = asked_pause(&answer.headers);
+        let names = &self.source.spec.budget_headers;
+        let asked = asked_pause(names, &answer.headers, self.source.clock.now());
         let paused = match verdict {
             Verdict::RateLimited => true,
-            Verdict::Retry => answer.headers.contains_key(RETRY_AFTER),
+            Verdict::Retry => asks_for_pause(names, &answer.headers),
             Verdict::QuotaExhausted | Verdict::RefreshToken | Verdict::Ignore | Verdict::Fail => false,
         };
         if paused {
@@ -274,6 +280,9 @@ impl<'s> Fetcher<'s> {
             Verdict::RateLimited => Fault::RateLimited { request, status },
             Verdict::QuotaExhausted => {
                 let opens_in = asked.filter(|pause| !pause.is_zero()).map(|pause| pause.min(limits::QUOTA_OPENS_MAX));
+                if let Some(opens_in) = opens_in {
+                    self.source.budget.pause_used_up(opens_in);
+                }
                 Fault::Quota { request, status, opens_in }
             }
             Verdict::Ignore => Fault::Ignored { request, status },
@@ -286,12 +295,6 @@ impl<'s> Fetcher<'s> {
 
 fn is_conditional(request: &Request) -> bool {
     [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name))
-}
-
-/// The pause that `Retry-After` asks for.
-pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
-    let now: Timestamp = Clock::System.now();
-    retry::retry_after(text(headers, &RETRY_AFTER)?, text(headers, &DATE), now)
 }
 
 pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::model::{ChildKey, Keepsake};
+use crate::model::{ChildKey, ErrorReason, Keepsake};
 
 /// A source's keepsakes.
 pub trait Keep: Send + Sync {
@@ -17,9 +17,9 @@ pub trait Keep: Send + Sync {
 
 /// A value could not be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{problem}")]
 pub struct KeepError {
-    pub message: String,
-    /// Is there no room on the disk?
-    pub is_disk_full: bool,
+    /// As runs that fail for it have it.
+    pub reason: ErrorReason,
+    pub problem: String,
 }

@@ -5,6 +5,7 @@
 //!   │ client   one exchange: signed, timed, capped; never another origin than the base URL's
 //!   │ auth     what a request shows; `login` comes by it where it is a token, once for every read
 //!   │ budget   windows and the source's own pauses, shared by every read
+//!   │ budget   windows and the source's own pauses, shared by every read; the ledger outlives the process
 //!   ▼
 //! read      its lists, one for each parent: one task, a bounded number of pages ahead
 //! walk      one list, page by page
@@ -22,11 +23,14 @@
 mod auth;
 mod bookmark;
 mod budget;
+mod budget_headers;
 mod caller;
 mod client;
 mod fault;
 mod fetch;
 mod keep;
+mod ledger;
+mod ledger_form;
 mod link;
 mod list;
 mod login;
@@ -46,6 +50,7 @@ mod watermark;
 mod tests;
 
 pub use bookmark::Bookmark;
+pub use budget::{Allowance, WindowLeft};
 pub use client::SourceError;
 pub use keep::{Keep, KeepError};
 pub use read::{End, Page, Read, ReadEvent, Start, WaitReason};

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
@@ -68,6 +69,8 @@ pub enum ReadEvent {
     Failed {
         error: RunError,
         traffic: Traffic,
+        /// When the source can be asked again, where it is shut until then.
+        retry_in: Option<Duration>,
     },
 }
 
@@ -112,7 +115,8 @@ impl fmt::Debug for Page {
 }
 
 /// Why the source is not asked now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WaitReason {
     /// The source's allowance is used up.
     Budget,
@@ -157,7 +161,7 @@ impl Read {
     /// The task ended without a word: it panicked.
     fn broken(&self) -> ReadEvent {
         let error = Fault::Internal { problem: "the read ended unexpectedly".into() }.into_run_error(0, 1);
-        ReadEvent::Failed { error, traffic: self.traffic }
+        ReadEvent::Failed { error, traffic: self.traffic, retry_in: None }
     }
 }
 
@@ -214,15 +218,20 @@ impl<'s> Reader<'s> {
         match read {
             Ok(Ok(())) => ReadEvent::End(End { traffic, ..self.end.into_inner() }),
             Ok(Err(BrokenList { broken: Broken { fault, page, tries }, list })) => {
+                let retry_in = fault.retry_in();
                 let mut error = fault.into_run_error(page, tries);
                 if let Some((list, of)) = list {
                     error.message = format!("list {list} of {of}: {}", error.message);
                 }
-                ReadEvent::Failed { error, traffic }
+                ReadEvent::Failed { error, traffic, retry_in }
             }
             Err(_) => {
                 let (page, tries) = self.shared.at();
-                ReadEvent::Failed { error: self.caller.out_of_time().into_run_error(page, tries), traffic }
+                ReadEvent::Failed {
+                    error: self.caller.out_of_time().into_run_error(page, tries),
+                    traffic,
+                    retry_in: None,
+                }
             }
         }
     }

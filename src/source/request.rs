@@ -74,6 +74,11 @@ impl Blueprint {
         Ok(Self { spec: spec.clone(), vars, first })
     }
 
+    /// What a request costs, in the units of the budget.
+    pub(super) const fn weight(&self) -> u32 {
+        self.spec.weight
+    }
+
     /// # Errors
     /// A cursor cannot stand where the templates want it.
     pub(super) fn request(&self, ask: &Ask) -> Result<Request, Fault> {
@@ -260,6 +265,7 @@ mod tests {
             query: fields(&[("event", "{param.event}"), ("page", "start")]),
             headers: fields(&[("X-Event", "{param.event}")]),
             body: BodySpec::None,
+            weight: 1,
         }
     }
 

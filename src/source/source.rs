@@ -7,15 +7,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::auth::{Authenticator, Credential};
-use super::budget::Budget;
-use super::client::{Client, SourceError};
+use super::budget::{Allowance, Budget, Terms};
+use super::client::{Client, SourceError, answer_max};
 use super::keep::Keep;
 use super::list::List;
 use super::login::Login;
 use super::page::Understanding;
 use super::read::{Read, Start};
 use super::retry::Pauses;
-use crate::config::{PaginationSpec, ParentList, PartitionSpec, SourceSpec, WindowSpec};
+use crate::clock::Clock;
+use crate::config::{PaginationSpec, ParentList, PartitionSpec, SourceSpec};
 use crate::observe::Observer;
 
 /// A source as the configuration declares it. Cloning shares connections and budget, so there is one per source.
@@ -34,6 +35,7 @@ pub(super) struct Inner {
     pub(super) pauses: Pauses,
     pub(super) observer: Observer,
     pub(super) auth: Authenticator,
+    pub(super) clock: Clock,
 }
 
 /// One level of parents, ready to be read.
@@ -60,17 +62,32 @@ impl Source {
     ///
     /// # Errors
     /// The credential cannot be carried by a header, or an `https` source finds no CA certificates.
-    pub fn new(spec: Arc<SourceSpec>, observer: Observer, keep: Arc<dyn Keep>) -> Result<Self, SourceError> {
-        Self::with_pauses(spec, observer, keep, Pauses::default())
+    pub fn new(
+        spec: Arc<SourceSpec>,
+        observer: Observer,
+        keep: Arc<dyn Keep>,
+        clock: Clock,
+    ) -> Result<Self, SourceError> {
+        Self::with_pauses(spec, observer, keep, clock, Pauses::default())
     }
 
     pub(super) fn with_pauses(
         spec: Arc<SourceSpec>,
         observer: Observer,
         keep: Arc<dyn Keep>,
+        clock: Clock,
         pauses: Pauses,
     ) -> Result<Self, SourceError> {
-        let (client, budget) = (Client::new(&spec)?, Budget::new(&spec.budget));
+        let client = Client::new(&spec)?;
+        let budget = Budget::open(Terms {
+            source: spec.name.clone(),
+            windows: spec.budget.clone(),
+            weight: spec.weight_max(),
+            answer_max: answer_max(&spec.limits),
+            keep: Arc::clone(&keep),
+            clock: clock.clone(),
+            observer: observer.clone(),
+        });
         let how = Understanding {
             list: Arc::new(List::of_source(&spec)),
             page_bytes_max: spec.limits.page_bytes_max,
@@ -82,7 +99,7 @@ impl Source {
             Some(login) => Authenticator::Login(Arc::new(login)),
             None => Authenticator::Fixed(Credential::fixed(&spec.auth).map_err(|error| error.of(&spec.name))?),
         };
-        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, auth }) })
+        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, auth, clock }) })
     }
 
     pub fn spec(&self) -> &SourceSpec {
@@ -116,9 +133,9 @@ impl Source {
         self.inner.auth.expires_at()
     }
 
-    /// How many requests each window of the budget still admits now, in the order of the configuration.
-    pub fn budget_left(&self) -> Vec<(WindowSpec, u32)> {
-        self.inner.budget.left()
+    /// What is left of the budget now.
+    pub fn allowance(&self) -> Allowance {
+        self.inner.budget.allowance()
     }
 }
 

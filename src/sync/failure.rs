@@ -1,12 +1,15 @@
 //! Why a run ends early.
 
+use std::time::Duration;
+
 use crate::journal::JournalError;
 use crate::model::{ErrorReason, RunError, RunOutcome};
 use crate::store::StoreError;
 
 #[derive(Debug)]
 pub enum Failure {
-    Source(RunError),
+    /// The source; and after how long it can be asked again, where that is known.
+    Source(RunError, Option<Duration>),
     Store(StoreError),
     Journal(JournalError),
     /// Somebody asked for it.
@@ -30,10 +33,18 @@ impl Failure {
         matches!(self, Self::Store(error) if error.is_of_the_disk())
     }
 
+    /// The allowance of a day, or longer, is used up; it opens after so long.
+    pub fn quota_opens_in(&self) -> Option<Duration> {
+        match self {
+            Self::Source(error, retry_in) if error.reason == ErrorReason::Quota => *retry_in,
+            _ => None,
+        }
+    }
+
     /// May a read that ended so go on later from where it was? Not where what was read is in doubt.
     pub fn may_go_on(&self) -> bool {
         match self {
-            Self::Source(error) => !matches!(
+            Self::Source(error, _) => !matches!(
                 error.reason,
                 ErrorReason::PagingLoop
                     | ErrorReason::Select
@@ -49,13 +60,14 @@ impl Failure {
     /// Did the source not even answer, or refuse whatever was asked? Then it says nothing of the place asked for.
     pub fn is_no_answer(&self) -> bool {
         match self {
-            Self::Source(error) => matches!(
+            Self::Source(error, _) => matches!(
                 error.reason,
                 ErrorReason::Connect
                     | ErrorReason::Tls
                     | ErrorReason::Timeout
                     | ErrorReason::Auth
                     | ErrorReason::RateLimited
+                    | ErrorReason::Quota
             ),
             Self::Stopped => true,
             Self::Store(_) | Self::Journal(_) | Self::Cancelled | Self::Panicked => false,
@@ -65,7 +77,7 @@ impl Failure {
     /// What history keeps; a cancelled run has no error.
     pub fn to_run_error(&self) -> Option<RunError> {
         match self {
-            Self::Source(error) => Some(error.clone()),
+            Self::Source(error, _) => Some(error.clone()),
             Self::Store(error) => Some(error.to_run_error()),
             Self::Journal(error) => Some(error.to_run_error()),
             Self::Cancelled => None,

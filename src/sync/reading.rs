@@ -200,9 +200,10 @@ impl<'a> Reading<'a> {
                     log.add(Level::Info, format!("waiting {:.1} s: {}", pause.as_secs_f64(), words(why)));
                 }
                 Some(ReadEvent::End(end)) => return Ok(end),
-                Some(ReadEvent::Failed { error, traffic }) => {
+                Some(ReadEvent::Failed { error, traffic, retry_in }) => {
                     log.traffic = traffic;
-                    return Err(Failure::Source(error));
+                    log.opens_in(retry_in);
+                    return Err(Failure::Source(error, retry_in));
                 }
                 None => return Err(Failure::Stopped),
             }

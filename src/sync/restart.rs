@@ -1,5 +1,7 @@
 //! Which sync starts again by itself when the server is back.
 //!
+//! So does, when its time has come, a sync that found its source's quota used up.
+//!
 //! A sync that the end of the process cut short while it was reading or planning changed nobody, and whoever asked for
 //! it may be gone. So it starts again, once for each time it is cut short. Should the sync itself be what ends the
 //! process, that must not go on for ever: after [`CUT_SHORT_MAX`] times in a row nobody but a person starts it.
@@ -31,7 +33,21 @@ fn was_cut_short(run: &Run) -> bool {
     run.error.as_ref().is_some_and(|error| error.reason == ErrorReason::Interrupted) && !run.dry_run
 }
 
-/// A new run like the one that was cut short.
+/// The newest run of a feed, if it found its source's quota used up at the time that is over now, and its sync is to go
+/// on. One whose places do not last begins anew each time: that must not use up every day's quota for nothing.
+pub fn out_of_quota(store: &Store, feed: &FeedId, over: Timestamp, stable: bool) -> Result<Option<Run>, StoreError> {
+    let state = store.feed_state(feed);
+    if state.goes_on_at != Some(over) {
+        return Ok(None);
+    }
+    let newest = store.runs(None, CUT_SHORT_MAX, |run| run.feed == *feed && !run.dry_run)?;
+    let was_out = |run: &Run| run.error.as_ref().is_some_and(|error| error.reason == ErrorReason::Quota);
+    let in_a_row = newest.iter().take_while(|run| was_out(run)).count();
+    let may = if stable { in_a_row > 0 } else { (1..CUT_SHORT_MAX).contains(&in_a_row) };
+    Ok(newest.into_iter().next().filter(|_| may))
+}
+
+/// A new run like the one that was cut short, or ran out of quota.
 pub fn again(cut_short: &Run, now: Timestamp) -> Run {
     let text = format!("starts again what run {} could not finish", cut_short.id);
     Run {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::committing::{Committed, resume};
@@ -24,8 +25,8 @@ pub struct Unfinished {
 
 #[derive(Clone)]
 enum Pending {
-    /// A failed run that is to be entered into history.
-    End(Run),
+    /// A failed run that is to be entered into history, and when its feed goes on by itself.
+    End(Run, Option<Timestamp>),
     /// A commit that stopped half-way. History has the run open, so that a start would go on with it, too.
     Commit(Run),
 }
@@ -34,7 +35,7 @@ impl Pending {
     /// The run as whoever waited for it was told.
     const fn run(&self) -> &Run {
         match self {
-            Self::End(run) | Self::Commit(run) => run,
+            Self::End(run, _) | Self::Commit(run) => run,
         }
     }
 }
@@ -58,15 +59,16 @@ impl Unfinished {
         if run.applied > 0 && failure.is_of_the_disk() {
             self.runs.lock().insert(run.id, Pending::Commit(run.clone()));
         } else {
-            self.enter(run);
+            let opens_in = failure.quota_opens_in().filter(|_| !run.dry_run);
+            self.enter(run, opens_in.and_then(|opens_in| now.checked_add(opens_in).ok()));
         }
         self.observer.run_ended(run);
     }
 
-    fn enter(&self, run: &Run) {
-        if let Err(error) = self.store.commit(ending(&self.store, run)) {
+    fn enter(&self, run: &Run, goes_on_at: Option<Timestamp>) {
+        if let Err(error) = self.store.commit(ending(&self.store, run, goes_on_at)) {
             self.observer.store_failed("write the end of a run", &error.to_string());
-            self.runs.lock().insert(run.id, Pending::End(run.clone()));
+            self.runs.lock().insert(run.id, Pending::End(run.clone(), goes_on_at));
         }
     }
 
@@ -77,8 +79,8 @@ impl Unfinished {
             let first = self.runs.lock().first_key_value().map(|(_, pending)| pending.clone());
             match first {
                 None => return Ok(()),
-                Some(Pending::End(run)) => {
-                    self.store.commit(ending(&self.store, &run))?;
+                Some(Pending::End(run, goes_on_at)) => {
+                    self.store.commit(ending(&self.store, &run, goes_on_at))?;
                     self.runs.lock().remove(&run.id);
                 }
                 Some(Pending::Commit(told)) => self.finish_commit(&told, stopping)?,
@@ -116,8 +118,9 @@ impl Unfinished {
 }
 
 /// A failed run with its feed's state after it.
-fn ending(store: &Store, run: &Run) -> ChangeSet {
-    let feed = (!run.dry_run).then(|| (run.feed.clone(), state_after(store.feed_state(&run.feed), run)));
+fn ending(store: &Store, run: &Run, goes_on_at: Option<Timestamp>) -> ChangeSet {
+    let state = || FeedState { goes_on_at, ..state_after(store.feed_state(&run.feed), run) };
+    let feed = (!run.dry_run).then(|| (run.feed.clone(), state()));
     ChangeSet { runs: vec![run.clone()], feed, ..ChangeSet::default() }
 }
 

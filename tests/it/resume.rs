@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
-use rollcall::model::{Counts, ErrorReason, FeedId, Run, RunOutcome};
+use rollcall::model::{Counts, ErrorReason, FeedId, FeedState, Run, RunOutcome};
+use rollcall::store::ChangeSet;
 use serde_json::{Value, json};
 
 use crate::support::{Appliance, Asked, Installation, ONE_FEED, Scripted, json, store_text, until, without_runs};
@@ -339,4 +340,98 @@ async fn a_list_that_is_as_it_was_costs_one_request_and_counts_as_a_success() {
     server.take();
     let full = appliance.sync("e", "s", false, true).await;
     assert!(full.complete && server.take()[0].header("if-none-match").is_none());
+}
+
+const QUOTA: &str =
+    "\n[source.s.limits]\ntries = 1\nrun_timeout = \"20s\"\n[[source.s.budget]]\nrequests = 10\nper = \"day\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_longer_than_the_days_quota_is_finished_over_days() {
+    let list = List::new(25);
+    let answers = Arc::clone(&list);
+    let server = Scripted::start(move |asked, _| answers.answer(asked)).await;
+    let text = config(&server) + QUOTA;
+    let mut appliance = Appliance::open(&text).await;
+    let first = appliance.sync("e", "s", false, false).await;
+    let feed = first.feed.clone();
+    assert_eq!(first.error.as_ref().map(|error| error.reason), Some(ErrorReason::Quota), "{first:?}");
+    assert!(log(&first).contains("the source can be asked again at 2026-03-02T08:0"), "{}", log(&first));
+    let mut days = vec![server.take()];
+    for _ in 0..2 {
+        let goes_on_at = appliance.app.store.feed_state(&feed).goes_on_at.expect("the status says when");
+        assert_eq!(appliance.app.store.user_count(), 0, "nobody is changed by half a list");
+        let before = appliance.app.store.feed_state(&feed).last_run;
+        // An hour too early nothing happens; then the day is over.
+        let too_early = goes_on_at - SignedDuration::from_hours(1);
+        appliance.clock.advance(too_early.duration_since(appliance.clock.now()));
+        appliance = appliance.reopen(&text).await;
+        appliance.app.runner.start_again_what_was_cut_short().await;
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert_eq!(appliance.app.store.feed_state(&feed).last_run, before);
+        appliance.clock.advance(SignedDuration::from_hours(2));
+        appliance = appliance.reopen(&text).await;
+        appliance.app.runner.start_again_what_was_cut_short().await;
+        until("the sync has gone on by itself and ended", async || {
+            appliance.app.store.feed_state(&feed).last_run != before
+        })
+        .await;
+        days.push(server.take());
+    }
+    let days: Vec<Vec<usize>> = days.iter().map(|asked| pages_of(asked)).collect();
+    assert_eq!(days, [(0..10).collect::<Vec<_>>(), (10..20).collect(), (20..25).collect()]);
+    let state = appliance.app.store.feed_state(&feed);
+    assert_eq!((state.goes_on_at, state.consecutive_failures, state.complete_reads), (None, 0, 0));
+    assert_eq!(appliance.app.store.user_count(), 249);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_the_source_tells_of_opens_in_a_running_server() {
+    let used_up = Arc::new(AtomicBool::new(false));
+    let list = List::new(8);
+    let (answers, shut) = (Arc::clone(&list), Arc::clone(&used_up));
+    let server = Scripted::start(move |asked, _| match page_of(asked) {
+        5 if !shut.swap(true, Ordering::Relaxed) => {
+            (StatusCode::FORBIDDEN, [("retry-after", "2")], r#"{"error":"quota"}"#).into_response()
+        }
+        _ => answers.answer(asked),
+    })
+    .await;
+    let rule = "\n[[source.s.error]]\nwhen = '.error == \"quota\"'\nthen = \"quota_exhausted\"\n";
+    let place = Installation::new(&(config(&server) + rule));
+    let program = place.start(&["serve"]);
+    program.serves().await;
+    assert_eq!(program.ask("POST", "/v1/events/e/sync?wait=30s").await.unwrap().0, 200);
+    let status = program.get("/v1/status").await.unwrap();
+    let event = program.get("/v1/events/e").await.unwrap();
+    assert!(status["events"][0]["goes_on_at"].is_string(), "{status}");
+    assert_eq!(event["feeds"][0]["goes_on_at"], status["events"][0]["goes_on_at"]);
+    until("the sync has gone on by itself and ended", async || {
+        let status = program.get("/v1/status").await.unwrap();
+        status["events"][0]["last_run"]["outcome"] == "done"
+    })
+    .await;
+    assert_eq!(pages_of(&server.take()), [0, 1, 2, 3, 4, 5, 5, 6, 7]);
+    let status = program.get("/v1/status").await.unwrap();
+    assert_eq!(status["events"][0]["goes_on_at"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_the_source_was_read_outlives_a_commit_that_was_paused() {
+    let list = List::new(40);
+    let answers = Arc::clone(&list);
+    let server = Scripted::start(move |asked, _| answers.answer(asked)).await;
+    let text = config(&server).replace("path = \"s\"", "path = \"s\"\nquery = { since = \"{since}\" }")
+        + "\n[source.s.incremental]\nwatermark = \"run_start\"\n";
+    let appliance = Appliance::open(&text).await;
+    let run = appliance.sync("e", "s", false, false).await;
+    let done = appliance.app.store.feed_state(&run.feed);
+    let position = done.position.clone().expect("it was read");
+    // As a kill before the last batch leaves it: the run open, its people there, its end not.
+    let open = Run { outcome: None, ended_at: None, ..run.clone() };
+    let before = FeedState { position: None, ..done };
+    let feed = run.feed.clone();
+    let set = ChangeSet { runs: vec![open], feed: Some((feed, before)), ..ChangeSet::default() };
+    appliance.app.store.commit_async(set).await.unwrap();
+    let appliance = appliance.reopen(&text).await;
+    assert_eq!(appliance.app.store.feed_state(&run.feed).position, Some(position));
 }

@@ -1,6 +1,7 @@
 //! The sections of the file: what each key means and which rules its value must keep.
 
 mod auth;
+mod budget;
 mod errors;
 mod event;
 mod format;

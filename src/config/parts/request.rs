@@ -7,6 +7,7 @@ use url::{Host, Url};
 use super::text::{Placeholders, check_header_name, is_header_text, template};
 use crate::config::read::{Children, Item, Section};
 use crate::config::{BodySpec, JsonTemplate, Method, RequestSpec, Template, Vars};
+use crate::limits;
 
 /// Headers that carry a credential: their place is `[source.<name>.auth]`, where secrets cannot print.
 const CREDENTIAL_HEADERS: [&str; 2] = ["authorization", "cookie"];
@@ -110,9 +111,13 @@ pub(super) fn read_request(
     let query = read_query(section.section("query"), claims);
     let headers = read_headers(section.section("headers"), claims);
     let body = read_body(&mut section, method, claims);
+    let weight = match section.optional("weight") {
+        Some(item) => item.integer(1..=limits::WINDOW_REQUESTS_MAX),
+        None => Some(1),
+    };
     section.finish();
-    let (query, headers, body) = (query?, headers?, body?);
-    Some(RequestSpec { method: method?, base_url: base_url?, path: path?, query, headers, body })
+    let (query, headers, body, weight) = (query?, headers?, body?, weight?);
+    Some(RequestSpec { method: method?, base_url: base_url?, path: path?, query, headers, body, weight })
 }
 
 /// A path that stays below the base URL, whatever its params are.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::auth::read_auth;
+use super::budget::{read_budget, read_budget_headers};
 use super::errors::read_errors;
 use super::incremental::read_incremental;
 use super::login::Logins;
@@ -17,18 +18,14 @@ use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
 use crate::config::{
-    BodySpec, CURSOR, DeleteScope, JsonTemplate, PartitionSpec, Per, RequestSpec, SourceLimits, SourceSpec, Template,
-    Vars, WindowSpec,
+    BodySpec, CURSOR, DeleteScope, JsonTemplate, PartitionSpec, RequestSpec, SourceLimits, SourceSpec, Template, Vars,
 };
 use crate::limits;
 use crate::model::SourceName;
 
 /// The params that a source's templates use, without their `param.`: what each of its feeds must give.
 pub fn source_placeholders(source: &SourceSpec) -> BTreeSet<String> {
-    let parents = source.partitions.iter().filter_map(|level| match level {
-        PartitionSpec::List(list) => Some(&list.request),
-        PartitionSpec::Fixed(_) => None,
-    });
+    let parents = source.partitions.iter().filter_map(PartitionSpec::request);
     let mut templates: Vec<_> = parents.chain([&source.request]).flat_map(request_templates).collect();
     templates.extend(&source.edit_url);
     let placeholders = templates.into_iter().flat_map(Template::placeholders);
@@ -86,7 +83,10 @@ pub(in crate::config) fn read_source(
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
     let errors = read_errors(section.list("error"));
     let mapping = read_mapping(&mut section);
-    let budget = read_budget(section.list("budget"));
+    let heaviest = request.iter().chain(partitions.iter().flatten().filter_map(PartitionSpec::request));
+    let heaviest = heaviest.map(|request| request.weight).max();
+    let budget = read_budget(section.list("budget"), heaviest);
+    let budget_headers = read_budget_headers(section.section("budget_headers"));
     let limits = read_limits(section.section("limits"));
     section.finish();
     let (pagination, stable) = pagination?;
@@ -106,6 +106,7 @@ pub(in crate::config) fn read_source(
         format,
         mapping,
         budget: budget?,
+        budget_headers: budget_headers?,
         limits: limits?,
     }))
 }
@@ -127,34 +128,6 @@ fn read_edit_url(item: &Item<'_>) -> Option<Template> {
         return None;
     }
     Some(edit_url)
-}
-
-/// The windows of a source's budget; at most one of each length, for of two only the stricter would count.
-fn read_budget(windows: Vec<Section<'_>>) -> Option<Vec<WindowSpec>> {
-    let mut seen = Vec::new();
-    // Collected before `?`, so that every faulty window is reported.
-    let windows: Vec<_> = windows.into_iter().map(|window| read_window(window, &mut seen)).collect();
-    windows.into_iter().collect()
-}
-
-fn read_window(mut section: Section<'_>, seen: &mut Vec<Per>) -> Option<WindowSpec> {
-    let requests = section
-        .required("requests", "write how many requests the source allows, e.g. requests = 10")
-        .and_then(|item| item.integer(1..=limits::WINDOW_REQUESTS_MAX));
-    let per = section.required_choice(
-        "per",
-        &[("second", Per::Second), ("minute", Per::Minute)],
-        r#"write per = "second" or per = "minute""#,
-    );
-    if let Some(per) = per {
-        if seen.contains(&per) {
-            let problem = format!("a second budget per {}", per.as_str());
-            section.findings().fault(section.place(), problem, "keep the stricter one");
-        }
-        seen.push(per);
-    }
-    section.finish();
-    Some(WindowSpec { requests: requests?, per: per? })
 }
 
 fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {

@@ -99,8 +99,8 @@ fn refresh(api: &Api) -> Result<(), Problem> {
         store_bytes: app.store.bytes_on_disk().map_err(api.store_failed("read the store's size"))?,
     });
     for (name, entry) in app.runner.sources() {
-        for (window, left) in entry.source.budget_left() {
-            app.observer.budget_remaining(name, window.per.as_str(), left);
+        for window in entry.source.allowance().windows {
+            app.observer.budget_remaining(name, &window.window.per.to_string(), window.left);
         }
     }
     Ok(())
@@ -120,11 +120,16 @@ pub async fn status(State(api): State<Shared>, _: Query<Nothing>) -> Result<Json
             title: event.title.clone(),
             attendees: api.app.store.attendee_counts(&event.name).0,
             last_run: newest_run(&api, &event).await?,
+            goes_on_at: event.feeds.iter().filter_map(|feed| goes_on_at(&api, &event, &feed.source)).min(),
         });
     }
     events.sort_by(|a, b| a.event.cmp(&b.event));
     let store = &api.app.store;
     Ok(Json(StatusView { users: store.user_count(), groups: store.groups().len() as u64, events }))
+}
+
+fn goes_on_at(api: &Api, event: &Event, source: &crate::model::SourceName) -> Option<jiff::Timestamp> {
+    api.app.store.feed_state(&feed_id(event, source)).goes_on_at
 }
 
 async fn newest_run(api: &Api, event: &Event) -> Result<Option<RunView>, Problem> {

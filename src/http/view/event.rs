@@ -50,6 +50,9 @@ pub struct FeedView {
     last_run: Option<u64>,
     /// The run that goes on.
     running: Option<u64>,
+    /// When a sync that found the source's quota used up goes on by itself.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    goes_on_at: Option<Timestamp>,
 }
 
 /// An event as saved.
@@ -80,6 +83,9 @@ pub struct EventStatusView {
     pub attendees: u64,
     /// The newest run of the event's feeds, going or ended.
     pub last_run: Option<RunView>,
+    /// When the first of its feeds goes on by itself, whose source's quota is used up.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub goes_on_at: Option<Timestamp>,
 }
 
 impl EventView {
@@ -109,6 +115,7 @@ impl FeedView {
             consecutive_failures: state.consecutive_failures,
             last_run: state.last_run.map(|RunId(run)| run),
             running: running.map(|RunId(run)| run),
+            goes_on_at: state.goes_on_at,
         }
     }
 }

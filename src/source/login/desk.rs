@@ -10,15 +10,16 @@ use tokio::time::{Instant, sleep};
 
 use super::answer::Reading;
 use crate::clock::Clock;
+use crate::config::BudgetHeaders;
 use crate::limits;
 use crate::model::Traffic;
 use crate::observe::ResponseCode;
 use crate::source::auth::Credential;
 use crate::source::budget::Budget;
+use crate::source::budget_headers::asked_pause;
 use crate::source::caller::Caller;
 use crate::source::client::{Answer, Client};
 use crate::source::fault::{Fault, RequestLine};
-use crate::source::fetch::asked_pause;
 use crate::source::read::WaitReason;
 use crate::source::request::Request;
 use crate::source::retry::Pauses;
@@ -82,7 +83,7 @@ impl Desk {
     ) -> Result<Admitted, Failure> {
         let alone = |fault| Failure { fault, pause: None };
         let permit = match &self.budget {
-            Some(budget) => Some(caller.admit(budget, traffic).await.map_err(alone)?),
+            Some(budget) => Some(caller.admit(budget, 1, traffic).await.map_err(alone)?),
             None => None,
         };
         let mut sent = caller.sends(traffic);
@@ -101,7 +102,7 @@ impl Desk {
             _ => Fault::Status { request, status },
         };
         let asks = status == 429 || status == 503 && answer.headers.contains_key(RETRY_AFTER);
-        let pause = asks.then(|| self.pauses.asked(asked_pause(&answer.headers), tries));
+        let pause = asks.then(|| self.pauses.asked(asked_pause(&BudgetHeaders::default(), &answer.headers, at), tries));
         Err(Failure { fault, pause })
     }
 

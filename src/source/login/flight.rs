@@ -18,7 +18,7 @@ use super::{oauth2, session};
 use crate::clock::Clock;
 use crate::config::{AuthSpec, OAuth2Spec, SourceSpec, TokenFrom, TokenSpec};
 use crate::limits;
-use crate::model::{Keepsake, SourceName, Traffic};
+use crate::model::{ErrorReason, Keepsake, SourceName, Traffic};
 use crate::observe::Observer;
 use crate::source::auth::{Credential, CredentialError};
 use crate::source::budget::Budget;
@@ -366,9 +366,9 @@ impl Login {
         let Some((held, is_rotated)) = self.pending() else { return Ok(()) };
         if let Err(error) = self.store(&held).await {
             if is_rotated {
-                return Err(Fault::Unkept { problem: error.message, is_disk_full: error.is_disk_full });
+                return Err(Fault::TokenUnkept { reason: error.reason, problem: error.problem });
             }
-            self.observer.credential_unkept(&self.source, &error.message);
+            self.observer.credential_unkept(&self.source, &error.problem);
         }
         let mut state = self.state.lock();
         let Some(Pending { token, expiry, .. }) = state.pending.take() else { return Ok(()) };
@@ -393,7 +393,7 @@ impl Login {
 
     async fn store(&self, held: &Held) -> Result<(), KeepError> {
         let sealed = self.vault.seal(held);
-        let sealed = sealed.map_err(|message| KeepError { message, is_disk_full: false })?;
+        let sealed = sealed.map_err(|problem| KeepError { reason: ErrorReason::Store, problem })?;
         self.keep.keep(Keepsake::Credential, sealed).await
     }
 }

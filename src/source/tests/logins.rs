@@ -51,7 +51,7 @@ fn with_client_credentials(server: &Server) -> SourceSpec {
 
 fn source_with(spec: SourceSpec, keep: &Arc<Memory>) -> Source {
     let keep: Arc<dyn Keep> = Arc::<Memory>::clone(keep);
-    Source::with_pauses(Arc::new(spec), Observer::default(), keep, FAST).unwrap()
+    Source::with_pauses(Arc::new(spec), Observer::default(), keep, Clock::System, FAST).unwrap()
 }
 
 async fn read_once(source: &Source) -> Told {
@@ -371,7 +371,7 @@ async fn a_token_that_expires_in_the_wait_for_the_budget_is_not_shown() {
 async fn a_login_to_the_source_itself_counts_in_its_budget_and_cannot_lock_it() {
     let tokens = Tokens::plain().await;
     let mut spec = tokens.spec();
-    spec.budget = vec![WindowSpec { requests: 1, per: Per::Second }];
+    spec.budget = vec![WindowSpec { requests: 1, per: Per::Second, resets: None }];
     let source = source(spec);
     for told in join_all((0..2).map(|_| read_once(&source))).await {
         told.expect_end();

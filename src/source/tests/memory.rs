@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{self, BoxFuture};
 use parking_lot::Mutex;
 
-use crate::model::{ChildKey, CommunityKey, Keepsake};
+use crate::model::{ChildKey, CommunityKey, ErrorReason, Keepsake};
 use crate::source::{Keep, KeepError};
 
 #[derive(Default)]
@@ -59,7 +59,11 @@ impl Keep for Memory {
         let mut state = self.state.lock();
         if let Some(is_disk_full) = state.failing {
             let message = "the disk says no".to_owned();
-            return future::ready(Err(KeepError { message, is_disk_full })).boxed();
+            return future::ready(Err(KeepError {
+                reason: if is_disk_full { ErrorReason::DiskFull } else { ErrorReason::Store },
+                problem: message,
+            }))
+            .boxed();
         }
         state.count += 1;
         self.kept.lock().insert(what, value);
