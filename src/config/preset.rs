@@ -18,12 +18,44 @@ pub struct Preset {
 }
 
 /// Every preset, in the order in which they are listed.
-pub const PRESETS: &[Preset] = &[Preset {
-    name: "plain",
-    system: "a plain JSON list",
-    needs: "base_url, request.path",
-    toml: include_str!("../../config/presets/plain.toml"),
-}];
+pub const PRESETS: &[Preset] = &[
+    Preset {
+        name: "eventbrite",
+        system: "Eventbrite",
+        needs: "auth.token, param event",
+        toml: include_str!("../../config/presets/eventbrite.toml"),
+    },
+    Preset {
+        name: "swoogo",
+        system: "Swoogo",
+        needs: "auth.client_id, auth.client_secret, param event",
+        toml: include_str!("../../config/presets/swoogo.toml"),
+    },
+    Preset {
+        name: "tito",
+        system: "Tito",
+        needs: "auth.key, params account and event",
+        toml: include_str!("../../config/presets/tito.toml"),
+    },
+    Preset {
+        name: "indico",
+        system: "Indico",
+        needs: "base_url, auth.token, param event",
+        toml: include_str!("../../config/presets/indico.toml"),
+    },
+    Preset {
+        name: "hievents",
+        system: "Hi.Events",
+        needs: "base_url, auth.token, param event",
+        toml: include_str!("../../config/presets/hievents.toml"),
+    },
+    Preset {
+        name: "plain",
+        system: "a plain JSON list",
+        needs: "base_url, request.path",
+        toml: include_str!("../../config/presets/plain.toml"),
+    },
+];
 
 /// A source's preset, as it was chosen.
 pub(super) struct Chosen {

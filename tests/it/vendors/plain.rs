@@ -11,7 +11,7 @@ use crate::support::{Appliance, Asked, SOURCE_TOKEN, Scripted};
 const VIEW: View = View {
     people: 6,
     pending: true,
-    kinds: true,
+    kind: |ticket| Some(ticket.kind.clone()),
     groups: |ticket| ticket.tags.iter().map(ToString::to_string).collect(),
 };
 

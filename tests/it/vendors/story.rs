@@ -61,3 +61,9 @@ pub fn config(preset: &str, source: &str, params: &str) -> String {
          [[event.summit.feed]]\nsource = \"tickets\"\nparams = {{ {params} }}\n"
     )
 }
+
+/// A page of a list, by number from 1, and how many there are.
+pub fn page<T: Clone>(records: &[T], number: usize, size: usize) -> (Vec<T>, usize) {
+    let pages = records.len().div_ceil(size).max(1);
+    (records.iter().skip((number - 1) * size).take(size).cloned().collect(), pages)
+}

@@ -23,7 +23,7 @@ pub struct Ticket {
     pub first: String,
     pub last: String,
     /// The kind of ticket, which is the registration type.
-    pub kind: &'static str,
+    pub kind: String,
     pub tags: Vec<&'static str>,
     pub state: State,
     pub changed: Timestamp,
@@ -41,9 +41,13 @@ fn beginning() -> Timestamp {
 }
 
 impl Truth {
+    pub fn of(tickets: Vec<Ticket>) -> Self {
+        Self { tickets: Arc::new(Mutex::new(tickets)) }
+    }
+
     /// Seven registrations of six people: one holds two tickets, one is pending, one has cancelled.
     pub fn of_seven() -> Self {
-        let truth = Self { tickets: Arc::default() };
+        let truth = Self::of(Vec::new());
         truth.add(101, "Ada@example.org", "Ada", "Lovelace", "Speaker", State::Attending);
         truth.add(102, "grace@example.org", "Grace", "Hopper", "Visitor", State::Attending);
         truth.add(103, "grace@example.org", "Grace", "Hopper", "Workshop", State::Attending);
@@ -58,11 +62,12 @@ impl Truth {
         self.tickets.lock().unwrap().clone()
     }
 
-    pub fn add(&self, id: u64, email: &str, first: &str, last: &str, kind: &'static str, state: State) {
+    pub fn add(&self, id: u64, email: &str, first: &str, last: &str, kind: &str, state: State) {
         let changed = self.next();
-        let (email, first, last) = (email.to_owned(), first.to_owned(), last.to_owned());
+        let [email, first, last] = [email, first, last].map(ToOwned::to_owned);
         let tags = if kind == "Speaker" { vec!["Stage"] } else { Vec::new() };
-        self.tickets.lock().unwrap().push(Ticket { id, email, first, last, kind, tags, state, changed });
+        let ticket = Ticket { id, email, first, last, kind: kind.to_owned(), tags, state, changed };
+        self.tickets.lock().unwrap().push(ticket);
     }
 
     pub fn edit(&self, id: u64, edit: impl FnOnce(&mut Ticket)) {
@@ -78,9 +83,13 @@ impl Truth {
         self.tickets.lock().unwrap().retain(|ticket| ticket.id != id);
     }
 
+    /// The system's own clock: it stands between changes.
+    pub fn now(&self) -> Timestamp {
+        self.tickets.lock().unwrap().iter().map(|ticket| ticket.changed).max().unwrap_or_else(beginning)
+    }
+
     fn next(&self) -> Timestamp {
-        let latest = self.tickets.lock().unwrap().iter().map(|ticket| ticket.changed).max();
-        latest.map_or_else(beginning, |latest| latest + SignedDuration::from_mins(1))
+        self.now() + SignedDuration::from_mins(1)
     }
 }
 
@@ -103,7 +112,8 @@ pub struct View {
     pub people: u64,
     /// Are pending ones people?
     pub pending: bool,
-    pub kinds: bool,
+    /// The registration type.
+    pub kind: fn(&Ticket) -> Option<String>,
     pub groups: fn(&Ticket) -> Vec<String>,
 }
 
@@ -116,9 +126,9 @@ impl View {
     pub fn of(self, tickets: &[Ticket]) -> BTreeMap<String, Seen> {
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
         let mut live: Vec<_> = tickets.iter().filter(|ticket| self.shows(ticket)).collect();
-        live.sort_by_key(|ticket| ticket.id);
+        live.sort_by_key(|ticket| ticket.id.to_string());
         for ticket in live {
-            let kind = self.kinds.then(|| ticket.kind.to_owned());
+            let kind = (self.kind)(ticket);
             let person = seen.entry(ticket.email.to_lowercase()).or_insert_with(|| Seen {
                 first: ticket.first.clone(),
                 last: ticket.last.clone(),
