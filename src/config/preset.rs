@@ -20,6 +20,12 @@ pub struct Preset {
 /// Every preset, in the order in which they are listed.
 pub const PRESETS: &[Preset] = &[
     Preset {
+        name: "pretix",
+        system: "pretix",
+        needs: "base_url, auth.key, params organizer and event",
+        toml: include_str!("../../config/presets/pretix.toml"),
+    },
+    Preset {
         name: "eventbrite",
         system: "Eventbrite",
         needs: "auth.token, param event",

@@ -5,6 +5,7 @@ mod eventbrite;
 mod hievents;
 mod indico;
 mod plain;
+mod pretix;
 mod story;
 mod swoogo;
 mod tito;
