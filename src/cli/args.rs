@@ -36,10 +36,15 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Run only the bundled fake registration system.
     DemoSource(DemoSourceArgs),
-    /// Check a configuration file and report every fault in it.
+    /// Check a configuration file: report every fault in it, and what presets fill in.
     Check {
         /// The file, instead of --config.
         file: Option<PathBuf>,
+    },
+    /// List the registration systems that are known, or show one preset.
+    Presets {
+        /// The preset to show, as TOML.
+        name: Option<String>,
     },
     /// Show the first page of a source: each record raw and as it would be mapped.
     Preview {

@@ -1,4 +1,4 @@
-//! The command line. It holds no rules: every verb but `serve`, `check` and the demos is a request to the API, sent
+//! The command line. It holds no rules: every verb but `serve`, `check`, `presets` and the demos is a request to the API, sent
 //! to the running server or, when there is none, answered by the same router in this process.
 
 mod args;
@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod error;
 mod load;
+mod presets;
 mod preview;
 mod print;
 mod rebuild;

@@ -9,7 +9,7 @@ use super::args::{Cli, RunsVerb, Verb};
 use super::client::Client;
 use super::error::CliError;
 use super::load::load;
-use super::{check, demo, preview, rebuild, runs, serve, status, sync, token};
+use super::{check, demo, presets, preview, rebuild, runs, serve, status, sync, token};
 use crate::config::Config;
 use crate::observe::init_log;
 use crate::sync::Stopping;
@@ -61,6 +61,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Demo(args) => demo::demo(&args).await,
         Verb::DemoSource(args) => demo::source(&args).await,
         Verb::Check { file } => check::check(&file.unwrap_or(path), json),
+        Verb::Presets { name } => presets::presets(name.as_deref(), json),
         Verb::Healthcheck { url } => status::healthcheck(&path, url).await,
         Verb::Preview { event, source } => {
             preview::preview(&client(&path, log).await?, &event, source.as_deref(), json).await

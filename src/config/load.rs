@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use super::environment::Environment;
 use super::fault::{ConfigError, Fault, Warning};
 use super::parts::{Declared, read_event, read_log, read_server, read_source, read_store};
+use super::preset::{Chosen, FilledIn};
 use super::read::{Findings, Item, Place, Section, shown};
 use super::secret::Secrets;
 use super::spec::Config;
@@ -124,10 +125,7 @@ fn read_config(mut root: Section<'_>, path: &Path, secrets: &Secrets<'_>) -> Opt
     let store = read_store(root.section("store"), secrets.folder);
     let log = read_log(root.section("log"));
     let source_items = named_items(root.section("source"), SourceName::parse);
-    let declared: Declared = source_items
-        .iter()
-        .map(|(name, item)| (name.clone(), read_source(name.clone(), item.clone().section(), secrets)))
-        .collect();
+    let (declared, filled_in) = read_sources(&source_items, secrets);
     let event_items = named_items(root.section("event"), EventName::parse);
     let events: Vec<_> = event_items
         .iter()
@@ -136,10 +134,30 @@ fn read_config(mut root: Section<'_>, path: &Path, secrets: &Secrets<'_>) -> Opt
     root.finish();
     let sources = declared.into_iter().map(|(name, spec)| Some((name, spec?))).collect::<Option<BTreeMap<_, _>>>();
     let events = events.into_iter().map(|(name, event)| Some((name, event?))).collect::<Option<BTreeMap<_, _>>>();
-    let config =
-        Config { path: path.to_owned(), server: server?, store: store?, log: log?, sources: sources?, events: events? };
+    let (path, server, store, log) = (path.to_owned(), server?, store?, log?);
+    let config = Config { path, server, store, log, sources: sources?, filled_in, events: events? };
     warn_of_idleness(&config, &source_items, findings);
     Some(config)
+}
+
+/// The sources, those with faults as `None`, and what presets said for them.
+fn read_sources(items: &[(SourceName, Item<'_>)], secrets: &Secrets<'_>) -> (Declared, BTreeMap<SourceName, FilledIn>) {
+    let (mut declared, mut filled_in) = (Declared::new(), BTreeMap::new());
+    for (name, item) in items {
+        let mut section = item.clone().section();
+        let source = match Chosen::read(&mut section) {
+            // What such a source lacks, nobody knows.
+            None => None,
+            Some(None) => read_source(name.clone(), section, secrets),
+            Some(Some(chosen)) => {
+                let (section, filled) = chosen.under(section);
+                filled_in.insert(name.clone(), filled);
+                read_source(name.clone(), section, secrets)
+            }
+        };
+        declared.insert(name.clone(), source);
+    }
+    (declared, filled_in)
 }
 
 /// The tables below a key whose names are sources or events; others are faults and left out.

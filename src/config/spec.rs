@@ -13,8 +13,8 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
-use super::Template;
 use super::units::spell_duration;
+use super::{FilledIn, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SourceName};
@@ -28,6 +28,8 @@ pub struct Config {
     pub store: StoreSpec,
     pub log: LogSpec,
     pub sources: BTreeMap<SourceName, Arc<SourceSpec>>,
+    /// What presets said for those sources that name one.
+    pub filled_in: BTreeMap<SourceName, FilledIn>,
     /// Events provisioned in the file.
     pub events: BTreeMap<EventName, Arc<Event>>,
 }

@@ -18,3 +18,4 @@ mod resume;
 mod steps;
 mod support;
 mod traps;
+mod vendors;

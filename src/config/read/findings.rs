@@ -41,6 +41,11 @@ impl Findings {
         self.line_starts.partition_point(|start| *start <= offset)
     }
 
+    /// The line of what stands at an offset below `place`; a preset's text has no lines that the operator sees.
+    pub(super) fn line_below(&self, place: &Place, offset: usize) -> usize {
+        if place.preset.is_some() { place.line } else { self.line(offset) }
+    }
+
     /// The column, from 1 and in bytes, of an offset.
     pub fn column(&self, offset: usize) -> usize {
         // Line 1 starts at 0, so some line starts at or before any offset.
@@ -60,7 +65,11 @@ impl Findings {
         detail: impl Into<String>,
     ) {
         let (path, line) = (place.path.clone(), Some(place.line));
-        let fault = Fault { path, line, problem: problem.into(), mend: mend.into(), detail: detail.into() };
+        let mut problem = problem.into();
+        if let Some(preset) = place.preset {
+            problem.push_str(&format!(" (from preset {preset})"));
+        }
+        let fault = Fault { path, line, problem, mend: mend.into(), detail: detail.into() };
         self.found.borrow_mut().faults.push(fault);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
-use super::section::named_items;
+use super::layers::{Layers, Under};
 use super::{Findings, Place, Section};
 use crate::config::suggest::nearest;
 use crate::config::units::{parse_duration, parse_size, spell_duration, spell_size};
@@ -18,6 +18,8 @@ const SHOWN_CHARS_MAX: usize = 60;
 #[derive(Clone)]
 pub(in crate::config) struct Item<'t> {
     value: &'t DeValue<'t>,
+    /// A preset's table of the same key.
+    under: Option<Under<'t>>,
     place: Place,
     findings: &'t Findings,
 }
@@ -36,7 +38,12 @@ pub(in crate::config) enum Children<'t> {
 
 impl<'t> Item<'t> {
     pub(super) fn new(value: &'t DeValue<'t>, place: Place, findings: &'t Findings) -> Self {
-        Self { value, place, findings }
+        Self { value, under: None, place, findings }
+    }
+
+    /// The same with a preset's table under it.
+    pub(super) fn over(self, under: Option<Under<'t>>) -> Self {
+        Self { under, ..self }
     }
 
     pub fn place(&self) -> &Place {
@@ -203,7 +210,7 @@ impl<'t> Item<'t> {
             return None;
         };
         let item = |(n, value): (usize, &'t toml::Spanned<DeValue<'t>>)| {
-            let place = self.place.index(n, self.findings.line(value.span().start));
+            let place = self.place.index(n, self.findings.line_below(&self.place, value.span().start));
             Item::new(value.get_ref(), place, self.findings)
         };
         Some(array.iter().enumerate().map(item).collect())
@@ -220,7 +227,7 @@ impl<'t> Item<'t> {
     /// A table; a fault and an inert section where it is none.
     pub fn section(self) -> Section<'t> {
         match self.value {
-            DeValue::Table(table) => Section::present(table, self.place, self.findings),
+            DeValue::Table(table) => Section::present(Layers::of(table, self.under), self.place, self.findings),
             _ => {
                 self.wrong_type("a table", "write its keys in braces or under a header in brackets");
                 Section::wrong(self.place, self.findings)
@@ -245,7 +252,7 @@ impl<'t> Item<'t> {
                 Children::Float(number.as_str().parse().ok().and_then(serde_json::Number::from_f64))
             }
             DeValue::Array(_) => Children::List(self.list().unwrap_or_default()),
-            DeValue::Table(table) => Children::Table(named_items(table, &self.place, self.findings)),
+            DeValue::Table(table) => Children::Table(Layers::of(table, self.under).named(&self.place, self.findings)),
         }
     }
 }

@@ -12,19 +12,32 @@ pub(in crate::config) struct Place {
     pub path: String,
     /// The same with chosen names left out, e.g. `source.<name>.budget.requests`: what the reader accepts.
     pub pattern: String,
-    /// Counted from 1.
+    /// Counted from 1. Of what a preset wrote: where the operator named it.
     pub line: usize,
+    /// The preset that wrote it, where it was not the operator.
+    pub preset: Option<&'static str>,
 }
 
 impl Place {
     /// The place of a key the reader knows by name.
     pub fn key(&self, key: &str, line: usize) -> Self {
-        Self { path: join(&self.path, key), pattern: join(&self.pattern, key), line }
+        Self { path: join(&self.path, key), pattern: join(&self.pattern, key), line, preset: self.preset }
     }
 
     /// The place of a key whose name the operator chose.
     pub fn named(&self, name: &str, line: usize) -> Self {
-        Self { path: join(&self.path, &shown_key(name)), pattern: join(&self.pattern, "<name>"), line }
+        let (path, pattern) = (join(&self.path, &shown_key(name)), join(&self.pattern, "<name>"));
+        Self { path, pattern, line, preset: self.preset }
+    }
+
+    /// The same as a preset wrote it.
+    pub fn by_preset(self, preset: &'static str) -> Self {
+        Self { preset: Some(preset), ..self }
+    }
+
+    /// The same where nobody wrote it.
+    pub fn by_nobody(self) -> Self {
+        Self { preset: None, ..self }
     }
 
     /// The place of an item of a list.
@@ -32,7 +45,7 @@ impl Place {
         let mut path = self.path.clone();
         // Writing to a String cannot fail.
         let _ = write!(path, "[{index}]");
-        Self { path, pattern: self.pattern.clone(), line }
+        Self { path, pattern: self.pattern.clone(), line, preset: self.preset }
     }
 }
 

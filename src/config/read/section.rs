@@ -2,6 +2,7 @@
 
 use toml::de::DeTable;
 
+use super::layers::{Layers, Under};
 use super::{Findings, Item, Place};
 
 /// A table of the file, or the place where one could stand.
@@ -13,7 +14,7 @@ pub(in crate::config) struct Section<'t> {
 }
 
 enum Table<'t> {
-    Present(&'t DeTable<'t>),
+    Present(Layers<'t>),
     Absent,
     /// Something else stands there, which was reported; what it lacks is not worth a fault each.
     Wrong,
@@ -21,11 +22,28 @@ enum Table<'t> {
 
 impl<'t> Section<'t> {
     pub fn root(table: &'t DeTable<'t>, findings: &'t Findings) -> Self {
-        Self::present(table, Place { line: 1, ..Place::default() }, findings)
+        Self::present(Layers::one(table), Place { line: 1, ..Place::default() }, findings)
     }
 
-    pub(super) fn present(table: &'t DeTable<'t>, place: Place, findings: &'t Findings) -> Self {
-        Self { table: Table::Present(table), place, findings, asked: Vec::new() }
+    pub(super) fn present(layers: Layers<'t>, place: Place, findings: &'t Findings) -> Self {
+        Self { table: Table::Present(layers), place, findings, asked: Vec::new() }
+    }
+
+    /// Lays a preset's table under it: what the file does not say, the preset does, key by key. `line` is where the
+    /// operator named the preset.
+    pub fn over(mut self, table: &'t DeTable<'t>, preset: &'static str, line: usize) -> Self {
+        if let Table::Present(layers) = &mut self.table {
+            *layers = layers.over(Under { table, preset, line });
+        }
+        self
+    }
+
+    /// What the preset says and the file does not: keys and values as TOML has them.
+    pub fn filled(&self) -> Vec<(String, String)> {
+        match self.table {
+            Table::Present(layers) => layers.filled(),
+            Table::Absent | Table::Wrong => Vec::new(),
+        }
     }
 
     pub(super) fn wrong(place: Place, findings: &'t Findings) -> Self {
@@ -49,19 +67,29 @@ impl<'t> Section<'t> {
     pub fn optional(&mut self, key: &'static str) -> Option<Item<'t>> {
         self.asked.push(key);
         self.findings.accept(self.place.key(key, 0).pattern);
-        let Table::Present(table) = self.table else { return None };
-        let (spanned, value) = table.get_key_value(key)?;
-        let line = self.findings.line(spanned.span().start);
-        Some(Item::new(value.get_ref(), self.place.key(key, line), self.findings))
+        let Table::Present(layers) = self.table else { return None };
+        layers.item(key, &self.place, self.findings)
     }
 
     /// The value of a key that must be there; `mend` says how to write it.
     pub fn required(&mut self, key: &'static str, mend: &str) -> Option<Item<'t>> {
         let item = self.optional(key);
         if item.is_none() && !matches!(self.table, Table::Wrong) {
-            self.findings.fault(&self.place.key(key, self.place.line), "missing", mend);
+            let mend = match self.preset() {
+                Some(preset) => format!("{mend}; docs/presets.md says what else the preset {preset} needs"),
+                None => mend.to_owned(),
+            };
+            self.findings.fault(&self.place.key(key, self.place.line).by_nobody(), "missing", mend);
         }
         item
+    }
+
+    /// The preset that it is from, or that lies under it.
+    fn preset(&self) -> Option<&'static str> {
+        match self.table {
+            Table::Present(layers) => self.place.preset.or_else(|| layers.preset()),
+            Table::Absent | Table::Wrong => None,
+        }
     }
 
     /// The table below a key; an absent one is a section without keys.
@@ -84,33 +112,18 @@ impl<'t> Section<'t> {
     /// Every key of a table whose names the operator chooses, in the order of the file.
     pub fn named(self) -> Vec<(&'t str, Item<'t>)> {
         self.findings.accept(self.place.named("", 0).pattern);
-        let Table::Present(table) = self.table else { return Vec::new() };
-        named_items(table, &self.place, self.findings)
+        let Table::Present(layers) = self.table else { return Vec::new() };
+        layers.named(&self.place, self.findings)
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that nobody asked for. What a preset says to no end, once the operator has said something else,
+    /// is nobody's fault.
     pub fn finish(self) {
-        let Table::Present(table) = self.table else { return };
-        for (key, item) in named_items(table, &self.place, self.findings) {
-            if !self.asked.contains(&key) {
+        let Table::Present(layers) = self.table else { return };
+        for (key, item) in layers.named(&self.place, self.findings) {
+            if !self.asked.contains(&key) && item.place().preset.is_none() {
                 self.findings.unknown(key, item.place().clone(), self.asked.clone());
             }
         }
     }
-}
-
-/// The keys and values of a table, in the order of the file (the parser keeps them by name).
-pub(super) fn named_items<'t>(
-    table: &'t DeTable<'t>,
-    place: &Place,
-    findings: &'t Findings,
-) -> Vec<(&'t str, Item<'t>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    let item = |(key, value): (&'t toml::Spanned<toml::de::DeString<'t>>, &'t toml::Spanned<_>)| {
-        let name: &'t str = key.get_ref();
-        let place = place.named(name, findings.line(key.span().start));
-        (name, Item::new(value.get_ref(), place, findings))
-    };
-    entries.into_iter().map(item).collect()
 }

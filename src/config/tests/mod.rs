@@ -3,6 +3,7 @@
 mod events;
 mod lists;
 mod logins;
+mod presets;
 mod reference;
 mod requests;
 mod rules;

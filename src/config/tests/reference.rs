@@ -56,7 +56,7 @@ fn keys(prefix: &str, value: &toml::Value, found: &mut BTreeSet<String>) {
 }
 
 /// Does a key fit a pattern? `<name>` stands for any one name.
-fn fits(pattern: &str, key: &str) -> bool {
+pub(super) fn fits(pattern: &str, key: &str) -> bool {
     let (mut patterns, mut names) = (pattern.split('.'), key.split('.'));
     let all = patterns.by_ref().zip(names.by_ref()).all(|(pattern, name)| pattern == name || pattern == "<name>");
     all && pattern.split('.').count() == key.split('.').count()
@@ -67,7 +67,7 @@ fn the_example_is_sound() {
     let (config, faults, warnings, _) = read_example();
     assert_eq!((faults, warnings), (Vec::new(), Vec::new()));
     let config = config.expect("no fault, so a configuration");
-    assert_eq!((config.sources.len(), config.events.len()), (16, 2));
+    assert_eq!((config.sources.len(), config.events.len()), (17, 2));
 }
 
 #[test]

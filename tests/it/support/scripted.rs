@@ -7,20 +7,30 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 /// A request as the system saw it.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    pub method: String,
     pub path: String,
+    /// Of a parameter that is repeated, the last value.
     pub query: BTreeMap<String, String>,
+    /// Every parameter, in order.
+    pub parameters: Vec<(String, String)>,
     pub headers: HeaderMap,
+    pub body: String,
 }
 
 impl Asked {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Every value of a parameter that may be repeated.
+    pub fn every(&self, name: &str) -> Vec<&str> {
+        self.parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
     /// A number of the query.
@@ -67,12 +77,17 @@ impl Scripted {
 
 async fn answer(
     State((script, log)): State<(Script, Arc<Mutex<Vec<Asked>>>)>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
-    _: Bytes,
+    body: Bytes,
 ) -> Response {
-    let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let asked = Asked { path: uri.path().to_owned(), query, headers };
+    let parameters: Vec<(String, String)> =
+        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let query = parameters.iter().cloned().collect();
+    let (method, path) = (method.to_string(), uri.path().to_owned());
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let asked = Asked { method, path, query, parameters, headers, body };
     let before = {
         let mut log = log.lock().unwrap();
         log.push(asked.clone());
