@@ -1,0 +1,287 @@
+//! Settings of a source that are to be tried and not to be kept: as they come over the API, and as the command line
+//! makes them from a file.
+//!
+//! Invariant: they reach nothing of this machine. Secrets are written out in them; the saved credential is theirs only on
+//! the origin that it was saved for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value, json};
+use toml::de::DeTable;
+
+use super::environment::Environment;
+use super::fault::Fault;
+use super::parts::read_source;
+use super::read::{Children, Findings, Item, Place, Section};
+use super::secret::Secrets;
+use super::spec::SourceSpec;
+use crate::model::SourceName;
+
+/// Reads the table `[source.<name>]` from JSON. `{"kind": "saved"}` for `auth` stands for the credential of `saved`.
+///
+/// # Errors
+/// Every fault, with a path that begins with `source.` and without a line.
+pub fn read_unsaved(
+    name: &SourceName,
+    mut settings: Map<String, Value>,
+    saved: Option<&SourceSpec>,
+) -> Result<Arc<SourceSpec>, Vec<Fault>> {
+    let takes_saved = settings.get("auth") == Some(&json!({"kind": "saved"}));
+    if takes_saved {
+        settings.remove("auth");
+    }
+    let text = toml(name, &settings).map_err(|problem| vec![fault("source", problem)])?;
+    let findings = Findings::new(&text);
+    let spec = read(name, &text, &findings);
+    let (faults, _) = findings.into_parts();
+    let spec = match spec {
+        Some(spec) if faults.is_empty() => spec,
+        _ => return Err(faults.into_iter().map(|fault| placed(name, fault)).collect()),
+    };
+    if !takes_saved {
+        return Ok(spec);
+    }
+    let is_same = |saved: &&SourceSpec| saved.request.base_url.origin() == spec.request.base_url.origin();
+    let Some(saved) = saved.filter(is_same) else {
+        let problem = "the saved credential is for the scheme, host and port of the saved `base_url` only";
+        return Err(vec![fault("source.auth", problem.into())]);
+    };
+    Ok(Arc::new(SourceSpec { auth: saved.auth.clone(), ..Arc::unwrap_or_clone(spec) }))
+}
+
+/// The table `[source.<name>]` of a configuration file as [`read_unsaved`] takes it: with its secrets written out. `None`
+/// where there is no such table, or no such file that can be read.
+pub fn written_out(path: &Path, environment: &Environment, name: &SourceName) -> Option<Map<String, Value>> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let findings = Findings::new(&text);
+    let table = DeTable::parse(&text).ok()?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let secrets = Secrets { environment, folder, file_is_private: true };
+    let mut root = Section::root(table.get_ref(), &findings);
+    let sources = root.section("source").named();
+    let (_, item) = sources.into_iter().find(|(key, _)| *key == name.as_str())?;
+    match written(&item, &secrets, false)? {
+        Value::Object(settings) => Some(settings),
+        _ => None,
+    }
+}
+
+/// A value of the file as JSON. Within `auth`, what names a secret becomes that secret.
+fn written(item: &Item<'_>, secrets: &Secrets<'_>, is_auth: bool) -> Option<Value> {
+    Some(match item.open() {
+        Children::Text(text) => text.into(),
+        Children::Bool(bool) => bool.into(),
+        Children::Integer(number) | Children::Float(number) => number?.into(),
+        Children::List(items) => {
+            Value::Array(items.iter().map(|item| written(item, secrets, is_auth)).collect::<Option<_>>()?)
+        }
+        Children::Table(entries) => match &entries[..] {
+            [(key, _)] if is_auth && REFERENCES.contains(key) => {
+                secrets.read(item.clone())?.expose_secret().to_owned().into()
+            }
+            entries => {
+                let entry = |(key, item): &(&str, Item<'_>)| {
+                    let value = written(item, secrets, is_auth || *key == "auth")?;
+                    Some(((*key).to_owned(), value))
+                };
+                Value::Object(entries.iter().map(entry).collect::<Option<_>>()?)
+            }
+        },
+    })
+}
+
+/// The keys by which a secret is named.
+const REFERENCES: [&str; 3] = ["env", "file", "credential"];
+
+fn read(name: &SourceName, text: &str, findings: &Findings) -> Option<Arc<SourceSpec>> {
+    let environment = Environment::closed();
+    // Nothing may be named, so that the folder is nobody's.
+    let secrets = Secrets { environment: &environment, folder: Path::new(""), file_is_private: true };
+    let table = match DeTable::parse(text) {
+        Ok(table) => table,
+        Err(error) => {
+            let reason = error.message().lines().collect::<Vec<_>>().join(", ");
+            findings.fault(&Place::default().key("source", 0), format!("no settings: {reason}"), "");
+            return None;
+        }
+    };
+    let mut root = Section::root(table.get_ref(), findings);
+    let (_, item) = root.section("source").named().pop()?;
+    read_source(name.clone(), item.section(), &secrets)
+}
+
+/// The settings have no lines and no name.
+fn placed(name: &SourceName, fault: Fault) -> Fault {
+    let rest = fault.path.strip_prefix(&format!("source.{name}")).map(|rest| format!("source{rest}"));
+    Fault { path: rest.unwrap_or(fault.path), line: None, ..fault }
+}
+
+fn fault(path: &str, problem: String) -> Fault {
+    Fault { path: path.to_owned(), line: None, problem, mend: String::new(), detail: String::new() }
+}
+
+/// The settings as a configuration file has them.
+fn toml(name: &SourceName, settings: &Map<String, Value>) -> Result<String, String> {
+    let mut text = format!("[source.{name}]\n");
+    for (key, value) in settings {
+        text.push_str(&quoted(key));
+        text.push_str(" = ");
+        write(value, &mut text)?;
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn write(value: &Value, text: &mut String) -> Result<(), String> {
+    match value {
+        Value::Null => return Err("null is no setting: leave the key out".into()),
+        Value::Bool(_) | Value::Number(_) => text.push_str(&value.to_string()),
+        Value::String(string) => text.push_str(&quoted(string)),
+        Value::Array(items) => {
+            text.push('[');
+            for item in items {
+                write(item, text)?;
+                text.push(',');
+            }
+            text.push(']');
+        }
+        Value::Object(entries) => {
+            text.push('{');
+            for (n, (key, value)) in entries.iter().enumerate() {
+                text.push_str(if n == 0 { "" } else { "," });
+                text.push_str(&quoted(key));
+                text.push('=');
+                write(value, text)?;
+            }
+            text.push('}');
+        }
+    }
+    Ok(())
+}
+
+/// A text in quotes: TOML knows every escape that JSON is written with here, and wants one more.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AuthSpec;
+
+    fn name() -> SourceName {
+        SourceName::parse("crm").unwrap()
+    }
+
+    fn settings(base_url: &str, more: Value) -> Map<String, Value> {
+        let mut settings = json!({
+            "base_url": base_url,
+            "request": {"path": "people", "query": {"q": "\u{7f}\"\\\n\u{1}é"}},
+            "records": {"select": ".items[]"},
+            "mapping": {"email": ".email", "first_name": ".\"first name\"", "last_name": ".last"},
+            "limits": {"tries": 2},
+        });
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        settings.as_object().unwrap().clone()
+    }
+
+    fn read(base_url: &str, more: Value, saved: Option<&SourceSpec>) -> Result<Arc<SourceSpec>, Vec<String>> {
+        let read = read_unsaved(&name(), settings(base_url, more), saved);
+        read.map_err(|faults| {
+            assert!(faults.iter().all(|fault| fault.line.is_none()), "{faults:?}");
+            faults.into_iter().map(|fault| fault.path).collect()
+        })
+    }
+
+    fn bearer(token: &str) -> Value {
+        json!({"auth": {"kind": "bearer", "token": token}})
+    }
+
+    #[test]
+    fn json_says_what_the_file_would_say() {
+        let spec = read("https://a.example/", bearer("s3cret"), None).unwrap();
+        let AuthSpec::Bearer { token } = &spec.auth else { panic!("{spec:?}") };
+        assert_eq!((token.expose_secret(), spec.limits.tries), ("s3cret", 2));
+        let query = spec.request.query[0].1.render(&Default::default(), str::to_owned).unwrap();
+        assert_eq!(query, "\u{7f}\"\\\n\u{1}é");
+    }
+
+    #[test]
+    fn faults_are_named_by_the_place_in_the_body() {
+        for (more, paths) in [
+            (json!({"nope": 1}), &["source.nope"][..]),
+            (
+                json!({"records": {"select": "nonsense("}, "limits": {"tries": 0}}),
+                &["source.limits.tries", "source.records.select"],
+            ),
+            (json!({"priority": null}), &["source"]),
+            (json!({"priority": u64::MAX}), &["source.priority"]),
+            (json!({"request": 5}), &["source.request"]),
+            (json!({"auth": {"kind": "saved", "token": "x"}}), &["source.auth.kind"]),
+        ] {
+            let mut found = read("https://a.example/", more.clone(), None).unwrap_err();
+            found.sort();
+            assert_eq!(found, paths, "{more}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_this_machine_can_be_named() {
+        for reference in [json!({"env": "PATH"}), json!({"file": "/etc/hostname"}), json!({"credential": "x"})] {
+            let auth = json!({"auth": {"kind": "bearer", "token": reference}});
+            assert_eq!(read("https://a.example/", auth, None).unwrap_err(), ["source.auth.token"], "{reference}");
+        }
+    }
+
+    #[test]
+    fn the_saved_credential_stays_on_its_origin() {
+        let saved = read("https://a.example/v1/", bearer("s3cret"), None).unwrap();
+        let take = |base: &str, saved| read(base, json!({"auth": {"kind": "saved"}}), saved);
+        for base in ["https://a.example/", "https://a.example:443/v2/"] {
+            let AuthSpec::Bearer { token } = &take(base, Some(&saved)).unwrap().auth else { panic!("{base}") };
+            assert_eq!(token.expose_secret(), "s3cret");
+        }
+        for base in ["https://b.example/", "https://a.example:444/", "http://127.0.0.1/"] {
+            assert_eq!(take(base, Some(&saved)).unwrap_err(), ["source.auth"], "{base}");
+        }
+        assert_eq!(take("https://a.example/", None).unwrap_err(), ["source.auth"]);
+    }
+
+    #[test]
+    fn a_file_is_written_out_with_its_secrets_and_reads_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.toml");
+        let text = r#"
+            [source.crm]
+            base_url = "https://a.example/"
+            priority = -3
+            [source.crm.request]
+            path = "people"
+            query = { fields = "a,b" }
+            [source.crm.auth]
+            kind = "bearer"
+            token = { env = "TOKEN" }
+            [source.crm.records]
+            select = ".[]"
+            [source.crm.mapping]
+            email = ".email"
+            first_name = ".first"
+            last_name = ".last"
+            [[source.crm.budget]]
+            requests = 5
+            per = "second"
+        "#;
+        std::fs::write(&path, text).unwrap();
+        let environment = Environment::from_iter([("TOKEN", "s3cret")]);
+        let settings = written_out(&path, &environment, &name()).unwrap();
+        assert_eq!(settings["auth"]["token"], "s3cret");
+        let spec = read_unsaved(&name(), settings, None).unwrap();
+        assert_eq!((spec.priority, spec.budget.len()), (-3, 1));
+        let AuthSpec::Bearer { token } = &spec.auth else { panic!("{spec:?}") };
+        assert_eq!(token.expose_secret(), "s3cret");
+        assert_eq!(written_out(&path, &environment, &SourceName::parse("other").unwrap()), None);
+        assert_eq!(written_out(&path, &Environment::default(), &name()), None, "the secret is not there");
+    }
+}
