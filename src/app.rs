@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SourceSpec};
 use crate::faults::Faults;
 use crate::mapping::Mapping;
 use crate::model::{FeedId, Keepsake, SourceName};
@@ -71,6 +71,20 @@ impl App {
         Ok(app)
     }
 
+    /// A source under settings that are not saved. It keeps nothing; see [`Source::with`] for its allowance.
+    ///
+    /// # Errors
+    /// As for [`Source::new`].
+    pub fn unsaved_source(&self, spec: Arc<SourceSpec>) -> Result<SourceEntry, SourceError> {
+        let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
+        let keep = Arc::new(Nowhere);
+        let source = match self.runner.sources().get(&spec.name) {
+            Some(saved) => saved.source.with(spec, keep)?,
+            None => Source::new(spec, self.observer.clone(), keep)?,
+        };
+        Ok(SourceEntry { source, mapping })
+    }
+
     /// Registers every series that may come, at zero.
     fn register(&self) {
         for source in self.runner.sources().keys() {
@@ -89,7 +103,7 @@ fn sources(
     observer: &Observer,
     store: &Store,
 ) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
-    let entry = |spec: &Arc<crate::config::SourceSpec>| {
+    let entry = |spec: &Arc<SourceSpec>| {
         let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
         let keep = Arc::new(InStore { store: store.clone(), source: spec.name.clone() });
         Ok(SourceEntry { source: Source::new(Arc::clone(spec), observer.clone(), keep)?, mapping })
@@ -112,6 +126,19 @@ impl Keep for InStore {
         let keepsakes = vec![(self.source.clone(), what, value)];
         let commit = self.store.commit_async(ChangeSet { keepsakes, ..ChangeSet::default() });
         commit.map(|ack| ack.map(drop).map_err(|error| KeepError(error.to_string()))).boxed()
+    }
+}
+
+/// What is only tried leaves nothing behind.
+struct Nowhere;
+
+impl Keep for Nowhere {
+    fn load(&self, _: Keepsake) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn keep(&self, _: Keepsake, _: Vec<u8>) -> BoxFuture<'_, Result<(), KeepError>> {
+        std::future::ready(Ok(())).boxed()
     }
 }
 

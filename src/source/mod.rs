@@ -15,6 +15,8 @@
 //!   └─ watermark how far the source was read, in its own time
 //! ```
 //!
+//! [`Glimpse`] is the first page alone, to look at: what was asked and came, masked, and what it suggests.
+//!
 //! Invariant: a credential goes to the base URL's origin alone and appears in no error, log line or `Debug` output.
 //! A read that was not complete ends in [`ReadEvent::Failed`].
 
@@ -22,11 +24,14 @@ mod auth;
 mod bookmark;
 mod budget;
 mod client;
+mod clues;
 mod fault;
 mod fetch;
+mod glimpse;
 mod keep;
 mod link;
 mod list;
+mod mask;
 mod page;
 mod paginate;
 mod partition;
@@ -36,6 +41,7 @@ mod retry;
 mod rules;
 #[allow(clippy::module_inception, reason = "the type is the module's name giver")]
 mod source;
+mod suggest;
 mod walk;
 mod watermark;
 
@@ -44,6 +50,9 @@ mod tests;
 
 pub use bookmark::Bookmark;
 pub use client::SourceError;
+pub use glimpse::{Glimpse, Onward, ShownAnswer};
 pub use keep::{Keep, KeepError};
+pub use mask::ShownRequest;
 pub use read::{End, Page, Read, ReadEvent, Start, WaitReason};
 pub use source::Source;
+pub use suggest::Suggestion;

@@ -67,7 +67,18 @@ impl Source {
         keep: Arc<dyn Keep>,
         pauses: Pauses,
     ) -> Result<Self, SourceError> {
-        let (client, budget) = (Client::new(&spec)?, Budget::new(&spec.budget));
+        let budget = Budget::new(&spec.budget);
+        Self::assembled(spec, observer, keep, pauses, budget)
+    }
+
+    fn assembled(
+        spec: Arc<SourceSpec>,
+        observer: Observer,
+        keep: Arc<dyn Keep>,
+        pauses: Pauses,
+        budget: Budget,
+    ) -> Result<Self, SourceError> {
+        let client = Client::new(&spec)?;
         let how = Understanding {
             list: Arc::new(List::of_source(&spec)),
             page_bytes_max: spec.limits.page_bytes_max,
@@ -76,6 +87,21 @@ impl Source {
         };
         let levels = spec.partitions.iter().map(|level| Level::of(level, spec.limits.page_bytes_max)).collect();
         Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, keep }) })
+    }
+
+    /// The same system under other settings. On the same origin it shares the allowance, as it was configured; elsewhere
+    /// it has its own.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn with(&self, spec: Arc<SourceSpec>, keep: Arc<dyn Keep>) -> Result<Self, SourceError> {
+        let same = self.spec().request.base_url.origin() == spec.request.base_url.origin();
+        let budget = if same { self.inner.budget.clone() } else { Budget::new(&spec.budget) };
+        Self::assembled(spec, self.inner.observer.clone(), keep, self.inner.pauses, budget)
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     pub fn spec(&self) -> &SourceSpec {

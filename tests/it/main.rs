@@ -11,6 +11,7 @@ mod golden;
 mod hostile;
 mod kills;
 mod power;
+mod preview;
 mod properties;
 mod resume;
 mod steps;
