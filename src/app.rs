@@ -13,10 +13,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::config::{Config, SourceSpec};
+use crate::config::{Config, SourceSpec, Unsaved};
 use crate::faults::Faults;
 use crate::mapping::Mapping;
-use crate::model::{FeedId, Keepsake, SourceName};
+use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
 use crate::store::{ChangeSet, Store, StoreError};
@@ -56,7 +56,7 @@ impl App {
         let began = Instant::now();
         let store = Store::open_with(&config.store.path, faults)?;
         observer.store_opened(began.elapsed(), !store.was_scanned());
-        let sources = sources(&config, &observer, &store)?;
+        let sources = sources(&config, &observer, &store, &clock)?;
         let runner = Runner::new(
             store.clone(),
             sources,
@@ -71,16 +71,16 @@ impl App {
         Ok(app)
     }
 
-    /// A source under settings that are not saved. It keeps nothing; see [`Source::with`] for its allowance.
+    /// A source under settings that are not saved. It keeps nothing of its own; see [`Source::with`] for what it shares.
     ///
     /// # Errors
     /// As for [`Source::new`].
-    pub fn unsaved_source(&self, spec: Arc<SourceSpec>) -> Result<SourceEntry, SourceError> {
+    pub fn unsaved_source(&self, Unsaved { spec, shares_login }: Unsaved) -> Result<SourceEntry, SourceError> {
         let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
-        let keep = Arc::new(Nowhere);
+        let keep = Arc::new(Nowhere(InStore { store: self.store.clone(), source: spec.name.clone() }));
         let source = match self.runner.sources().get(&spec.name) {
-            Some(saved) => saved.source.with(spec, keep)?,
-            None => Source::new(spec, self.observer.clone(), keep)?,
+            Some(saved) => saved.source.with(spec, keep, shares_login)?,
+            None => Source::new(spec, self.observer.clone(), keep, self.clock.clone())?,
         };
         Ok(SourceEntry { source, mapping })
     }
@@ -102,11 +102,13 @@ fn sources(
     config: &Config,
     observer: &Observer,
     store: &Store,
+    clock: &Clock,
 ) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
     let entry = |spec: &Arc<SourceSpec>| {
         let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
         let keep = Arc::new(InStore { store: store.clone(), source: spec.name.clone() });
-        Ok(SourceEntry { source: Source::new(Arc::clone(spec), observer.clone(), keep)?, mapping })
+        let source = Source::new(Arc::clone(spec), observer.clone(), keep, clock.clone())?;
+        Ok(SourceEntry { source, mapping })
     };
     config.sources.iter().map(|(name, spec)| Ok((name.clone(), entry(spec)?))).collect()
 }
@@ -118,6 +120,10 @@ struct InStore {
 }
 
 impl Keep for InStore {
+    fn key(&self) -> ChildKey {
+        self.store.community_key().child("rollcall credential key")
+    }
+
     fn load(&self, what: Keepsake) -> Option<Vec<u8>> {
         self.store.keepsake(&self.source, what)
     }
@@ -125,14 +131,22 @@ impl Keep for InStore {
     fn keep(&self, what: Keepsake, value: Vec<u8>) -> BoxFuture<'_, Result<(), KeepError>> {
         let keepsakes = vec![(self.source.clone(), what, value)];
         let commit = self.store.commit_async(ChangeSet { keepsakes, ..ChangeSet::default() });
-        commit.map(|ack| ack.map(drop).map_err(|error| KeepError(error.to_string()))).boxed()
+        let failed = |error: StoreError| {
+            let RunError { reason, message, .. } = error.to_run_error();
+            KeepError { reason, problem: message }
+        };
+        commit.map(move |ack| ack.map(drop).map_err(failed)).boxed()
     }
 }
 
 /// What is only tried leaves nothing behind.
-struct Nowhere;
+struct Nowhere(InStore);
 
 impl Keep for Nowhere {
+    fn key(&self) -> ChildKey {
+        self.0.key()
+    }
+
     fn load(&self, _: Keepsake) -> Option<Vec<u8>> {
         None
     }

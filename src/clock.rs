@@ -11,6 +11,9 @@ pub enum Clock {
     System,
     /// For tests: stands still until moved.
     Fixed(Arc<AtomicI64>),
+    /// For tests: goes as tokio's clock does, which a test can stop.
+    #[cfg(test)]
+    Tokio(Timestamp, tokio::time::Instant),
 }
 
 impl Clock {
@@ -29,10 +32,12 @@ impl Clock {
             Self::Fixed(millis) => {
                 Timestamp::from_millisecond(millis.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)
             }
+            #[cfg(test)]
+            Self::Tokio(start, since) => start.saturating_add(since.elapsed()).unwrap_or(*start),
         }
     }
 
-    /// Moves a fixed clock; a system clock stays.
+    /// Moves a fixed clock; others go as they do.
     pub fn advance(&self, by: SignedDuration) {
         if let Self::Fixed(millis) = self {
             millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);

@@ -53,6 +53,25 @@ pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// `Retry-After` is clamped to these.
 pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+/// A window of this length or longer that stays shut beyond a run's time is a quota used up, not a run too slow; only
+/// shorter ones are paced, so that nobody waits for a day's allowance drop by drop.
+pub const QUOTA_WINDOW_MIN: Duration = Duration::from_secs(60 * 60);
+/// Windows shorter than this are remembered exactly, however many requests they hold …
+pub const LEDGER_MERGED_MIN: Duration = Duration::from_secs(60);
+/// … others in at most about this many entries: with more requests, those within so large a part of the window are
+/// remembered as one, at the time of the latest.
+pub const LEDGER_ENTRIES_MAX: usize = 1_024;
+/// Units of the allowance are on disk as used before they are: so large a part of each window …
+pub const LENT_PART: u32 = 100;
+/// … for this long at most. It is what a window shorter than this is remembered by.
+pub const LENT_TERM: Duration = Duration::from_secs(60);
+/// Our clock and the source's may differ by so much: requests this close to the time at which an allowance begins
+/// anew count before and after it.
+pub const RESET_MARGIN: Duration = Duration::from_secs(5);
+/// A ledger on disk that cannot be read shuts the source for its longest window, but for no longer than this.
+pub const LEDGER_LOST_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+/// A wait for a source is logged this often at most, unless it outlasts what was logged.
+pub const WAIT_LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// Redirects followed for one request, all within the source's own origin.
 pub const REDIRECTS_MAX: u32 = 5;
 /// Most bytes read of an answer that is no success, where a rule of the source looks into it.
@@ -64,6 +83,17 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
 pub const ERROR_HINT_BYTES_MAX: usize = 512;
 /// The longest time that a used-up quota is said to stay so, whatever the source writes.
 pub const QUOTA_OPENS_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// Most bytes of the answer to a login.
+pub const LOGIN_BYTES_MAX: u64 = 64 * 1024;
+/// A token is renewed so long before it expires, or a part of its life before where that is less …
+pub const TOKEN_AHEAD_MAX: Duration = Duration::from_secs(60);
+/// … namely one in so many parts.
+pub const TOKEN_AHEAD_PARTS: u32 = 10;
+/// Bounds of the life of a token that a source may set; a longer one that an answer tells counts as the longest.
+pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(1);
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+/// A number of seconds since 1970 at least so high is one of milliseconds: it would be the year 5138.
+pub const EPOCH_SECONDS_MAX: f64 = 100_000_000_000.0;
 /// Empty pages in a row of a list that still says it has more.
 pub const EMPTY_PAGES_MAX: u32 = 100;
 /// Partitions of one read.
@@ -206,6 +236,9 @@ pub const PAGES_SETTING_MAX: u32 = 10_000_000;
 pub const PAGE_SIZE_MAX: u64 = 1_000_000;
 /// Most requests in a window of a source's budget.
 pub const WINDOW_REQUESTS_MAX: u32 = 1_000_000;
+/// Bounds of the length of a window of a source's budget.
+pub const WINDOW_LENGTH_MIN: Duration = Duration::from_millis(100);
+pub const WINDOW_LENGTH_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// Most records that the bundled registration system lists.
 pub const DEMO_RECORDS_MAX: u32 = 10_000_000;
 /// Most records of one of its pages; a request for more gets as many.

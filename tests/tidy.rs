@@ -49,6 +49,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("metrics", &["observe"]),
     ("metrics_exporter_prometheus", &["observe"]),
     ("reqwest", &["source", "cli"]),
+    ("chacha20poly1305", &["source"]),
 ];
 
 /// Names that a trait of somebody else's gives its members (jaq's `DataT`).

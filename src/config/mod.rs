@@ -26,4 +26,4 @@ pub use parts::{source_placeholders, validate_event};
 pub use spec::*;
 pub use template::{CURSOR, SINCE, Template, TemplateError, Vars, percent_encode};
 pub use units::parse_duration;
-pub use unsaved::{read_unsaved, written_out};
+pub use unsaved::{Unsaved, read_unsaved, written_out};

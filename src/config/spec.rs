@@ -1,17 +1,20 @@
 //! The validated configuration: what the rest of the program reads. Every bound and cross-reference holds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
 
 use super::Template;
+use super::units::spell_duration;
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SourceName};
@@ -84,6 +87,7 @@ pub struct SourceSpec {
     pub mapping: MappingSpec,
     /// Checked together; empty means unlimited.
     pub budget: Vec<WindowSpec>,
+    pub budget_headers: BudgetHeaders,
     pub limits: SourceLimits,
 }
 
@@ -94,6 +98,14 @@ pub enum DeleteScope {
     Registration,
     /// Always the user.
     User,
+}
+
+impl SourceSpec {
+    /// What its costliest request costs, in the units of its budget.
+    pub fn weight_max(&self) -> u32 {
+        let parents = self.partitions.iter().filter_map(PartitionSpec::request);
+        parents.map(|request| request.weight).fold(self.request.weight, u32::max)
+    }
 }
 
 /// One level of parents. Requests below it may use its fields as `{parent.x}`, and records get them under `parent`.
@@ -117,6 +129,14 @@ pub struct ParentList {
 }
 
 impl PartitionSpec {
+    /// How it is asked for.
+    pub fn request(&self) -> Option<&RequestSpec> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::List(list) => Some(&list.request),
+        }
+    }
+
     /// The names of its fields.
     pub fn fields(&self) -> Vec<&str> {
         match self {
@@ -178,6 +198,8 @@ pub struct RequestSpec {
     pub query: Vec<(String, Template)>,
     pub headers: Vec<(String, Template)>,
     pub body: BodySpec,
+    /// What one request takes of the budget, > 0 and no more than any window allows.
+    pub weight: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -215,8 +237,102 @@ pub enum AuthSpec {
     Bearer {
         token: SecretString,
     },
+    /// RFC 6749
+    OAuth2(Box<OAuth2Spec>),
+    /// A request whose answer holds a token.
+    Session(Box<SessionSpec>),
 }
 
+/// How a token endpoint is asked for a token.
+#[derive(Debug, Clone)]
+pub struct OAuth2Spec {
+    /// `https` unless loopback or `allow_http`. Perhaps on another origin than the source.
+    pub token_url: Url,
+    /// The `grant_type`.
+    pub grant: String,
+    pub client_id: String,
+    /// A public client has none.
+    pub client_secret: Option<SecretString>,
+    pub client_auth: ClientAuth,
+    pub scope: Option<String>,
+    /// Further fields of the form; none that another setting fills.
+    pub fields: Vec<(String, SecretString)>,
+    /// The first one; present if and only if `grant` is `refresh_token`.
+    pub refresh_token: Option<SecretString>,
+    /// Where an answer holds the refresh token that takes the place of the former.
+    pub next_refresh_token: Expression,
+    pub token: TokenSpec,
+}
+
+/// Where the client's id and secret stand (RFC 6749 §2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    Basic,
+    Body,
+}
+
+#[derive(Debug, Clone)]
+pub struct SessionSpec {
+    pub request: LoginRequestSpec,
+    pub token: TokenSpec,
+}
+
+/// A login: one credential serves all feeds of a source, so there are no placeholders, but any value may be secret.
+#[derive(Debug, Clone)]
+pub struct LoginRequestSpec {
+    pub method: Method,
+    /// As `token_url`.
+    pub url: Url,
+    pub query: Vec<(String, SecretString)>,
+    pub headers: Vec<(String, SecretString)>,
+    pub body: LoginBody,
+}
+
+#[derive(Debug, Clone)]
+pub enum LoginBody {
+    None,
+    Json(SecretJson),
+    Form(Vec<(String, SecretString)>),
+}
+
+/// A JSON value whose texts cannot print.
+#[derive(Debug, Clone)]
+pub enum SecretJson {
+    /// A number or a boolean.
+    Literal(serde_json::Value),
+    Text(SecretString),
+    Array(Vec<SecretJson>),
+    Object(Vec<(String, SecretJson)>),
+}
+
+/// What a login's answer gives, and what requests do with it.
+#[derive(Debug, Clone)]
+pub struct TokenSpec {
+    pub from: TokenFrom,
+    /// `None`: until the source refuses it.
+    pub life: Option<TokenLife>,
+    pub place: ApiKeyPlace,
+    pub prefix: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum TokenFrom {
+    Body(Expression),
+    Header(String),
+    /// By its name, from `Set-Cookie` (RFC 6265).
+    Cookie(String),
+}
+
+#[derive(Debug, Clone)]
+pub enum TokenLife {
+    /// Seconds from the answer on. Null or absent: no end is known.
+    In(Expression),
+    /// A point in time. Null or absent: no end is known.
+    At(Expression),
+    Fixed(Duration),
+}
+
+/// Where a key or a token stands in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeyPlace {
     Header(String),
@@ -340,33 +456,93 @@ pub enum Verdict {
     Fail,
 }
 
-/// A request allowance: at most `requests` in any `per`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An allowance: requests that weigh at most `requests` together in any `per`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowSpec {
     pub requests: u32,
     pub per: Per,
+    /// `None`: the window slides. Otherwise `per` is a day, and it begins anew at this time of it.
+    pub resets: Option<DailyReset>,
 }
 
+/// The length of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Per {
     Second,
     Minute,
+    Hour,
+    Day,
+    /// None of the lengths that have a name.
+    Every(Duration),
 }
 
 impl Per {
+    const NAMED: [Self; 4] = [Self::Second, Self::Minute, Self::Hour, Self::Day];
+
+    /// `60s` is a minute, however it was written.
+    pub fn new(length: Duration) -> Self {
+        Self::NAMED.into_iter().find(|named| named.duration() == length).unwrap_or(Self::Every(length))
+    }
+
     pub const fn duration(self) -> Duration {
         match self {
             Self::Second => Duration::from_secs(1),
             Self::Minute => Duration::from_secs(60),
+            Self::Hour => Duration::from_secs(60 * 60),
+            Self::Day => Duration::from_secs(24 * 60 * 60),
+            Self::Every(length) => length,
         }
     }
+}
 
-    pub const fn as_str(self) -> &'static str {
+/// As the configuration spells it: `minute`, `10m`.
+impl fmt::Display for Per {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Second => "second",
-            Self::Minute => "minute",
+            Self::Second => f.write_str("second"),
+            Self::Minute => f.write_str("minute"),
+            Self::Hour => f.write_str("hour"),
+            Self::Day => f.write_str("day"),
+            Self::Every(length) => f.write_str(&spell_duration(*length)),
         }
     }
+}
+
+/// A time of the day at which an allowance begins anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyReset {
+    pub at: Time,
+    pub zone: TimeZone,
+}
+
+/// Where a source's answers tell what is left of its allowance. Names of headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BudgetHeaders {
+    /// What is left, in the units of the budget. Never without `reset`.
+    pub remaining: Option<String>,
+    /// When there is more.
+    pub reset: Option<ResetHeader>,
+    /// Stands for `Retry-After`, where an answer has it.
+    pub retry_after: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResetHeader {
+    pub name: String,
+    pub unit: ResetUnit,
+}
+
+/// What a reset header counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetUnit {
+    /// From the answer on.
+    Seconds,
+    Milliseconds,
+    /// Since 1970.
+    EpochSeconds,
+    EpochMilliseconds,
+    /// RFC 9110, 5.6.7
+    HttpDate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,10 +16,18 @@ use super::fault::Fault;
 use super::parts::read_source;
 use super::read::{Children, Findings, Item, Place, Section};
 use super::secret::Secrets;
-use super::spec::SourceSpec;
+use super::spec::{AuthSpec, SourceSpec};
 use crate::model::SourceName;
 
-/// Reads the table `[source.<name>]` from JSON. `{"kind": "saved"}` for `auth` stands for the credential of `saved`.
+/// Settings that were read, and whether they show the saved credential.
+#[derive(Debug)]
+pub struct Unsaved {
+    pub spec: Arc<SourceSpec>,
+    pub shares_login: bool,
+}
+
+/// Reads the table `[source.<name>]` from JSON. `{"kind": "saved"}` for `auth` stands for the credential of `saved`. A
+/// refresh token is refused: it may be good only once, and what takes its place would be lost.
 ///
 /// # Errors
 /// Every fault, with a path that begins with `source.` and without a line.
@@ -27,7 +35,7 @@ pub fn read_unsaved(
     name: &SourceName,
     mut settings: Map<String, Value>,
     saved: Option<&SourceSpec>,
-) -> Result<Arc<SourceSpec>, Vec<Fault>> {
+) -> Result<Unsaved, Vec<Fault>> {
     let takes_saved = settings.get("auth") == Some(&json!({"kind": "saved"}));
     if takes_saved {
         settings.remove("auth");
@@ -40,19 +48,29 @@ pub fn read_unsaved(
         Some(spec) if faults.is_empty() => spec,
         _ => return Err(faults.into_iter().map(|fault| placed(name, fault)).collect()),
     };
-    if !takes_saved {
-        return Ok(spec);
-    }
     let is_same = |saved: &&SourceSpec| saved.request.base_url.origin() == spec.request.base_url.origin();
-    let Some(saved) = saved.filter(is_same) else {
+    let saved = saved.filter(is_same);
+    if saved.is_some_and(|saved| spec.weight_max() > saved.weight_max()) {
+        let problem = "a request must not weigh more than the saved ones do, whose allowance it comes from";
+        return Err(vec![fault("source.request.weight", problem.into())]);
+    }
+    if matches!(&spec.auth, AuthSpec::OAuth2(login) if login.refresh_token.is_some()) {
+        let problem = "a refresh token may be good only once: save the settings before they are tried";
+        return Err(vec![fault("source.auth.refresh_token", problem.into())]);
+    }
+    if !takes_saved {
+        return Ok(Unsaved { spec, shares_login: false });
+    }
+    let Some(saved) = saved else {
         let problem = "the saved credential is for the scheme, host and port of the saved `base_url` only";
         return Err(vec![fault("source.auth", problem.into())]);
     };
-    Ok(Arc::new(SourceSpec { auth: saved.auth.clone(), ..Arc::unwrap_or_clone(spec) }))
+    let spec = SourceSpec { auth: saved.auth.clone(), ..Arc::unwrap_or_clone(spec) };
+    Ok(Unsaved { spec: Arc::new(spec), shares_login: true })
 }
 
-/// The table `[source.<name>]` of a configuration file as [`read_unsaved`] takes it: with its secrets written out. `None`
-/// where there is no such table, or no such file that can be read.
+/// The table `[source.<name>]` of a configuration file as [`read_unsaved`] takes it: with its secrets written out, but for
+/// those of a login, which stays the saved one. `None` where there is no such table, or no such file that can be read.
 pub fn written_out(path: &Path, environment: &Environment, name: &SourceName) -> Option<Map<String, Value>> {
     let text = std::fs::read_to_string(path).ok()?;
     let findings = Findings::new(&text);
@@ -62,30 +80,33 @@ pub fn written_out(path: &Path, environment: &Environment, name: &SourceName) ->
     let mut root = Section::root(table.get_ref(), &findings);
     let sources = root.section("source").named();
     let (_, item) = sources.into_iter().find(|(key, _)| *key == name.as_str())?;
-    match written(&item, &secrets, false)? {
-        Value::Object(settings) => Some(settings),
-        _ => None,
-    }
+    let Children::Table(entries) = item.open() else { return None };
+    let entry = |(key, item): (&str, Item<'_>)| {
+        let value = if key == "auth" { written_auth(&item, &secrets)? } else { written(&item, None)? };
+        Some((key.to_owned(), value))
+    };
+    entries.into_iter().map(entry).collect()
 }
 
-/// A value of the file as JSON. Within `auth`, what names a secret becomes that secret.
-fn written(item: &Item<'_>, secrets: &Secrets<'_>, is_auth: bool) -> Option<Value> {
+fn written_auth(item: &Item<'_>, secrets: &Secrets<'_>) -> Option<Value> {
+    let auth = written(item, None)?;
+    let logs_in = matches!(auth["kind"].as_str(), Some("oauth2" | "session"));
+    if logs_in { Some(json!({"kind": "saved"})) } else { written(item, Some(secrets)) }
+}
+
+/// A value of the file as JSON. With `secrets`, what names a secret becomes that secret.
+fn written(item: &Item<'_>, secrets: Option<&Secrets<'_>>) -> Option<Value> {
     Some(match item.open() {
         Children::Text(text) => text.into(),
         Children::Bool(bool) => bool.into(),
         Children::Integer(number) | Children::Float(number) => number?.into(),
-        Children::List(items) => {
-            Value::Array(items.iter().map(|item| written(item, secrets, is_auth)).collect::<Option<_>>()?)
-        }
-        Children::Table(entries) => match &entries[..] {
-            [(key, _)] if is_auth && REFERENCES.contains(key) => {
+        Children::List(items) => Value::Array(items.iter().map(|item| written(item, secrets)).collect::<Option<_>>()?),
+        Children::Table(entries) => match (&entries[..], secrets) {
+            ([(key, _)], Some(secrets)) if REFERENCES.contains(key) => {
                 secrets.read(item.clone())?.expose_secret().to_owned().into()
             }
-            entries => {
-                let entry = |(key, item): &(&str, Item<'_>)| {
-                    let value = written(item, secrets, is_auth || *key == "auth")?;
-                    Some(((*key).to_owned(), value))
-                };
+            (entries, secrets) => {
+                let entry = |(key, item): &(&str, Item<'_>)| Some(((*key).to_owned(), written(item, secrets)?));
                 Value::Object(entries.iter().map(entry).collect::<Option<_>>()?)
             }
         },
@@ -169,7 +190,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::AuthSpec;
 
     fn name() -> SourceName {
         SourceName::parse("crm").unwrap()
@@ -188,7 +208,7 @@ mod tests {
     }
 
     fn read(base_url: &str, more: Value, saved: Option<&SourceSpec>) -> Result<Arc<SourceSpec>, Vec<String>> {
-        let read = read_unsaved(&name(), settings(base_url, more), saved);
+        let read = read_unsaved(&name(), settings(base_url, more), saved).map(|unsaved| unsaved.spec);
         read.map_err(|faults| {
             assert!(faults.iter().all(|fault| fault.line.is_none()), "{faults:?}");
             faults.into_iter().map(|fault| fault.path).collect()
@@ -250,6 +270,30 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_token_and_a_heavier_request_are_refused() {
+        let login = json!({"auth": {
+            "kind": "oauth2", "token_url": "https://a.example/token", "client_id": "c", "client_secret": "s",
+            "grant": "refresh_token", "refresh_token": "r",
+        }});
+        assert_eq!(read("https://a.example/", login, None).unwrap_err(), ["source.auth.refresh_token"]);
+        let budget = json!([{"requests": 10, "per": "second"}]);
+        let saved = read("https://a.example/", json!({"budget": budget}), None).unwrap();
+        let heavy = json!({"budget": budget, "request": {"path": "people", "weight": 2}});
+        assert_eq!(read("https://a.example/", heavy.clone(), Some(&saved)).unwrap_err(), ["source.request.weight"]);
+        assert!(read("https://b.example/", heavy, Some(&saved)).is_ok(), "there it has its own allowance");
+    }
+
+    #[test]
+    fn a_login_is_not_written_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.toml");
+        let text = "[source.crm.auth]\nkind = \"oauth2\"\nrefresh_token = { env = \"TOKEN\" }\n";
+        std::fs::write(&path, text).unwrap();
+        let settings = written_out(&path, &Environment::from_iter([("TOKEN", "s3cret")]), &name()).unwrap();
+        assert_eq!(Value::Object(settings), json!({"auth": {"kind": "saved"}}));
+    }
+
+    #[test]
     fn a_file_is_written_out_with_its_secrets_and_reads_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rollcall.toml");
@@ -277,7 +321,7 @@ mod tests {
         let environment = Environment::from_iter([("TOKEN", "s3cret")]);
         let settings = written_out(&path, &environment, &name()).unwrap();
         assert_eq!(settings["auth"]["token"], "s3cret");
-        let spec = read_unsaved(&name(), settings, None).unwrap();
+        let spec = read_unsaved(&name(), settings, None).unwrap().spec;
         assert_eq!((spec.priority, spec.budget.len()), (-3, 1));
         let AuthSpec::Bearer { token } = &spec.auth else { panic!("{spec:?}") };
         assert_eq!(token.expose_secret(), "s3cret");

@@ -153,12 +153,47 @@ impl CommunityKey {
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// A key for one purpose, from which neither this key nor that of another purpose can be told.
+    pub fn child(&self, purpose: &str) -> ChildKey {
+        ChildKey(hmac(&self.0, &[purpose.as_bytes()]))
+    }
 }
 
 impl fmt::Debug for CommunityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CommunityKey(***)")
     }
+}
+
+/// A secret made from the community key for one purpose. Cannot be printed.
+#[derive(Clone)]
+pub struct ChildKey([u8; 32]);
+
+impl ChildKey {
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A keyed digest of these parts: other parts, or parts divided elsewhere, give another.
+    pub fn digest<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
+        let lengths_and_parts: Vec<_> =
+            parts.into_iter().map(|part| ((part.len() as u64).to_be_bytes(), part)).collect();
+        let pieces: Vec<&[u8]> = lengths_and_parts.iter().flat_map(|(length, part)| [&length[..], part]).collect();
+        hmac(&self.0, &pieces)
+    }
+}
+
+impl fmt::Debug for ChildKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChildKey(***)")
+    }
+}
+
+fn hmac(key: &[u8; 32], pieces: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key length");
+    pieces.iter().for_each(|piece| mac.update(piece));
+    mac.finalize().into_bytes().into()
 }
 
 /// A user's public id: a UUID (version 8, RFC 9562) made from the community key, the email key at
@@ -227,6 +262,19 @@ mod tests {
 
     #[test]
     fn the_community_key_does_not_print() {
-        assert_eq!(format!("{:?}", CommunityKey::new([7; 32])), "CommunityKey(***)");
+        let key = CommunityKey::new([7; 32]);
+        assert_eq!(format!("{key:?} {:?}", key.child("a")), "CommunityKey(***) ChildKey(***)");
+    }
+
+    #[test]
+    fn child_keys_and_their_digests_differ_with_all_they_are_made_of() {
+        let key = |byte, purpose| CommunityKey::new([byte; 32]).child(purpose);
+        assert_eq!(key(1, "a").bytes(), key(1, "a").bytes());
+        assert_ne!(key(1, "a").bytes(), key(2, "a").bytes());
+        assert_ne!(key(1, "a").bytes(), key(1, "b").bytes());
+        let digest = |key: ChildKey, parts: &[&str]| key.digest(parts.iter().map(|part| part.as_bytes()));
+        assert_eq!(digest(key(1, "a"), &["ab", "c"]), digest(key(1, "a"), &["ab", "c"]));
+        assert_ne!(digest(key(1, "a"), &["ab", "c"]), digest(key(1, "a"), &["a", "bc"]));
+        assert_ne!(digest(key(1, "a"), &["ab", "c"]), digest(key(2, "a"), &["ab", "c"]));
     }
 }

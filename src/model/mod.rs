@@ -20,7 +20,7 @@ pub use email::{Email, EmailError, EmailKey};
 pub use event::{Event, FeedPosition, FeedSettings, FeedState, Validators};
 pub use field::{EventField, Field, UnknownField, Value};
 pub use group::{Group, GroupKey, GroupName};
-pub use ids::{CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, UserId, UserNo};
+pub use ids::{ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, UserId, UserNo};
 pub use keepsake::Keepsake;
 pub use person::{Attendance, Owner, Person, ProfileField, Registration, RegistrationState};
 pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};

@@ -112,7 +112,7 @@ pub enum ErrorReason {
     /// The process ended before the run did.
     Interrupted,
     Internal,
-    /// A quota of the source is used up for longer than a pause.
+    /// The allowance for the day (or another long window) is used up.
     Quota,
 }
 

@@ -39,6 +39,7 @@ pub const SOURCE_REQUESTS: &str = "rollcall_source_requests_total";
 pub const SOURCE_REQUEST_DURATION: &str = "rollcall_source_request_duration_seconds";
 pub const SOURCE_BUDGET_WAIT: &str = "rollcall_source_budget_wait_seconds";
 pub const SOURCE_BUDGET_REMAINING: &str = "rollcall_source_budget_remaining";
+pub const CREDENTIAL_EXPIRY: &str = "rollcall_source_credential_expiry_timestamp_seconds";
 pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
 pub const HTTP_REQUEST_DURATION: &str = "rollcall_http_request_duration_seconds";
 pub const HTTP_AUTH_FAILURES: &str = "rollcall_http_auth_failures_total";
@@ -69,6 +70,11 @@ pub const CATALOGUE: &[Metric] = &[
     metric(SOURCE_REQUEST_DURATION, Kind::Histogram(REQUEST_BUCKETS), "How long the source takes to answer."),
     metric(SOURCE_BUDGET_WAIT, Kind::Histogram(WAIT_BUCKETS), "How long requests wait for the source's budget."),
     metric(SOURCE_BUDGET_REMAINING, Kind::Gauge, "Requests left in each window of the budget."),
+    metric(
+        CREDENTIAL_EXPIRY,
+        Kind::Gauge,
+        "When the token of a source that logs in expires, once one with an end is held.",
+    ),
     metric(HTTP_REQUESTS, Kind::Counter, "Requests to this API by route template, method and status."),
     metric(HTTP_REQUEST_DURATION, Kind::Histogram(API_BUCKETS), "How long this API takes to answer."),
     metric(HTTP_AUTH_FAILURES, Kind::Counter, "Refused requests by reason (missing, unknown, scope)."),

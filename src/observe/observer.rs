@@ -176,9 +176,9 @@ impl Observer {
         });
     }
 
-    pub fn budget_remaining(&self, source: &SourceName, window: &'static str, requests: u32) {
+    pub fn budget_remaining(&self, source: &SourceName, window: &str, requests: u32) {
         self.record(|| {
-            gauge!(c::SOURCE_BUDGET_REMAINING, "source" => source.to_string(), "window" => window)
+            gauge!(c::SOURCE_BUDGET_REMAINING, "source" => source.to_string(), "window" => window.to_owned())
                 .set(f64::from(requests));
         });
     }
@@ -274,6 +274,36 @@ impl Observer {
             counter!(c::SOURCE_REQUESTS, "source" => source.to_string(), "code" => code.label()).increment(1);
             histogram!(c::SOURCE_REQUEST_DURATION, "source" => source.to_string()).record(took.as_secs_f64());
         });
+    }
+
+    /// A source gave a token, or one was found in the store. `expires_at` is `None` where no end is known.
+    pub fn credential_held(&self, source: &SourceName, expires_at: Option<Timestamp>, from_store: bool) {
+        let until = expires_at.map(tracing::field::display);
+        tracing::debug!(%source, expires_at = until, from_store, "credential held");
+        if let Some(at) = expires_at {
+            self.record(|| gauge!(c::CREDENTIAL_EXPIRY, "source" => source.to_string()).set(seconds(Some(at))));
+        }
+    }
+
+    /// The store holds a token that this community's key does not open, or not as this source's.
+    pub fn credential_unreadable(&self, source: &SourceName) {
+        tracing::warn!(%source, "the stored credential was sealed with another key or is damaged; the source is logged in to anew");
+    }
+
+    /// A token could not be stored. It serves this process; the next one logs in anew.
+    pub fn credential_unkept(&self, source: &SourceName, message: &str) {
+        tracing::warn!(%source, message, "the credential could not be stored");
+    }
+
+    /// A source will not be asked for a while: `why` is `budget`, `retry_after` or `back_off`.
+    pub fn source_waits(&self, source: &SourceName, pause: Duration, why: &'static str) {
+        tracing::info!(%source, pause_s = pause.as_secs_f64(), why, "waiting for a source");
+    }
+
+    /// What was written down of a source's budget cannot be read.
+    pub fn ledger_lost(&self, source: &SourceName, problem: &str) {
+        tracing::warn!(%source, problem, "what was used of the source's budget cannot be read; asking it again only \
+            when its longest window, or an hour, is over");
     }
 
     /// A request waited for the source's budget or its `Retry-After`.
@@ -386,6 +416,16 @@ mod tests {
         assert!(
             observer.render().contains(r#"rollcall_source_request_duration_seconds_bucket{source="crm",le="0.025"} 1"#)
         );
+    }
+
+    #[test]
+    fn the_end_of_a_credential_is_told_once_there_is_one() {
+        let (observer, source) = (Observer::default(), SourceName::parse("crm").unwrap());
+        observer.credential_held(&source, None, false);
+        assert!(!observer.render().contains("rollcall_source_credential_expiry_timestamp_seconds{"));
+        observer.credential_held(&source, Some(Timestamp::from_second(1_800_000_000).unwrap()), true);
+        let line = r#"rollcall_source_credential_expiry_timestamp_seconds{source="crm"} 1800000000"#;
+        assert!(observer.render().contains(line), "{}", observer.render());
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! Two parts work together. *Pacers* (one token bucket a window) let half of a window's allowance go at once and
 //! then spread requests evenly; alone they would admit more than a window's limit. The *ledger* enforces: it knows
-//! when each request of the longest window was made and admits none that would be one too many. A request counts
-//! from its admission until a window's length after its answer began, because only that long is it certain that
-//! the source, too, counts it in an older window whatever the network did to it.
+//! what was used of each window and admits nothing that would be too much.
 //!
-//! Invariant: waiting is fair, first come first served. Time is tokio's, so that tests can stop it.
+//! The ledger outlives the process, a kill included: what is to be used next is *lent* first, which is to say that it is
+//! on disk as used. One write lends a small part of each window, so there is not one a request.
+//!
+//! Invariant: waiting is fair, first come first served. Time is tokio's, so that tests can stop it; the time of day is
+//! only for what is written down and for allowances that begin anew at some hour.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +18,23 @@ use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::keep::{Keep, KeepError};
+use super::ledger::{Entry, Ledger, Moment, Now, Room};
+use super::ledger_form::{self, Remembered};
 use super::read::WaitReason;
+use crate::clock::Clock;
 use crate::config::WindowSpec;
+use crate::limits;
+use crate::model::{Keepsake, SourceName};
+use crate::observe::Observer;
+
+/// The ledger's zero lies so long before the budget was made; no window remembers longer.
+const ORIGIN: Moment = Duration::from_secs(limits::WINDOW_LENGTH_MAX.as_secs() + 24 * 60 * 60);
 
 /// A source's allowance. Cloning shares it.
 #[derive(Clone)]
@@ -30,208 +42,407 @@ pub(super) struct Budget {
     shared: Arc<Shared>,
 }
 
+/// What a budget is made of.
+pub(super) struct Terms {
+    pub(super) source: SourceName,
+    /// None: no limit but the pauses the source asks for.
+    pub(super) windows: Vec<WindowSpec>,
+    /// Of a request of the source's.
+    pub(super) weight: u32,
+    /// A request is answered or has failed after this long.
+    pub(super) answer_max: Duration,
+    pub(super) keep: Arc<dyn Keep>,
+    pub(super) clock: Clock,
+    pub(super) observer: Observer,
+}
+
 struct Shared {
+    terms: Terms,
     pacers: Vec<Pacer>,
-    ledger: Mutex<Ledger>,
+    state: Mutex<State>,
     /// Held by the one caller whose turn it is; tokio's mutex is first come, first served.
     turn: tokio::sync::Mutex<()>,
+    /// Held from taking down what is to be written until it is on disk, so that nothing older is written later.
+    writing: tokio::sync::Mutex<()>,
     /// A request in flight was answered.
     answered: Notify,
+    start: Instant,
+}
+
+struct State {
+    ledger: Ledger,
+    pause: Option<Pause>,
+    /// The pause is not on disk yet.
+    pause_unkept: bool,
+    lent: Lent,
+    /// Waits up to then are in the log.
+    logged_until: Moment,
+}
+
+/// The source is shut to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pause {
+    pub(super) until: Moment,
+    /// It asked for it, or its allowance is used up.
+    pub(super) why: WaitReason,
+}
+
+/// Units that are on disk as used and are not yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lent {
+    units: u64,
+    until: Moment,
 }
 
 /// Leave to make one request. Drop it when the answer has begun or the request has failed.
 pub(super) struct Permit {
     shared: Arc<Shared>,
+    weight: u32,
+}
+
+/// Why there is no leave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    OutOfTime(OutOfTime),
+    /// What would be used cannot be written down.
+    Unkept(KeepError),
 }
 
 /// The wait would outlast the caller's deadline.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OutOfTime {
     pub(super) why: WaitReason,
-    /// How long the source is closed from now on, as far as is known.
-    pub(super) pause: Duration,
+    /// A long window, or what the source itself calls its allowance, is used up.
+    pub(super) is_quota: bool,
+    /// How long the source stays shut from now on; `None` where requests on their way decide.
+    pub(super) opens_in: Option<Duration>,
+}
+
+/// What is left of a source's allowance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// In the order of the configuration.
+    pub windows: Vec<WindowLeft>,
+    /// Until when the source is shut to everybody, and why.
+    pub paused: Option<(Timestamp, WaitReason)>,
+}
+
+/// What is left of one window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowLeft {
+    pub window: WindowSpec,
+    /// In units of the window.
+    pub left: u32,
+    /// Where it does not suffice for a request: when it will, as far as is known.
+    pub opens_at: Option<Timestamp>,
 }
 
 impl Budget {
-    /// No windows: no limit but the pauses the source asks for.
-    pub(super) fn new(windows: &[WindowSpec]) -> Self {
+    /// Takes up what the last process left.
+    pub(super) fn open(terms: Terms) -> Self {
+        let pacers = terms.windows.iter().filter_map(|window| pacer(window, terms.weight)).collect();
+        let now = Now { moment: ORIGIN, wall: terms.clock.now() };
         let shared = Shared {
-            pacers: windows.iter().filter_map(pacer).collect(),
-            ledger: Mutex::new(Ledger::new(windows)),
+            pacers,
+            state: Mutex::new(State::open(&terms, now)),
             turn: tokio::sync::Mutex::new(()),
+            writing: tokio::sync::Mutex::new(()),
             answered: Notify::new(),
+            start: Instant::now(),
+            terms,
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Waits for leave to make one request. `announce` is told of each wait before it begins,
-    /// as far as is known then.
+    /// Waits for leave to make one request of this weight. `announce` is told of each wait before it begins, as far as
+    /// is known then.
     pub(super) async fn admit(
         &self,
+        weight: u32,
         deadline: Instant,
         announce: &mut (dyn FnMut(Duration, WaitReason) + Send),
-    ) -> Result<Permit, OutOfTime> {
+    ) -> Result<Permit, Refusal> {
         let shared = &self.shared;
         let mut told = Instant::now();
-        let mut tell = |until: Instant, why| {
-            if until > told {
-                told = until;
-                announce(until.saturating_duration_since(Instant::now()), why);
+        let mut tell = |wait: &Wait| {
+            if wait.until > told {
+                told = wait.until;
+                let pause = wait.until.saturating_duration_since(Instant::now());
+                shared.log_wait(pause, wait.why);
+                announce(pause, wait.why);
             }
         };
-        // Whoever queues behind others learns at once why.
-        let opening = shared.ledger.lock().opening(Instant::now());
-        if let Opening::At(until, why) = opening {
-            tell(until, why);
+        // Whoever queues behind others learns at once why, and whoever would queue in vain does not.
+        if let Opening::At(wait) = shared.ledger_opening(weight) {
+            wait.check(deadline)?;
+            tell(&wait);
         }
         let queued = timeout_at(deadline, shared.turn.lock()).await;
-        let _turn = queued.map_err(|_| OutOfTime { why: WaitReason::Budget, pause: Duration::ZERO })?;
+        let _turn = queued.map_err(|_| Wait::for_answers(deadline).out_of_time(None))?;
         let mut paced = 0;
         loop {
-            let (until, why) = match shared.opening(&mut paced) {
-                Opening::Now => break,
-                Opening::At(until, why) => (until, why),
-                Opening::WhenAnswered => (deadline, WaitReason::Budget),
+            let wait = match shared.opening(weight, &mut paced) {
+                Opening::Now if shared.take(weight) => break,
+                Opening::Now => {
+                    shared.write(Some(weight)).await.map_err(Refusal::Unkept)?;
+                    continue;
+                }
+                Opening::At(wait) => wait,
+                Opening::WhenAnswered => Wait::for_answers(deadline),
             };
-            let pause = until.saturating_duration_since(Instant::now());
-            if until > deadline {
-                return Err(OutOfTime { why, pause });
-            }
-            if until < deadline {
-                tell(until, why);
+            wait.check(deadline)?;
+            if wait.until < deadline {
+                tell(&wait);
             }
             tokio::select! {
-                () = sleep_until(until) => {}
+                () = sleep_until(wait.until) => {}
                 () = shared.answered.notified() => {}
             }
             if Instant::now() >= deadline {
-                return Err(OutOfTime { why, pause: Duration::ZERO });
+                return Err(wait.out_of_time(None));
             }
         }
-        shared.ledger.lock().in_flight += 1;
-        Ok(Permit { shared: Arc::clone(shared) })
+        Ok(Permit { shared: Arc::clone(shared), weight })
     }
 
-    /// Closes the source to every caller for `pause`, as it asked. A longer pause already set stays.
-    pub(super) fn pause(&self, pause: Duration) {
-        let until = Instant::now() + pause;
-        let mut ledger = self.shared.ledger.lock();
-        ledger.paused_until = ledger.paused_until.max(Some(until));
+    /// Closes the source to every caller for `length`, as it asked. A longer pause already set stays.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(super) fn pause(&self, length: Duration) {
+        self.shut(length, WaitReason::RetryAfter);
     }
 
-    /// How many requests each window still admits now.
-    pub(super) fn left(&self) -> Vec<(WindowSpec, u32)> {
-        let now = Instant::now();
-        let ledger = self.shared.ledger.lock();
-        ledger.windows.iter().map(|w| (*w, w.requests.saturating_sub(ledger.used(w, now)))).collect()
+    /// The same, where the source said that its allowance is used up.
+    pub(super) fn pause_used_up(&self, length: Duration) {
+        self.shut(length, WaitReason::Budget);
+    }
+
+    fn shut(&self, length: Duration, why: WaitReason) {
+        let pause = Pause { until: self.shared.now().moment + length, why };
+        {
+            let mut state = self.shared.state.lock();
+            if state.pause.is_some_and(|set| set.until >= pause.until) {
+                return;
+            }
+            state.pause = Some(pause);
+            state.pause_unkept = true;
+        }
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move { shared.keep_pause().await });
+    }
+
+    /// The length of the longest window.
+    pub(super) fn longest(&self) -> Option<Duration> {
+        self.shared.state.lock().ledger.longest()
+    }
+
+    pub(super) fn allowance(&self) -> Allowance {
+        let shared = &self.shared;
+        let now = shared.now();
+        let at = |moment: Moment| now.wall.saturating_add(moment.saturating_sub(now.moment)).unwrap_or(now.wall);
+        let mut state = shared.state.lock();
+        let windows = state.ledger.left(shared.terms.weight, now);
+        let window =
+            |(window, left, opens): (_, _, Option<Moment>)| WindowLeft { window, left, opens_at: opens.map(at) };
+        let paused = state.pause.filter(|pause| pause.until > now.moment);
+        Allowance {
+            windows: windows.into_iter().map(window).collect(),
+            paused: paused.map(|pause| (at(pause.until), pause.why)),
+        }
+    }
+}
+
+impl State {
+    fn open(terms: &Terms, now: Now) -> Self {
+        let mut ledger = Ledger::new(&terms.windows);
+        let longest = ledger.longest();
+        let pause_max = longest.unwrap_or_default().max(limits::RETRY_AFTER_MAX);
+        let stored = terms.keep.load(Keepsake::Ledger);
+        let remembered = stored.map(|bytes| ledger_form::read(&bytes, now, pause_max)).transpose();
+        let remembered = remembered.unwrap_or_else(|problem| {
+            terms.observer.ledger_lost(&terms.source, &problem);
+            let pause = longest.map(|longest| longest.min(limits::LEDGER_LOST_PAUSE_MAX));
+            let pause = pause.map(|length| Pause { until: now.moment + length, why: WaitReason::Budget });
+            Some(Remembered { entries: Vec::new(), pause })
+        });
+        let Remembered { entries, pause } = remembered.unwrap_or_default();
+        for entry in entries {
+            ledger.enter(entry, now.moment);
+        }
+        Self { ledger, pause, pause_unkept: false, lent: Lent::default(), logged_until: Moment::ZERO }
+    }
+
+    /// May units go that are on disk as used?
+    fn take(&mut self, weight: u32, now: Moment) -> bool {
+        let units = u64::from(weight);
+        if self.ledger.lendable(weight) > 0 {
+            if self.lent.units < units || self.lent.until <= now {
+                return false;
+            }
+            self.lent.units -= units;
+        }
+        self.ledger.admit(weight);
+        true
     }
 }
 
 impl Shared {
+    fn now(&self) -> Now {
+        Now { moment: ORIGIN + self.start.elapsed(), wall: self.terms.clock.now() }
+    }
+
+    fn instant(&self, moment: Moment) -> Instant {
+        self.start + moment.saturating_sub(ORIGIN)
+    }
+
     /// When may the caller whose turn it is go? `paced` counts the pacers that have let it pass.
-    fn opening(&self, paced: &mut usize) -> Opening {
-        let now = Instant::now();
-        let opening = self.ledger.lock().opening(now);
+    fn opening(&self, weight: u32, paced: &mut usize) -> Opening {
+        let opening = self.ledger_opening(weight);
         if !matches!(opening, Opening::Now) {
             return opening;
         }
+        // A request weighs at least 1.
+        let cells = NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN);
         while let Some(pacer) = self.pacers.get(*paced) {
-            if let Err(not_until) = pacer.check() {
-                let wait = not_until.wait_time_from(pacer.clock().now());
-                return Opening::At(now + wait, WaitReason::Budget);
+            // What is heavier than the whole bucket is left to the ledger.
+            if let Ok(Err(not_until)) = pacer.check_n(cells) {
+                let until = Instant::now() + not_until.wait_time_from(pacer.clock().now());
+                return Opening::At(Wait { until, why: WaitReason::Budget, is_quota: false });
             }
             *paced += 1;
         }
         Opening::Now
     }
+
+    /// When do pauses and windows let a request of this weight go?
+    fn ledger_opening(&self, weight: u32) -> Opening {
+        let now = self.now();
+        let mut state = self.state.lock();
+        let paused = state.pause.filter(|pause| pause.until > now.moment);
+        let shut = paused.map(|Pause { until, why }| (until, why, why == WaitReason::Budget));
+        let full = match state.ledger.room(weight, now) {
+            Room::WhenAnswered => return Opening::WhenAnswered,
+            Room::Now => None,
+            Room::At(until, length) => Some((until, WaitReason::Budget, length >= limits::QUOTA_WINDOW_MIN)),
+        };
+        let latest = shut.into_iter().chain(full).max_by_key(|(until, ..)| *until);
+        let wait = latest.map(|(until, why, is_quota)| Wait { until: self.instant(until), why, is_quota });
+        wait.map_or(Opening::Now, Opening::At)
+    }
+
+    fn take(&self, weight: u32) -> bool {
+        self.state.lock().take(weight, self.now().moment)
+    }
+
+    /// Writes down what was used, and with it, for a request of the weight `lend`, what is to be used next.
+    async fn write(&self, lend: Option<u32>) -> Result<(), KeepError> {
+        let _writing = self.writing.lock().await;
+        let (value, lent) = self.taken_down(lend);
+        self.terms.keep.keep(Keepsake::Ledger, value).await?;
+        self.state.lock().lent = lent;
+        Ok(())
+    }
+
+    fn taken_down(&self, lend: Option<u32>) -> (Vec<u8>, Lent) {
+        let now = self.now();
+        let mut state = self.state.lock();
+        let lent = match lend {
+            Some(weight) => Lent { units: state.ledger.lendable(weight), until: now.moment + limits::LENT_TERM },
+            None => state.lent,
+        };
+        // Requests that are in flight now, or are admitted as long as the term lasts, may be counted until they are answered.
+        let lent_at = lent.until.max(now.moment) + self.terms.answer_max;
+        let used = Entry { at: lent_at, units: state.ledger.in_flight() + lent.units };
+        state.pause_unkept = false;
+        (ledger_form::written(&state.ledger.entries(), used, state.pause, now), lent)
+    }
+
+    /// Writes the pause down, where nobody did since. If that fails, so does the next request, which says why.
+    async fn keep_pause(&self) {
+        let _writing = self.writing.lock().await;
+        if self.state.lock().pause_unkept {
+            let (value, _) = self.taken_down(None);
+            let kept = self.terms.keep.keep(Keepsake::Ledger, value).await;
+            self.state.lock().pause_unkept |= kept.is_err();
+        }
+    }
+
+    fn log_wait(&self, pause: Duration, why: WaitReason) {
+        let Some(pause) = worth_telling(pause) else { return };
+        let now = self.now().moment;
+        {
+            let mut state = self.state.lock();
+            if now + pause <= state.logged_until {
+                return;
+            }
+            state.logged_until = now + pause.max(limits::WAIT_LOGGED_EVERY);
+        }
+        self.terms.observer.source_waits(&self.terms.source, pause, why.as_str());
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.shared.ledger.lock().answered(Instant::now());
+        let now = self.shared.now().moment;
+        self.shared.state.lock().ledger.answered(self.weight, now);
         self.shared.answered.notify_one();
     }
 }
 
+/// A wait as people are told of it, to the tenth of a second, upwards: a pause of 1 s of which some microseconds have
+/// gone is still told as such. `None` where it is too short to be told.
+pub(super) fn worth_telling(pause: Duration) -> Option<Duration> {
+    let tenths = u64::try_from(pause.as_millis().div_ceil(100)).unwrap_or(u64::MAX);
+    Some(Duration::from_millis(tenths.saturating_mul(100))).filter(|pause| *pause >= limits::WAIT_TOLD_MIN)
+}
+
 /// When the source is open for one more request.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Opening {
     Now,
-    At(Instant, WaitReason),
+    At(Wait),
     /// Requests in flight fill a window; it opens some time after one of them is answered.
     WhenAnswered,
 }
 
-/// The exact log of requests.
-struct Ledger {
-    windows: Vec<WindowSpec>,
-    paused_until: Option<Instant>,
-    in_flight: u32,
-    /// When answers began, ascending; as far back as the longest window.
-    answered: VecDeque<Instant>,
+#[derive(Debug)]
+struct Wait {
+    until: Instant,
+    why: WaitReason,
+    is_quota: bool,
 }
 
-impl Ledger {
-    fn new(windows: &[WindowSpec]) -> Self {
-        Self { windows: windows.to_vec(), paused_until: None, in_flight: 0, answered: VecDeque::new() }
+impl Wait {
+    /// For requests on their way, or callers before us: nobody knows how long.
+    const fn for_answers(deadline: Instant) -> Self {
+        Self { until: deadline, why: WaitReason::Budget, is_quota: false }
     }
 
-    fn opening(&self, now: Instant) -> Opening {
-        let mut latest = match self.paused_until {
-            Some(until) if until > now => Opening::At(until, WaitReason::RetryAfter),
-            _ => Opening::Now,
-        };
-        for window in &self.windows {
-            match (self.window_opening(window, now), &latest) {
-                (Opening::Now, _) => {}
-                (Opening::WhenAnswered, _) => return Opening::WhenAnswered,
-                (Opening::At(until, _), Opening::At(other, _)) if until <= *other => {}
-                (later, _) => latest = later,
-            }
+    /// Does the wait end in time?
+    fn check(&self, deadline: Instant) -> Result<(), Refusal> {
+        if self.until > deadline {
+            return Err(self.out_of_time(Some(self.until.saturating_duration_since(Instant::now()))));
         }
-        latest
+        Ok(())
     }
 
-    fn window_opening(&self, window: &WindowSpec, now: Instant) -> Opening {
-        let used = self.used(window, now);
-        if used < window.requests {
-            return Opening::Now;
-        }
-        // So many of the answered ones must leave the window before there is room.
-        let leave = (used - window.requests) as usize;
-        match self.answered.get(self.first_in(window, now) + leave) {
-            Some(answered) => Opening::At(*answered + window.per.duration(), WaitReason::Budget),
-            None => Opening::WhenAnswered,
-        }
-    }
-
-    /// Requests that count in the window which ends now.
-    fn used(&self, window: &WindowSpec, now: Instant) -> u32 {
-        let answered = self.answered.len() - self.first_in(window, now);
-        u32::try_from(answered).unwrap_or(u32::MAX).saturating_add(self.in_flight)
-    }
-
-    fn first_in(&self, window: &WindowSpec, now: Instant) -> usize {
-        self.answered.partition_point(|at| *at + window.per.duration() <= now)
-    }
-
-    fn answered(&mut self, now: Instant) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(longest) = self.windows.iter().map(|w| w.per.duration()).max() else { return };
-        while self.answered.front().is_some_and(|at| *at + longest <= now) {
-            self.answered.pop_front();
-        }
-        self.answered.push_back(now);
+    const fn out_of_time(&self, opens_in: Option<Duration>) -> Refusal {
+        Refusal::OutOfTime(OutOfTime { why: self.why, is_quota: self.is_quota, opens_in })
     }
 }
 
 type Pacer = RateLimiter<NotKeyed, InMemoryState, PacerClock, NoOpMiddleware<Duration>>;
 
-/// A bucket that holds half of the window's allowance and fills at the window's rate. `None` where the rate is
-/// beyond any clock.
-fn pacer(window: &WindowSpec) -> Option<Pacer> {
-    let burst = NonZeroU32::new(window.requests.div_ceil(2))?;
-    let quota = Quota::with_period(window.per.duration() / window.requests)?.allow_burst(burst);
+/// A bucket that holds half of the window's allowance, or one request's weight, and fills at the window's rate. `None`
+/// for a window so long that its allowance is to be used as the work needs it, and where the rate is beyond any clock.
+fn pacer(window: &WindowSpec, weight: u32) -> Option<Pacer> {
+    let length = window.per.duration();
+    if length >= limits::QUOTA_WINDOW_MIN {
+        return None;
+    }
+    let burst = NonZeroU32::new(window.requests.div_ceil(2).max(weight))?;
+    let quota = Quota::with_period(length / window.requests)?.allow_burst(burst);
     Some(RateLimiter::direct_with_clock(quota, PacerClock { start: Instant::now() }))
 }
 
@@ -253,9 +464,24 @@ impl GovernorClock for PacerClock {
 mod tests {
     use super::*;
     use crate::config::Per;
+    use crate::source::tests::Memory;
 
     const fn window(requests: u32, per: Per) -> WindowSpec {
-        WindowSpec { requests, per }
+        WindowSpec { requests, per, resets: None }
+    }
+
+    impl Budget {
+        fn new(windows: &[WindowSpec]) -> Self {
+            Self::open(Terms {
+                source: SourceName::parse("crm").unwrap(),
+                windows: windows.to_vec(),
+                weight: 1,
+                answer_max: Duration::from_secs(30),
+                keep: Memory::new(),
+                clock: Clock::System,
+                observer: Observer::default(),
+            })
+        }
     }
 
     fn quiet() -> impl FnMut(Duration, WaitReason) + Send {
@@ -271,7 +497,7 @@ mod tests {
         let start = Instant::now();
         let mut at = Vec::new();
         for _ in 0..count {
-            drop(budget.admit(far(), &mut quiet()).await);
+            drop(budget.admit(1, far(), &mut quiet()).await);
             at.push(start.elapsed());
         }
         at
@@ -313,13 +539,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_counts_until_a_window_after_its_answer() {
         let budget = Budget::new(&[window(1, Per::Second)]);
-        let permit = budget.admit(far(), &mut quiet()).await.unwrap();
+        let permit = budget.admit(1, far(), &mut quiet()).await.unwrap();
         let start = Instant::now();
         let answer = tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(5)).await;
             drop(permit);
         });
-        drop(budget.admit(far(), &mut quiet()).await.unwrap());
+        drop(budget.admit(1, far(), &mut quiet()).await.unwrap());
         assert!(start.elapsed() >= Duration::from_secs(6), "{:?}", start.elapsed());
         answer.await.unwrap();
     }
@@ -332,7 +558,7 @@ mod tests {
         for n in 0..10 {
             let (budget, order) = (budget.clone(), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let permit = budget.admit(far(), &mut quiet()).await;
+                let permit = budget.admit(1, far(), &mut quiet()).await;
                 order.lock().push(n);
                 drop(permit);
             }));
@@ -354,7 +580,7 @@ mod tests {
         let callers = (0..3).map(|_| {
             let (budget, told) = (budget.clone(), Arc::clone(&told));
             async move {
-                drop(budget.admit(far(), &mut |pause, why| told.lock().push((pause, why))).await.unwrap());
+                drop(budget.admit(1, far(), &mut |pause, why| told.lock().push((pause, why))).await.unwrap());
                 start.elapsed()
             }
         });
@@ -372,7 +598,7 @@ mod tests {
         let _ = admissions(&budget, 1).await;
         let start = Instant::now();
         let (waiting, other) = (budget.clone(), budget.clone());
-        let caller = tokio::spawn(async move { waiting.admit(far(), &mut quiet()).await.map(drop) });
+        let caller = tokio::spawn(async move { waiting.admit(1, far(), &mut quiet()).await.map(drop) });
         tokio::time::sleep(Duration::from_millis(500)).await;
         other.pause(Duration::from_secs(10));
         caller.await.unwrap().unwrap();
@@ -384,27 +610,30 @@ mod tests {
         let budget = Budget::new(&[]);
         budget.pause(Duration::from_secs(3_600));
         let start = Instant::now();
-        let refused = budget.admit(start + Duration::from_secs(60), &mut quiet()).await.map(drop);
-        assert_eq!(refused, Err(OutOfTime { why: WaitReason::RetryAfter, pause: Duration::from_secs(3_600) }));
+        let refused = budget.admit(1, start + Duration::from_secs(60), &mut quiet()).await.map(drop);
+        let opens_in = Some(Duration::from_secs(3_600));
+        let out_of_time = OutOfTime { why: WaitReason::RetryAfter, is_quota: false, opens_in };
+        assert_eq!(refused, Err(Refusal::OutOfTime(out_of_time)));
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_window_of_unanswered_requests_waits_to_the_deadline() {
         let budget = Budget::new(&[window(1, Per::Second)]);
-        let _unanswered = budget.admit(far(), &mut quiet()).await.unwrap();
+        let _unanswered = budget.admit(1, far(), &mut quiet()).await.unwrap();
         let start = Instant::now();
-        let refused = budget.admit(start + Duration::from_secs(9), &mut quiet()).await.map(drop);
-        assert!(matches!(refused, Err(OutOfTime { why: WaitReason::Budget, .. })), "{refused:?}");
+        let refused = budget.admit(1, start + Duration::from_secs(9), &mut quiet()).await.map(drop);
+        let out_of_time = OutOfTime { why: WaitReason::Budget, is_quota: false, opens_in: None };
+        assert_eq!(refused, Err(Refusal::OutOfTime(out_of_time)));
         assert_eq!(start.elapsed(), Duration::from_secs(9));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_left_is_known() {
         let budget = Budget::new(&[window(3, Per::Second), window(10, Per::Minute)]);
-        let left = |b: &Budget| b.left().iter().map(|(_, left)| *left).collect::<Vec<_>>();
+        let left = |b: &Budget| b.allowance().windows.iter().map(|window| window.left).collect::<Vec<_>>();
         assert_eq!(left(&budget), [3, 10]);
-        let permit = budget.admit(far(), &mut quiet()).await.unwrap();
+        let permit = budget.admit(1, far(), &mut quiet()).await.unwrap();
         assert_eq!(left(&budget), [2, 9]);
         drop(permit);
         assert_eq!(left(&budget), [2, 9]);

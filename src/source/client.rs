@@ -1,7 +1,7 @@
 //! One exchange with the source: signed, timed, capped.
 //!
-//! Invariant: nothing is sent to another origin than the base URL's, so a credential never is. Redirects are
-//! answers here; whether to follow one is decided elsewhere, and what is followed comes through here again.
+//! Invariant: a client sends nothing to another origin than its own, so a credential never goes elsewhere. That is
+//! the base URL's, or for logins the one the operator named. Redirects are answers here; whether to follow one is decided elsewhere, and what is followed comes through here again.
 
 use std::error::Error as StdError;
 use std::io;
@@ -17,13 +17,13 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::time::timeout;
 use url::{Host, Origin, Url};
 
-use super::auth::{Authenticator, CredentialError};
+use super::auth::Credential;
 use super::budget::Permit;
 use super::fault::{Fault, RequestLine, shown_origin};
 use super::request::Request;
 use super::rules;
 use crate::config::{ErrorRule, SourceLimits, SourceSpec};
-use crate::limits::ERROR_BODY_BYTES_MAX;
+use crate::limits::{ERROR_BODY_BYTES_MAX, LOGIN_BYTES_MAX};
 use crate::model::SourceName;
 
 /// The capacity that a body's announced length may reserve, in bytes; beyond it, only what has come counts.
@@ -55,12 +55,13 @@ pub enum SourceError {
 /// A source's connections. Redirects are never followed by themselves, nor proxies used for loopback.
 pub(super) struct Client {
     http: reqwest::Client,
-    auth: Authenticator,
     origin: Origin,
     limits: SourceLimits,
+    reads_refusals: bool,
 }
 
-/// An answer. The body is read where the status is a success; of another, as much as the rules on errors look at.
+/// An answer. The body is read where the status is a success; of another, as much as the rules on errors, or a login,
+/// look at.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -70,30 +71,28 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn new(spec: &SourceSpec) -> Result<Self, SourceError> {
-        let source_name = || spec.name.clone();
-        let credential =
-            |error: CredentialError| SourceError::Credential { source_name: source_name(), problem: error.to_string() };
-        let auth = Authenticator::new(&spec.auth).map_err(credential)?;
         let base = &spec.request.base_url;
-        let tls = tls(base).map_err(|cause| SourceError::Trust { source_name: source_name(), cause })?;
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(spec.format.accept()))]))
-            .redirect(redirect::Policy::none())
-            .connect_timeout(spec.limits.connect_timeout);
-        if is_loopback(base) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|cause| SourceError::Client { source_name: source_name(), cause })?;
-        Ok(Self { http, auth, origin: base.origin(), limits: spec.limits })
+        Ok(Self { http: http(spec, base)?, origin: base.origin(), limits: spec.limits, reads_refusals: false })
     }
 
-    /// Sends a request and reads the answer. The permit ends when the answer begins.
+    /// A client for logins at this address alone, whose answers are short and whose refusals say why.
+    pub(super) fn for_logins(&self, spec: &SourceSpec, address: &Url) -> Result<Self, SourceError> {
+        let origin = address.origin();
+        let http = if origin == self.origin { self.http.clone() } else { http(spec, address)? };
+        let limits = SourceLimits { page_bytes_max: LOGIN_BYTES_MAX, ..self.limits };
+        Ok(Self { http, origin, limits, reads_refusals: true })
+    }
+
+    pub(super) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Sends a request and reads the answer. The permit, if any, ends when the answer begins.
     pub(super) async fn exchange(
         &self,
         request: &Request,
-        permit: Permit,
+        credential: &Credential,
+        permit: Option<Permit>,
         rules: &[ErrorRule],
     ) -> Result<Answer, Fault> {
         let line = RequestLine::new(&request.method, &request.url);
@@ -102,13 +101,12 @@ impl Client {
             return Err(Fault::OtherOrigin { request: line, what: "the request", target });
         }
         let (mut url, mut headers) = (without_userinfo(&request.url), request.headers.clone());
-        self.auth.sign(&mut url, &mut headers);
+        credential.sign(&mut url, &mut headers);
         let mut sending = self.http.request(request.method.clone(), url).headers(headers);
         if let Some(body) = &request.body {
             sending = sending.body(body.clone());
         }
-        // Connecting has a bound of its own; silence counts from the start, so this one only has to cover both.
-        let silence = self.limits.idle_timeout.max(self.limits.connect_timeout + CONNECT_GRACE);
+        let silence = answer_max(&self.limits);
         let sent = timeout(silence, sending.send()).await;
         drop(permit);
         let response = match sent {
@@ -119,7 +117,7 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = if status.is_success() {
             self.body(response, line).await?
-        } else if rules::need_body(rules, status.as_u16(), &headers) {
+        } else if self.reads_refusals || rules::need_body(rules, status.as_u16(), &headers) {
             self.error_body(response).await
         } else {
             Bytes::new()
@@ -181,6 +179,27 @@ impl Client {
         }
         Fault::Connect { request, cause: connect_cause(error).to_owned() }
     }
+}
+
+fn http(spec: &SourceSpec, base: &Url) -> Result<reqwest::Client, SourceError> {
+    let source_name = || spec.name.clone();
+    let tls = tls(base).map_err(|cause| SourceError::Trust { source_name: source_name(), cause })?;
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(spec.format.accept()))]))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(spec.limits.connect_timeout);
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|cause| SourceError::Client { source_name: source_name(), cause })
+}
+
+/// How long a request may go without an answer. Connecting has a bound of its own; silence counts from the start, so
+/// this one only has to cover both.
+pub(super) fn answer_max(limits: &SourceLimits) -> Duration {
+    limits.idle_timeout.max(limits.connect_timeout + CONNECT_GRACE)
 }
 
 /// A name and password in a URL that the source gave would take the place of the configured credential.

@@ -54,7 +54,7 @@ impl Clue {
     pub(super) fn lists(&self) -> Vec<(String, u64)> {
         let mut lists = Vec::new();
         self.collect_lists("", &mut lists);
-        lists.sort_by(|a, b| b.1.cmp(&a.1));
+        lists.sort_by_key(|(_, items)| std::cmp::Reverse(*items));
         lists
     }
 

@@ -74,7 +74,7 @@ impl fmt::Display for RequestLine {
 }
 
 /// Why a read failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Fault {
     #[error("{request}: {cause}")]
     Connect { request: RequestLine, cause: String },
@@ -88,12 +88,16 @@ pub(super) enum Fault {
     RunTimeout { limit: Duration },
     #[error("{request}: answered {status}")]
     Auth { request: RequestLine, status: u16 },
+    #[error("{request}: the login was refused with {status}{}", Word(.refusal))]
+    LoginRefused { request: RequestLine, status: u16, refusal: Option<Refusal> },
+    #[error("the source's new refresh token could not be stored: {problem}")]
+    TokenUnkept { reason: ErrorReason, problem: String },
     #[error("{request}: answered {status}")]
     Status { request: RequestLine, status: u16 },
     #[error("{request}: answered {status} (too many requests)")]
     RateLimited { request: RequestLine, status: u16 },
     /// `opens_in` is how long the quota stays used up, where the source says.
-    #[error("{request}: answered {status}: the quota is used up{}", Opens(*.opens_in))]
+    #[error("{request}: answered {status}: the quota is used up{}", OpensIn(*.opens_in))]
     Quota { request: RequestLine, status: u16, opens_in: Option<Duration> },
     /// The list ends there.
     #[error("{request}: answered {status}, which is ignored")]
@@ -103,6 +107,11 @@ pub(super) enum Fault {
     Ruled { fault: Box<Fault>, rule: usize, transient: bool, hint: Option<String> },
     #[error("the source asks for a pause of {}, longer than what is left of the run's time", Seconds(*.pause))]
     PausedTooLong { pause: Duration },
+    /// By our own account of it.
+    #[error("the source's quota is used up{}", OpensIn(*.opens_in))]
+    UsedUp { opens_in: Option<Duration> },
+    #[error("what is used of the source's budget could not be written down: {problem}")]
+    Unkept { reason: ErrorReason, problem: String },
     #[error("{request}: the body was cut off after {bytes} bytes")]
     CutOff { request: RequestLine, bytes: u64 },
     #[error("{request}: answered with something that is not HTTP")]
@@ -179,16 +188,28 @@ impl Fault {
         RunError { reason: self.reason(), hint: self.hint().to_owned(), message }
     }
 
+    /// When the source can be asked again, where that is known.
+    pub(super) fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Self::Quota { opens_in, .. } | Self::UsedUp { opens_in } => *opens_in,
+            Self::Ruled { fault, .. } => fault.retry_in(),
+            Self::PausedTooLong { pause } => Some(*pause),
+            _ => None,
+        }
+    }
+
     fn reason(&self) -> ErrorReason {
         match self {
             Self::Connect { .. } => ErrorReason::Connect,
             Self::Tls { .. } => ErrorReason::Tls,
             Self::ConnectTimeout { .. } | Self::Idle { .. } | Self::RunTimeout { .. } => ErrorReason::Timeout,
-            Self::Auth { .. } => ErrorReason::Auth,
+            Self::Auth { .. } | Self::LoginRefused { .. } => ErrorReason::Auth,
             Self::Status { .. } | Self::Ignored { .. } => ErrorReason::Status,
             Self::Quota { .. } => ErrorReason::Quota,
             Self::Ruled { fault, .. } => fault.reason(),
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => ErrorReason::RateLimited,
+            Self::UsedUp { .. } => ErrorReason::Quota,
+            Self::Unkept { reason, .. } | Self::TokenUnkept { reason, .. } => *reason,
             Self::CutOff { .. } | Self::NotHttp { .. } | Self::Encoding { .. } | Self::Decode { .. } => {
                 ErrorReason::Decode
             }
@@ -212,6 +233,11 @@ impl Fault {
             Self::Auth { .. } => {
                 "check the source's credential: is it complete, not expired, and allowed to read this?"
             }
+            Self::LoginRefused { refusal, .. } => Refusal::hint(*refusal),
+            Self::TokenUnkept { .. } => {
+                "see to the disk, then sync again before the server is stopped: until it is stored, only the running \
+                 process knows it"
+            }
             Self::Status { status: 404 | 410, .. } => "check `base_url`, `path` and the event's params",
             Self::Status { status: 500..=599, .. } => "the source has a fault of its own; ask its operator if it lasts",
             Self::Status { .. } | Self::Ignored { .. } => "check the request against the source's documentation",
@@ -221,6 +247,8 @@ impl Fault {
             Self::RateLimited { .. } | Self::PausedTooLong { .. } => {
                 "set the source's `budget` to what it allows, and sync less often"
             }
+            Self::UsedUp { .. } => "sync again when it opens; `GET /v1/sources/{source}` says when",
+            Self::Unkept { .. } => "see to the store's disk; nothing is asked of the source until it can be written to",
             Self::CutOff { .. } => "the connection broke inside the page; ask for smaller pages if it lasts",
             Self::NotHttp { .. } | Self::HeadTooLarge { .. } => {
                 "check the scheme and the port of `base_url`, and what answers there"
@@ -240,6 +268,67 @@ impl Fault {
     }
 }
 
+/// Why a token endpoint refused (RFC 6749 §5.2). No other word of an answer is ever shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    InvalidScope,
+}
+
+impl Refusal {
+    const ALL: [Self; 6] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+    ];
+
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.as_str() == word)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+        }
+    }
+
+    const fn hint(refusal: Option<Self>) -> &'static str {
+        match refusal {
+            None => "check the values that `auth` sends, and what the source's documentation wants of a login",
+            Some(Self::InvalidRequest) => "check `fields`, `client_auth` and what else the token endpoint wants",
+            Some(Self::InvalidClient) => "check `client_id` and `client_secret`, and whether `client_auth` fits",
+            Some(Self::InvalidGrant) => {
+                "what was granted is no longer valid: have a new `refresh_token` (or password) made, and configure it"
+            }
+            Some(Self::UnauthorizedClient | Self::UnsupportedGrantType) => {
+                "check `grant`, and whether the source allows it to this client"
+            }
+            Some(Self::InvalidScope) => "check `scope`, and which of it the source allows to this client",
+        }
+    }
+}
+
+/// A refusal's word in brackets, where there is one.
+struct Word<'f>(&'f Option<Refusal>);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |refusal| write!(f, " ({})", refusal.as_str()))
+    }
+}
+
 /// A duration as people write it: `30 s`, `0.25 s`.
 struct Seconds(Duration);
 
@@ -249,14 +338,16 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// When a quota opens, where that is known.
-struct Opens(Option<Duration>);
+/// `; it opens again in 5 h 12 min`, as long waits are told; nothing where it is not known.
+struct OpensIn(Option<Duration>);
 
-impl fmt::Display for Opens {
+impl fmt::Display for OpensIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(pause) => write!(f, " and opens in {}", Seconds(pause)),
-            None => Ok(()),
+        let Some(opens_in) = self.0 else { return Ok(()) };
+        let minutes = opens_in.as_secs().div_ceil(60);
+        match (minutes / 60, minutes % 60) {
+            (0, minutes) => write!(f, "; it opens again in {minutes} min"),
+            (hours, minutes) => write!(f, "; it opens again in {hours} h {minutes} min"),
         }
     }
 }

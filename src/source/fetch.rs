@@ -4,28 +4,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::Method;
-use reqwest::header::{
-    CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
-};
-use tokio::sync::mpsc;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
 
+use super::auth::Credential;
 use super::budget::Permit;
+use super::budget_headers::{asked_pause, asks_for_pause, used_up};
+use super::caller::Caller;
 use super::client::Answer;
 use super::fault::{Fault, RequestLine, shown_origin};
 use super::page::Fetched;
-use super::read::{ReadEvent, WaitReason};
 use super::request::{Ask, Blueprint, Request};
-use super::retry;
 use super::rules::{self, Judged};
 use super::source::Inner;
-use crate::clock::Clock;
 use crate::config::{ErrorRule, Verdict};
 use crate::limits;
 use crate::model::{Traffic, Validators};
@@ -35,11 +29,12 @@ use crate::observe::ResponseCode;
 pub(super) struct Fetcher<'s> {
     source: &'s Inner,
     blueprint: Blueprint,
-    deadline: Instant,
-    events: mpsc::Sender<ReadEvent>,
+    caller: Caller,
     shared: &'s Shared,
     /// Of the present page.
     tries: u32,
+    /// What the last request showed.
+    shown: Option<Credential>,
 }
 
 /// What the lists of one read share.
@@ -68,45 +63,41 @@ impl Shared {
     fn count(&self, what: impl FnOnce(&mut Traffic)) {
         what(&mut self.traffic.lock());
     }
+
+    fn add(&self, more: Traffic) {
+        let Traffic { pages, bytes, requests, retries, wait_ms } = more;
+        self.count(|traffic| {
+            traffic.pages += pages;
+            traffic.bytes += bytes;
+            traffic.requests += requests;
+            traffic.retries += retries;
+            traffic.wait_ms += wait_ms;
+        });
+    }
 }
 
 /// What came for a page; `None`: the list is as its validators say (RFC 9110, 15.4.5).
 pub(super) type Got = Option<Fetched>;
 
-/// A request that was sent. It is told when dropped, so that one which the end of the run's time cuts short is, too.
-struct Sent<'s> {
-    source: &'s Inner,
-    started: Instant,
-    code: ResponseCode,
-}
-
-impl Drop for Sent<'_> {
-    fn drop(&mut self) {
-        self.source.observer.source_request(&self.source.spec.name, self.code, self.started.elapsed());
-    }
-}
-
 /// Why a try failed, and whether the source's budget is paused on that account.
 struct Failure {
     fault: Fault,
     paused: bool,
+    /// Nothing was sent, for want of leave or of a credential; a login has had tries of its own.
+    is_unsent: bool,
+    /// The credential that was shown is no good.
+    is_unauthorised: bool,
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, paused: false }
+        Self { fault, paused: false, is_unsent: false, is_unauthorised: false }
     }
 }
 
 impl<'s> Fetcher<'s> {
-    pub(super) fn new(
-        source: &'s Inner,
-        blueprint: Blueprint,
-        deadline: Instant,
-        events: mpsc::Sender<ReadEvent>,
-        shared: &'s Shared,
-    ) -> Self {
-        Self { source, blueprint, deadline, events, shared, tries: 0 }
+    pub(super) fn new(source: &'s Inner, blueprint: Blueprint, caller: Caller, shared: &'s Shared) -> Self {
+        Self { source, blueprint, caller, shared, tries: 0, shown: None }
     }
 
     pub(super) const fn shared(&self) -> &'s Shared {
@@ -145,6 +136,7 @@ impl<'s> Fetcher<'s> {
 
     async fn got(&mut self, request: Request) -> Result<Got, Fault> {
         self.try_for(1);
+        let mut renewed = false;
         loop {
             let failure = match self.attempt(request.clone()).await {
                 Ok(got) => {
@@ -158,11 +150,19 @@ impl<'s> Fetcher<'s> {
                 }
                 Err(failure) => failure,
             };
-            if !failure.fault.is_transient() || self.tries >= self.source.spec.limits.tries {
+            if failure.is_unauthorised && !renewed && self.renew() {
+                renewed = true;
+                self.shared.count(|traffic| traffic.retries += 1);
+                continue;
+            }
+            if failure.is_unauthorised {
+                self.condemn();
+            }
+            if failure.is_unsent || !failure.fault.is_transient() || self.tries >= self.source.spec.limits.tries {
                 return Err(failure.fault);
             }
             if !failure.paused {
-                self.back_off().await;
+                self.caller.back_off(self.source.pauses, self.tries).await;
             }
             self.try_for(self.tries + 1);
             self.shared.count(|traffic| traffic.retries += 1);
@@ -178,8 +178,8 @@ impl<'s> Fetcher<'s> {
             match (rule, answer.status) {
                 (Some(rule), _) => return Err(self.ruled(rule, line, &answer)),
                 (None, 200..=299) => {
-                    let Answer { headers, body, .. } = answer;
-                    return Ok(Some(Fetched { request: line, url: request.url, headers, body, document }));
+                    let Answer { status, headers, body } = answer;
+                    return Ok(Some(Fetched { request: line, url: request.url, status, headers, body, document }));
                 }
                 (None, 304) if is_conditional(&request) => return Ok(None),
                 (None, 301 | 302 | 303 | 307 | 308) => request = redirected(request, line, &answer)?,
@@ -190,41 +190,54 @@ impl<'s> Fetcher<'s> {
         Err(Fault::RedirectedTooOften { request, limit: limits::REDIRECTS_MAX }.into())
     }
 
-    async fn send(&mut self, request: &Request) -> Result<Answer, Fault> {
-        let permit = self.admit().await?;
-        self.shared.count(|traffic| traffic.requests += 1);
-        let mut sent = Sent { source: self.source, started: Instant::now(), code: ResponseCode::Error };
-        let answer = self.source.client.exchange(request, permit, &self.source.spec.errors).await?;
+    async fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
+        let mut traffic = Traffic::default();
+        let admitted = self.admit(&mut traffic).await;
+        self.shared.add(traffic);
+        let (credential, permit) = admitted.map_err(|fault| Failure { is_unsent: true, ..fault.into() })?;
+        let mut traffic = Traffic::default();
+        let mut sent = self.caller.sends(&mut traffic);
+        self.shared.add(traffic);
+        let answer = self.source.client.exchange(request, &credential, Some(permit), &self.source.spec.errors).await;
+        self.shown = Some(credential);
+        let answer = answer?;
         sent.code = ResponseCode::Status(answer.status);
+        self.heed(&answer.headers);
         Ok(answer)
     }
 
-    /// Waits for the source's budget.
-    async fn admit(&mut self) -> Result<Permit, Fault> {
-        let started = Instant::now();
-        let events = &self.events;
-        let mut announce = |pause, why| tell_wait(events, pause, why);
-        let admitted = self.source.budget.admit(self.deadline, &mut announce).await;
-        let waited = started.elapsed();
-        let wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-        if wait_ms > 0 {
-            self.shared.count(|traffic| traffic.wait_ms += wait_ms);
-            self.source.observer.source_budget_wait(&self.source.spec.name, waited);
+    /// Shuts the source to everybody where it says that its allowance is used up. What it says does not change the
+    /// windows, for it does not say which of them it means.
+    fn heed(&self, headers: &HeaderMap) {
+        let Inner { spec, budget, pauses, clock, .. } = self.source;
+        if let Some(reset) = used_up(&spec.budget_headers, headers, self.blueprint.weight(), clock.now()) {
+            budget.pause_used_up(pauses.until_reset(reset, budget.longest()));
         }
-        admitted.map_err(|out| match out.why {
-            WaitReason::RetryAfter => Fault::PausedTooLong { pause: out.pause },
-            WaitReason::Budget | WaitReason::BackOff => {
-                Fault::RunTimeout { limit: self.source.spec.limits.run_timeout }
-            }
-        })
     }
 
-    async fn back_off(&self) {
-        // Without random numbers the pause is arbitrary, not random; that is still a pause.
-        let random = getrandom::u64().unwrap_or(u64::MAX / 3);
-        let pause = self.source.pauses.back_off(self.tries, random);
-        tell_wait(&self.events, pause, WaitReason::BackOff);
-        sleep(pause).await;
+    /// Waits for a credential and for leave of the budget. The credential comes first, for a login may need the
+    /// budget itself; and it is looked at again after, for it may have expired in the wait.
+    async fn admit(&self, traffic: &mut Traffic) -> Result<(Credential, Permit), Fault> {
+        loop {
+            self.source.auth.ensure(&self.caller, traffic).await?;
+            let permit = self.caller.admit(&self.source.budget, self.blueprint.weight(), traffic).await?;
+            if let Some(credential) = self.source.auth.ready() {
+                return Ok((credential, permit));
+            }
+        }
+    }
+
+    /// Gives up the credential that the last request showed, so that the next one shows another. `false` where there
+    /// is no other to be had.
+    fn renew(&mut self) -> bool {
+        self.shown.take().is_some_and(|shown| self.source.auth.give_up(&shown, self.caller.read))
+    }
+
+    /// The source refused even a credential that was new.
+    fn condemn(&mut self) {
+        if let Some(shown) = self.shown.take() {
+            self.source.auth.condemn(&shown);
+        }
     }
 
     /// Holds an answer against the source's rules. A body is looked at off the async threads: a page may be large.
@@ -242,19 +255,20 @@ impl<'s> Fetcher<'s> {
         let Some(ErrorRule { then, hint, .. }) = self.source.spec.errors.get(rule) else {
             return Fault::Internal { problem: "an answer met a rule that is none".into() }.into();
         };
-        let Failure { fault, paused } = self.refused(*then, request, answer);
+        let refused = self.refused(*then, request, answer);
         let transient = matches!(then, Verdict::Retry | Verdict::RateLimited);
-        let fault = Fault::Ruled { fault: Box::new(fault), rule: rule + 1, transient, hint: hint.clone() };
-        Failure { fault, paused }
+        let fault = Box::new(refused.fault);
+        Failure { fault: Fault::Ruled { fault, rule: rule + 1, transient, hint: hint.clone() }, ..refused }
     }
 
     /// What comes of a verdict. A pause that the source asks for is everybody's who calls it.
     fn refused(&self, verdict: Verdict, request: RequestLine, answer: &Answer) -> Failure {
         let status = answer.status;
-        let asked = asked_pause(&answer.headers);
+        let names = &self.source.spec.budget_headers;
+        let asked = asked_pause(names, &answer.headers, self.source.clock.now());
         let paused = match verdict {
             Verdict::RateLimited => true,
-            Verdict::Retry => answer.headers.contains_key(RETRY_AFTER),
+            Verdict::Retry => asks_for_pause(names, &answer.headers),
             Verdict::QuotaExhausted | Verdict::RefreshToken | Verdict::Ignore | Verdict::Fail => false,
         };
         if paused {
@@ -266,12 +280,16 @@ impl<'s> Fetcher<'s> {
             Verdict::RateLimited => Fault::RateLimited { request, status },
             Verdict::QuotaExhausted => {
                 let opens_in = asked.filter(|pause| !pause.is_zero()).map(|pause| pause.min(limits::QUOTA_OPENS_MAX));
+                if let Some(opens_in) = opens_in {
+                    self.source.budget.pause_used_up(opens_in);
+                }
                 Fault::Quota { request, status, opens_in }
             }
             Verdict::Ignore => Fault::Ignored { request, status },
             Verdict::Retry | Verdict::Fail => Fault::Status { request, status },
         };
-        Failure { fault, paused }
+        let is_unauthorised = matches!(verdict, Verdict::RefreshToken);
+        Failure { fault, paused, is_unsent: false, is_unauthorised }
     }
 }
 
@@ -279,22 +297,7 @@ fn is_conditional(request: &Request) -> bool {
     [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name))
 }
 
-fn tell_wait(events: &mpsc::Sender<ReadEvent>, pause: Duration, why: WaitReason) {
-    // To the tenth of a second, upwards: a pause of 1 s of which some microseconds have gone is still told as such.
-    let tenths = u64::try_from(pause.as_millis().div_ceil(100)).unwrap_or(u64::MAX);
-    let pause = Duration::from_millis(tenths.saturating_mul(100));
-    if pause >= limits::WAIT_TOLD_MIN {
-        // A reader that is busy with pages does not miss what it is not waiting for.
-        let _ = events.try_send(ReadEvent::Waiting { pause, why });
-    }
-}
-
-fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
-    let now: Timestamp = Clock::System.now();
-    retry::retry_after(text(headers, &RETRY_AFTER)?, text(headers, &DATE), now)
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 

@@ -20,7 +20,7 @@ use super::request::Blueprint;
 use super::source::{Inner, Source};
 use super::suggest::{Sight, Suggestion, suggestions};
 use super::walk::Broken;
-use crate::config::{ApiKeyPlace, AuthSpec, CursorSource, PaginationSpec};
+use crate::config::{CursorSource, PaginationSpec};
 use crate::decode::{Document, Format};
 use crate::model::{RunError, Traffic};
 
@@ -40,7 +40,7 @@ pub struct Glimpse {
 /// An answer, but for its body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownAnswer {
-    /// Of an answer that is refused; any other was a success.
+    /// `None` where an answer came that was not even looked at.
     pub status: Option<u16>,
     /// Those that say what it is, how the list goes on and what else is allowed; secrets masked.
     pub headers: Vec<(String, String)>,
@@ -70,7 +70,7 @@ impl Source {
     pub async fn glimpse(&self, params: &BTreeMap<String, String>) -> Glimpse {
         // Nobody listens to the waits.
         let (events, _waits) = mpsc::channel(1);
-        let inner = self.inner();
+        let inner = &*self.inner;
         let reader = Reader::new(inner, Start { params: params.clone(), ..Start::default() }, events);
         let mut glimpse = Glimpse {
             request: None,
@@ -80,7 +80,9 @@ impl Source {
             suggestions: Vec::new(),
             traffic: Traffic::default(),
         };
-        if let Ok(Err(Broken { fault, page, tries })) = timeout_at(reader.deadline, look(&reader, &mut glimpse)).await {
+        if let Ok(Err(Broken { fault, page, tries })) =
+            timeout_at(reader.caller.deadline, look(&reader, &mut glimpse)).await
+        {
             glimpse.page = Err(fault.into_run_error(page, tries));
         }
         glimpse.traffic = reader.shared.traffic();
@@ -111,7 +113,8 @@ async fn look(reader: &Reader<'_>, glimpse: &mut Glimpse) -> Result<(), Broken> 
         broken(fault)
     })?;
     let headers = shown.headers(&fetched);
-    glimpse.answer = Some(ShownAnswer { status: None, headers, bytes: fetched.body.len() as u64, took });
+    glimpse.answer =
+        Some(ShownAnswer { status: Some(fetched.status), headers, bytes: fetched.body.len() as u64, took });
     let parsing = Instant::now();
     let Seen { document, clue, headers, understood } = seen(how.clone(), fetched).await.map_err(broken)?;
     let selected = understood.as_ref().ok().map(|understood| understood.facts.records);
@@ -148,7 +151,7 @@ impl Shown<'_> {
             _ => None,
         };
         // What carries the credential there is masked here, too.
-        let also = also.filter(|also| !is_credential(&self.source.spec.auth, also));
+        let also = also.filter(|also| !mask::is_credential(&self.source.spec.auth, also));
         mask::answer_headers(&fetched.headers, &fetched.url, &self.source.spec.auth, also)
     }
 
@@ -167,10 +170,6 @@ impl Shown<'_> {
     }
 }
 
-fn is_credential(auth: &AuthSpec, header: &str) -> bool {
-    matches!(auth, AuthSpec::ApiKey { place: ApiKeyPlace::Header(name), .. } if name.eq_ignore_ascii_case(header))
-}
-
 /// An answer looked at.
 struct Seen {
     document: Document,
@@ -184,7 +183,7 @@ struct Seen {
 /// A large page takes a while, so it is looked at off the async threads.
 async fn seen(how: Understanding, fetched: Fetched) -> Result<Seen, Fault> {
     let look = move || {
-        let Fetched { request, url, headers, body, document } = fetched;
+        let Fetched { request, url, headers, body, document, .. } = fetched;
         let document = match document {
             Some(document) => document,
             None => page::decoded(&how, request, &headers, body)?,

@@ -2,10 +2,13 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::model::Keepsake;
+use crate::model::{ChildKey, ErrorReason, Keepsake};
 
 /// A source's keepsakes.
 pub trait Keep: Send + Sync {
+    /// By which what is secret is sealed before it is kept; the same as long as the keepsakes are.
+    fn key(&self) -> ChildKey;
+
     fn load(&self, what: Keepsake) -> Option<Vec<u8>>;
 
     /// Puts a value in the place of the former. When it ends well, the value survives a power cut.
@@ -14,5 +17,9 @@ pub trait Keep: Send + Sync {
 
 /// A value could not be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("what the source keeps could not be written: {0}")]
-pub struct KeepError(pub String);
+#[error("{problem}")]
+pub struct KeepError {
+    /// As runs that fail for it have it.
+    pub reason: ErrorReason,
+    pub problem: String,
+}

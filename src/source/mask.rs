@@ -60,12 +60,22 @@ pub(super) fn request(request: &Request, auth: &AuthSpec, accept: &str) -> Shown
 
 /// The header and the parameter that the credential goes into.
 fn place(auth: &AuthSpec) -> (Option<String>, Option<String>) {
-    match auth {
-        AuthSpec::None => (None, None),
-        AuthSpec::ApiKey { place: ApiKeyPlace::Header(name), .. } => (Some(name.to_ascii_lowercase()), None),
-        AuthSpec::ApiKey { place: ApiKeyPlace::Query(name), .. } => (None, Some(name.clone())),
-        AuthSpec::Basic { .. } | AuthSpec::Bearer { .. } => (Some("authorization".into()), None),
+    let place = match auth {
+        AuthSpec::None => return (None, None),
+        AuthSpec::Basic { .. } | AuthSpec::Bearer { .. } => return (Some("authorization".into()), None),
+        AuthSpec::ApiKey { place, .. } => place,
+        AuthSpec::OAuth2(login) => &login.token.place,
+        AuthSpec::Session(login) => &login.token.place,
+    };
+    match place {
+        ApiKeyPlace::Header(name) => (Some(name.to_ascii_lowercase()), None),
+        ApiKeyPlace::Query(name) => (None, Some(name.clone())),
     }
+}
+
+/// Does the credential go into this header?
+pub(super) fn is_credential(auth: &AuthSpec, header: &str) -> bool {
+    place(auth).0.is_some_and(|name| name.eq_ignore_ascii_case(header))
 }
 
 /// A URL with the values of its query, but for secrets. `credential` is the parameter that is added when it is sent.

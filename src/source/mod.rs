@@ -3,7 +3,9 @@
 //! ```text
 //! Source ──read──► Read: Page, Page, …, End | Failed
 //!   │ client   one exchange: signed, timed, capped; never another origin than the base URL's
+//!   │ auth     what a request shows; `login` comes by it where it is a token, once for every read
 //!   │ budget   windows and the source's own pauses, shared by every read
+//!   │ budget   windows and the source's own pauses, shared by every read; the ledger outlives the process
 //!   ▼
 //! read      its lists, one for each parent: one task, a bounded number of pages ahead
 //! walk      one list, page by page
@@ -17,20 +19,25 @@
 //!
 //! [`Glimpse`] is the first page alone, to look at: what was asked and came, masked, and what it suggests.
 //!
-//! Invariant: a credential goes to the base URL's origin alone and appears in no error, log line or `Debug` output.
+//! Invariant: a credential goes to the base URL's origin alone, what a login asks for it to the login's, and both appear in no error, log line or `Debug` output.
 //! A read that was not complete ends in [`ReadEvent::Failed`].
 
 mod auth;
 mod bookmark;
 mod budget;
+mod budget_headers;
+mod caller;
 mod client;
 mod clues;
 mod fault;
 mod fetch;
 mod glimpse;
 mod keep;
+mod ledger;
+mod ledger_form;
 mod link;
 mod list;
+mod login;
 mod mask;
 mod page;
 mod paginate;
@@ -49,6 +56,7 @@ mod watermark;
 mod tests;
 
 pub use bookmark::Bookmark;
+pub use budget::{Allowance, WindowLeft};
 pub use client::SourceError;
 pub use glimpse::{Glimpse, Onward, ShownAnswer};
 pub use keep::{Keep, KeepError};

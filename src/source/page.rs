@@ -28,6 +28,7 @@ pub(super) struct Fetched {
     pub(super) request: RequestLine,
     /// Where it was read from, without the credential.
     pub(super) url: Url,
+    pub(super) status: u16,
     pub(super) headers: HeaderMap,
     /// Decompressed.
     pub(super) body: Bytes,
@@ -58,7 +59,7 @@ pub(super) struct Understanding {
 /// Parses a response and selects its records.
 pub(super) fn parse(how: &Understanding, fetched: Fetched) -> Result<ParsedPage, Fault> {
     let began = Instant::now();
-    let Fetched { request, url, headers, body, document } = fetched;
+    let Fetched { request, url, headers, body, document, .. } = fetched;
     let document = match document {
         Some(document) => document,
         None => decoded(how, request, &headers, body)?,

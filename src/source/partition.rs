@@ -153,6 +153,7 @@ mod tests {
     fn parents_without_a_field_are_a_fault_without_their_values() {
         let compile = |source| Expression::compile(source).unwrap();
         let request = RequestSpec {
+            weight: 1,
             method: crate::config::Method::Get,
             base_url: url::Url::parse("https://a.example/").unwrap(),
             path: crate::config::Template::parse("events").unwrap(),

@@ -12,11 +12,13 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::bookmark::Bookmark;
+use super::caller::Caller;
 use super::fault::Fault;
 use super::fetch::{Fetcher, Shared};
 use super::page::{ParsedPage, Understanding};
@@ -67,6 +69,8 @@ pub enum ReadEvent {
     Failed {
         error: RunError,
         traffic: Traffic,
+        /// When the source can be asked again, where it is shut until then.
+        retry_in: Option<Duration>,
     },
 }
 
@@ -111,7 +115,8 @@ impl fmt::Debug for Page {
 }
 
 /// Why the source is not asked now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WaitReason {
     /// The source's allowance is used up.
     Budget,
@@ -156,7 +161,7 @@ impl Read {
     /// The task ended without a word: it panicked.
     fn broken(&self) -> ReadEvent {
         let error = Fault::Internal { problem: "the read ended unexpectedly".into() }.into_run_error(0, 1);
-        ReadEvent::Failed { error, traffic: self.traffic }
+        ReadEvent::Failed { error, traffic: self.traffic, retry_in: None }
     }
 }
 
@@ -176,7 +181,7 @@ pub(super) struct Reader<'s> {
     pub(super) source: &'s Inner,
     start: Start,
     params: Vars,
-    pub(super) deadline: Instant,
+    pub(super) caller: Caller,
     events: mpsc::Sender<ReadEvent>,
     pub(super) shared: Shared,
     /// Pages handed out.
@@ -197,7 +202,7 @@ impl<'s> Reader<'s> {
         Self {
             source,
             params,
-            deadline: Instant::now() + source.spec.limits.run_timeout,
+            caller: Caller::new(source, events.clone()),
             events,
             shared: Shared::default(),
             pages: AtomicU32::new(start.pages),
@@ -208,21 +213,25 @@ impl<'s> Reader<'s> {
 
     /// Reads everything; returns the last event.
     async fn run(self) -> ReadEvent {
-        let read = timeout_at(self.deadline, self.lists()).await;
+        let read = timeout_at(self.caller.deadline, self.lists()).await;
         let traffic = self.shared.traffic();
         match read {
             Ok(Ok(())) => ReadEvent::End(End { traffic, ..self.end.into_inner() }),
             Ok(Err(BrokenList { broken: Broken { fault, page, tries }, list })) => {
+                let retry_in = fault.retry_in();
                 let mut error = fault.into_run_error(page, tries);
                 if let Some((list, of)) = list {
                     error.message = format!("list {list} of {of}: {}", error.message);
                 }
-                ReadEvent::Failed { error, traffic }
+                ReadEvent::Failed { error, traffic, retry_in }
             }
             Err(_) => {
                 let (page, tries) = self.shared.at();
-                let fault = Fault::RunTimeout { limit: self.source.spec.limits.run_timeout };
-                ReadEvent::Failed { error: fault.into_run_error(page, tries), traffic }
+                ReadEvent::Failed {
+                    error: self.caller.out_of_time().into_run_error(page, tries),
+                    traffic,
+                    retry_in: None,
+                }
             }
         }
     }
@@ -332,8 +341,7 @@ impl<'s> Reader<'s> {
     }
 
     fn walk<'w>(&'w self, how: &'w Understanding, partition: &Partition, vars: Vars) -> Result<Walk<'w>, Broken> {
-        let blueprint = self.blueprint(how, partition, &vars)?;
-        let fetcher = self.fetcher(blueprint);
+        let fetcher = self.fetcher(self.blueprint(how, partition, &vars)?);
         Ok(Walk::new(how, fetcher, self.source.spec.limits.pages_max, partition.key()))
     }
 
@@ -348,7 +356,7 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn fetcher(&self, blueprint: Blueprint) -> Fetcher<'_> {
-        Fetcher::new(self.source, blueprint, self.deadline, self.events.clone(), &self.shared)
+        Fetcher::new(self.source, blueprint, self.caller.clone(), &self.shared)
     }
 
     /// What the templates of a read of everything are filled in with.

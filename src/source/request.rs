@@ -58,8 +58,8 @@ enum Body {
     Form(Vec<(String, String)>),
 }
 
-/// One request, unsigned.
-#[derive(Debug, Clone)]
+/// One request, unsigned. A login's holds secrets, so none prints.
+#[derive(Clone)]
 pub(super) struct Request {
     pub(super) method: HttpMethod,
     pub(super) url: Url,
@@ -72,6 +72,11 @@ impl Blueprint {
     pub(super) fn new(spec: &RequestSpec, vars: Vars) -> Result<Self, Fault> {
         let first = Filled::new(spec, &vars, None)?;
         Ok(Self { spec: spec.clone(), vars, first })
+    }
+
+    /// What a request costs, in the units of the budget.
+    pub(super) const fn weight(&self) -> u32 {
+        self.spec.weight
     }
 
     /// # Errors
@@ -260,6 +265,7 @@ mod tests {
             query: fields(&[("event", "{param.event}"), ("page", "start")]),
             headers: fields(&[("X-Event", "{param.event}")]),
             body: BodySpec::None,
+            weight: 1,
         }
     }
 

@@ -40,6 +40,13 @@ impl Pauses {
         Duration::from_nanos(random % nanos.saturating_add(1))
     }
 
+    /// The pause until a source's allowance begins anew, as it says, but no longer than its longest window or what
+    /// `Retry-After` may ask for.
+    pub(super) fn until_reset(&self, reset: Option<Duration>, longest: Option<Duration>) -> Duration {
+        let most = self.retry_after_max.max(longest.unwrap_or_default());
+        reset.unwrap_or_default().clamp(self.retry_after_min, most)
+    }
+
     /// The pause that a 429, or a 503 with `Retry-After`, asks for after the `failed`th try.
     ///
     /// A source that names none, names 0 or writes something unreadable gets the shortest one, doubled with each

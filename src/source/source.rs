@@ -4,20 +4,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::budget::Budget;
-use super::client::{Client, SourceError};
+use jiff::Timestamp;
+
+use super::auth::{Authenticator, Credential};
+use super::budget::{Allowance, Budget, Terms};
+use super::client::{Client, SourceError, answer_max};
 use super::keep::Keep;
 use super::list::List;
+use super::login::Login;
 use super::page::Understanding;
 use super::read::{Read, Start};
 use super::retry::Pauses;
-use crate::config::{PaginationSpec, ParentList, PartitionSpec, SourceSpec, WindowSpec};
+use crate::clock::Clock;
+use crate::config::{PaginationSpec, ParentList, PartitionSpec, SourceSpec};
 use crate::observe::Observer;
 
 /// A source as the configuration declares it. Cloning shares connections and budget, so there is one per source.
 #[derive(Clone)]
 pub struct Source {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
@@ -29,8 +34,8 @@ pub(super) struct Inner {
     pub(super) budget: Budget,
     pub(super) pauses: Pauses,
     pub(super) observer: Observer,
-    #[expect(dead_code, reason = "tokens and the ledger come to lie here")]
-    pub(super) keep: Arc<dyn Keep>,
+    pub(super) auth: Authenticator,
+    pub(super) clock: Clock,
 }
 
 /// One level of parents, ready to be read.
@@ -57,27 +62,46 @@ impl Source {
     ///
     /// # Errors
     /// The credential cannot be carried by a header, or an `https` source finds no CA certificates.
-    pub fn new(spec: Arc<SourceSpec>, observer: Observer, keep: Arc<dyn Keep>) -> Result<Self, SourceError> {
-        Self::with_pauses(spec, observer, keep, Pauses::default())
+    pub fn new(
+        spec: Arc<SourceSpec>,
+        observer: Observer,
+        keep: Arc<dyn Keep>,
+        clock: Clock,
+    ) -> Result<Self, SourceError> {
+        Self::with_pauses(spec, observer, keep, clock, Pauses::default())
     }
 
     pub(super) fn with_pauses(
         spec: Arc<SourceSpec>,
         observer: Observer,
         keep: Arc<dyn Keep>,
+        clock: Clock,
         pauses: Pauses,
     ) -> Result<Self, SourceError> {
-        let budget = Budget::new(&spec.budget);
-        Self::assembled(spec, observer, keep, pauses, budget)
+        let budget = budget(&spec, &observer, &keep, &clock);
+        Self::assembled(spec, Common { observer, clock, pauses, budget }, keep, None)
+    }
+
+    /// The same system under other settings. On the same origin it shares the allowance, as it was configured here;
+    /// whatever else is to be kept of it goes to `keep`. `shares_login`: it shows the same credential.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn with(&self, spec: Arc<SourceSpec>, keep: Arc<dyn Keep>, shares_login: bool) -> Result<Self, SourceError> {
+        let Inner { observer, clock, pauses, budget: shared, auth, .. } = &*self.inner;
+        let is_same = self.spec().request.base_url.origin() == spec.request.base_url.origin();
+        let budget = if is_same { shared.clone() } else { budget(&spec, observer, &keep, clock) };
+        let common = Common { observer: observer.clone(), clock: clock.clone(), pauses: *pauses, budget };
+        Self::assembled(spec, common, keep, shares_login.then(|| auth.clone()))
     }
 
     fn assembled(
         spec: Arc<SourceSpec>,
-        observer: Observer,
+        common: Common,
         keep: Arc<dyn Keep>,
-        pauses: Pauses,
-        budget: Budget,
+        auth: Option<Authenticator>,
     ) -> Result<Self, SourceError> {
+        let Common { observer, clock, pauses, budget } = common;
         let client = Client::new(&spec)?;
         let how = Understanding {
             list: Arc::new(List::of_source(&spec)),
@@ -86,22 +110,14 @@ impl Source {
             parent: None,
         };
         let levels = spec.partitions.iter().map(|level| Level::of(level, spec.limits.page_bytes_max)).collect();
-        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, keep }) })
-    }
-
-    /// The same system under other settings. On the same origin it shares the allowance, as it was configured; elsewhere
-    /// it has its own.
-    ///
-    /// # Errors
-    /// As for [`Self::new`].
-    pub fn with(&self, spec: Arc<SourceSpec>, keep: Arc<dyn Keep>) -> Result<Self, SourceError> {
-        let same = self.spec().request.base_url.origin() == spec.request.base_url.origin();
-        let budget = if same { self.inner.budget.clone() } else { Budget::new(&spec.budget) };
-        Self::assembled(spec, self.inner.observer.clone(), keep, self.inner.pauses, budget)
-    }
-
-    pub(super) fn inner(&self) -> &Inner {
-        &self.inner
+        let auth = match auth {
+            Some(auth) => auth,
+            None => match Login::new(&spec, &client, &budget, pauses, &observer, keep)? {
+                Some(login) => Authenticator::Login(Arc::new(login)),
+                None => Authenticator::Fixed(Credential::fixed(&spec.auth).map_err(|error| error.of(&spec.name))?),
+            },
+        };
+        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, auth, clock }) })
     }
 
     pub fn spec(&self) -> &SourceSpec {
@@ -130,10 +146,35 @@ impl Source {
         matches!(pagination, PaginationSpec::None) && partitions.is_empty() && incremental.is_none()
     }
 
-    /// How many requests each window of the budget still admits now, in the order of the configuration.
-    pub fn budget_left(&self) -> Vec<(WindowSpec, u32)> {
-        self.inner.budget.left()
+    /// When the token that a login gave expires, where one with an end is held.
+    pub fn credential_expires_at(&self) -> Option<Timestamp> {
+        self.inner.auth.expires_at()
     }
+
+    /// What is left of the budget now.
+    pub fn allowance(&self) -> Allowance {
+        self.inner.budget.allowance()
+    }
+}
+
+/// What does not hang on the request.
+struct Common {
+    observer: Observer,
+    clock: Clock,
+    pauses: Pauses,
+    budget: Budget,
+}
+
+fn budget(spec: &SourceSpec, observer: &Observer, keep: &Arc<dyn Keep>, clock: &Clock) -> Budget {
+    Budget::open(Terms {
+        source: spec.name.clone(),
+        windows: spec.budget.clone(),
+        weight: spec.weight_max(),
+        answer_max: answer_max(&spec.limits),
+        keep: Arc::clone(keep),
+        clock: clock.clone(),
+        observer: observer.clone(),
+    })
 }
 
 impl fmt::Debug for Source {

@@ -1,5 +1,7 @@
 //! What a run says of itself, for its line in history.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::clock::Clock;
@@ -20,6 +22,13 @@ impl RunLog {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The source is shut for so long; told as a time, for who reads it later.
+    pub fn opens_in(&mut self, shut: Option<Duration>) {
+        if let Some(at) = shut.and_then(|shut| self.clock.now().checked_add(shut).ok()) {
+            self.add(Level::Info, format!("the source can be asked again at {at:.0}"));
+        }
     }
 
     /// The first lines are kept; how the run ended is added when it ends.

@@ -211,8 +211,9 @@ impl<'a> Reading<'a> {
                     log.add(Level::Info, format!("waiting {:.1} s: {}", pause.as_secs_f64(), words(why)));
                 }
                 Some(ReadEvent::End(end)) => return Ok(end),
-                Some(ReadEvent::Failed { error, traffic }) => {
+                Some(ReadEvent::Failed { error, traffic, retry_in }) => {
                     log.traffic = traffic;
+                    log.opens_in(retry_in);
                     return Err(Failure::Source(error));
                 }
                 None => return Err(Failure::Stopped),

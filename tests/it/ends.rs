@@ -101,7 +101,8 @@ async fn a_server_that_waits_for_its_source_ends_with_code_0_and_reads_again_whe
         let place = Place::with(budget).await;
         match what {
             "stalls" => place.server.stall("s"),
-            "busy" => place.server.be_busy("s", 600),
+            // The next process keeps the pause, too.
+            "busy" => place.server.be_busy("s", 3),
             _ => {}
         }
         let mut server = place.serve().await;

@@ -10,6 +10,7 @@ mod garbage;
 mod golden;
 mod hostile;
 mod kills;
+mod logins;
 mod power;
 mod preview;
 mod properties;

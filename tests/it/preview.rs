@@ -121,17 +121,23 @@ async fn what_a_filter_takes_out_names_its_rule_and_who_moves_shows_both() {
     let server = ListServer::start().await;
     let config = ONE_FEED.replace("[source.s.records]", "[source.s.records]\nskip_when = '.status == \"draft\"'");
     let appliance = Appliance::open(&config.replace("URL", &format!("http://{}", server.address))).await;
-    server.set("s", vec![page(&[ADA, GRACE])]);
+    let other = r#"{"id": 9, "email": "ada@x.org", "first": "Ada", "last": "Lovelace"}"#;
+    server.set("s", vec![page(&[ADA, other, GRACE, ALAN])]);
     appliance.sync("e", "s", false, false).await;
     let moved = r#"{"id": 1, "email": "grace@x.org", "first": "Grace", "last": "Hopper"}"#;
-    server.set("s", vec![page(&[moved, GRACE, r#"{"id": 8, "status": "draft"}"#])]);
+    let taken = r#"{"id": 3, "email": "grace@x.org", "first": "Alan", "last": "Turing"}"#;
+    server.set("s", vec![page(&[moved, other, GRACE, taken, r#"{"id": 8, "status": "draft"}"#])]);
     let preview = preview(&appliance, None).await;
-    let skip = &preview["records"][2]["skip"];
-    assert_eq!([&skip["reason"], &skip["rule"]], ["filtered", "skip_when: .status == \"draft\""]);
-    let changes: Vec<_> = preview["records"][0]["changes"].as_array().unwrap().iter().collect();
+    let records = &preview["records"];
+    let changes: Vec<_> = records[0]["changes"].as_array().unwrap().iter().collect();
     let emails: Vec<_> = changes.iter().map(|change| change["email"].as_str().unwrap()).collect();
     assert_eq!(emails, ["ada@x.org", "grace@x.org"], "{changes:?}");
-    assert_eq!(preview["records"][1]["unchanged"], true);
+    assert_eq!([&records[1]["unchanged"], &records[2]["unchanged"]], [true, true]);
+    let reject = &records[3]["reject"];
+    assert_eq!([&reject["reason"], &reject["field"], &reject["external_id"]], ["email_taken", "email", "3"]);
+    assert_eq!(records[3]["mapped"]["email"], "grace@x.org", "the mapping accepts it");
+    let skip = &records[4]["skip"];
+    assert_eq!([&skip["reason"], &skip["rule"]], ["filtered", "skip_when: .status == \"draft\""]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +154,7 @@ async fn the_exchange_is_shown_with_its_secret_masked_and_a_failure_with_its_hin
     };
     assert_eq!(header("authorization"), Some(json!("***")));
     assert_eq!(good["response"]["bytes"], page(&[ADA]).len());
-    assert_eq!([&good["response"]["status"], &good["failure"]], [&Value::Null, &Value::Null]);
+    assert_eq!((&good["response"]["status"], &good["failure"]), (&json!(200), &Value::Null));
     let next = good["paging"]["next"]["url"].as_str().unwrap();
     assert!(next.ends_with("?page=2"), "{next}");
 

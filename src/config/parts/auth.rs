@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::login::{Logins, read_oauth2, read_session};
 use super::request::Claims;
 use super::text::{check_header_name, is_header_text};
 use crate::config::read::{Item, Section};
@@ -14,17 +15,28 @@ enum Kind {
     ApiKey,
     Basic,
     Bearer,
+    OAuth2,
+    Session,
 }
 
-const KINDS: [(&str, Kind); 4] =
-    [("none", Kind::None), ("api_key", Kind::ApiKey), ("basic", Kind::Basic), ("bearer", Kind::Bearer)];
+const KINDS: [(&str, Kind); 6] = [
+    ("none", Kind::None),
+    ("api_key", Kind::ApiKey),
+    ("basic", Kind::Basic),
+    ("bearer", Kind::Bearer),
+    ("oauth2", Kind::OAuth2),
+    ("session", Kind::Session),
+];
 
-pub(super) fn read_auth(mut section: Section<'_>, secrets: &Secrets<'_>, claims: &mut Claims) -> Option<AuthSpec> {
+pub(super) fn read_auth(mut section: Section<'_>, logins: &Logins<'_>, claims: &mut Claims) -> Option<AuthSpec> {
+    let secrets = logins.secrets;
     let auth = match section.choice("kind", &KINDS, Kind::None)? {
         Kind::None => Some(AuthSpec::None),
         Kind::ApiKey => read_api_key(&mut section, secrets, claims),
         Kind::Basic => read_basic(&mut section, secrets),
         Kind::Bearer => read_secret(&mut section, "token", secrets, true).map(|token| AuthSpec::Bearer { token }),
+        Kind::OAuth2 => read_oauth2(&mut section, logins, claims).map(|spec| AuthSpec::OAuth2(Box::new(spec))),
+        Kind::Session => read_session(&mut section, logins, claims).map(|spec| AuthSpec::Session(Box::new(spec))),
     };
     section.finish();
     auth
@@ -55,20 +67,20 @@ fn read_api_key(section: &mut Section<'_>, secrets: &Secrets<'_>, claims: &mut C
     Some(AuthSpec::ApiKey { place: place?, prefix: prefix?, key: key? })
 }
 
-fn header_place(item: &Item<'_>, claims: &mut Claims) -> Option<ApiKeyPlace> {
+pub(super) fn header_place(item: &Item<'_>, claims: &mut Claims) -> Option<ApiKeyPlace> {
     let name = item.text()?;
     check_header_name(item, name)?;
     claims.claim_header(item, name)?;
     Some(ApiKeyPlace::Header(name.to_owned()))
 }
 
-fn query_place(item: &Item<'_>, claims: &mut Claims) -> Option<ApiKeyPlace> {
+pub(super) fn query_place(item: &Item<'_>, claims: &mut Claims) -> Option<ApiKeyPlace> {
     let name = item.text()?;
     claims.claim_query(item, name)?;
     Some(ApiKeyPlace::Query(name.to_owned()))
 }
 
-fn read_prefix(item: &Item<'_>, in_header: bool) -> Option<String> {
+pub(super) fn read_prefix(item: &Item<'_>, in_header: bool) -> Option<String> {
     let prefix = item.any_text()?;
     if in_header && !is_header_text(prefix) {
         item.fault("holds characters that no header can carry", "use visible ASCII characters and blanks");
@@ -93,7 +105,7 @@ fn read_username(item: &Item<'_>) -> Option<String> {
     Some(username.to_owned())
 }
 
-fn read_secret(
+pub(super) fn read_secret(
     section: &mut Section<'_>,
     key: &'static str,
     secrets: &Secrets<'_>,

@@ -1,10 +1,12 @@
 //! The sections of the file: what each key means and which rules its value must keep.
 
 mod auth;
+mod budget;
 mod errors;
 mod event;
 mod format;
 mod incremental;
+mod login;
 mod mapping;
 mod pagination;
 mod partition;

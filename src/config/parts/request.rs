@@ -7,6 +7,7 @@ use url::{Host, Url};
 use super::text::{Placeholders, check_header_name, is_header_text, template};
 use crate::config::read::{Children, Item, Section};
 use crate::config::{BodySpec, JsonTemplate, Method, RequestSpec, Template, Vars};
+use crate::limits;
 
 /// Headers that carry a credential: their place is `[source.<name>.auth]`, where secrets cannot print.
 const CREDENTIAL_HEADERS: [&str; 2] = ["authorization", "cookie"];
@@ -48,8 +49,7 @@ fn claimed(free: bool, item: &Item<'_>, what: &str) -> Option<()> {
 }
 
 /// `source.<name>.base_url`, ending in `/`. Its text is never shown: it may hold a password.
-pub(super) fn read_base_url(section: &mut Section<'_>) -> Option<Url> {
-    let allow_http = section.optional("allow_http").map_or(Some(false), |item| item.boolean());
+pub(super) fn read_base_url(section: &mut Section<'_>, allow_http: Option<bool>) -> Option<Url> {
     let item = section.required("base_url", r#"write base_url = "https://…""#)?;
     let text = item.text()?;
     let Ok(mut url) = Url::parse(text) else {
@@ -72,14 +72,21 @@ pub(super) fn read_base_url(section: &mut Section<'_>) -> Option<Url> {
     if text.contains(['{', '}']) {
         return fault("must not hold placeholders", "move them to path in [source.<name>.request]");
     }
-    if url.scheme() == "http" && allow_http == Some(false) && !is_loopback(&url) {
-        let mend = "use https, or say allow_http = true if the network between is yours";
-        return fault("http would send people and keys unencrypted", mend);
-    }
+    check_scheme(&item, &url, allow_http)?;
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
     }
     Some(url)
+}
+
+/// `https`, or `http` to this machine or where it is allowed. `allow_http` is `None` when it is faulty.
+pub(super) fn check_scheme(item: &Item<'_>, url: &Url, allow_http: Option<bool>) -> Option<()> {
+    if url.scheme() == "http" && allow_http == Some(false) && !is_loopback(url) {
+        let mend = "use https, or say allow_http = true if the network between is yours";
+        item.fault("http would send people and keys unencrypted", mend);
+        return None;
+    }
+    Some(())
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -104,9 +111,13 @@ pub(super) fn read_request(
     let query = read_query(section.section("query"), claims);
     let headers = read_headers(section.section("headers"), claims);
     let body = read_body(&mut section, method, claims);
+    let weight = match section.optional("weight") {
+        Some(item) => item.integer(1..=limits::WINDOW_REQUESTS_MAX),
+        None => Some(1),
+    };
     section.finish();
-    let (query, headers, body) = (query?, headers?, body?);
-    Some(RequestSpec { method: method?, base_url: base_url?, path: path?, query, headers, body })
+    let (query, headers, body, weight) = (query?, headers?, body?, weight?);
+    Some(RequestSpec { method: method?, base_url: base_url?, path: path?, query, headers, body, weight })
 }
 
 /// A path that stays below the base URL, whatever its params are.
@@ -157,7 +168,7 @@ fn read_values(name: &str, item: &Item<'_>) -> Option<Vec<(String, Template)>> {
 }
 
 /// Appends, or forgets everything when either is faulty.
-fn extend<T>(all: &mut Option<Vec<T>>, more: Option<Vec<T>>) {
+pub(super) fn extend<T>(all: &mut Option<Vec<T>>, more: Option<Vec<T>>) {
     match (all.as_mut(), more) {
         (Some(all), Some(more)) => all.extend(more),
         _ => *all = None,
@@ -209,7 +220,7 @@ fn read_body(section: &mut Section<'_>, method: Option<Method>, claims: &mut Cla
     }
 }
 
-fn needs_post(body: &Item<'_>, method: Option<Method>) {
+pub(super) fn needs_post(body: &Item<'_>, method: Option<Method>) {
     if method == Some(Method::Get) {
         body.fault("only a POST has a body", r#"write method = "POST", or use query"#);
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use url::Url;
 
 use super::auth::read_auth;
+use super::budget::{read_budget, read_budget_headers};
 use super::errors::read_errors;
 use super::incremental::read_incremental;
+use super::login::Logins;
 use super::mapping::read_mapping;
 use super::pagination::read_pagination;
 use super::partition::{Parents, check_parents, read_partitions};
@@ -16,18 +18,14 @@ use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
 use crate::config::{
-    BodySpec, CURSOR, DeleteScope, JsonTemplate, PartitionSpec, Per, RequestSpec, SourceLimits, SourceSpec, Template,
-    Vars, WindowSpec,
+    BodySpec, CURSOR, DeleteScope, JsonTemplate, PartitionSpec, RequestSpec, SourceLimits, SourceSpec, Template, Vars,
 };
 use crate::limits;
 use crate::model::SourceName;
 
 /// The params that a source's templates use, without their `param.`: what each of its feeds must give.
 pub fn source_placeholders(source: &SourceSpec) -> BTreeSet<String> {
-    let parents = source.partitions.iter().filter_map(|level| match level {
-        PartitionSpec::List(list) => Some(&list.request),
-        PartitionSpec::Fixed(_) => None,
-    });
+    let parents = source.partitions.iter().filter_map(PartitionSpec::request);
     let mut templates: Vec<_> = parents.chain([&source.request]).flat_map(request_templates).collect();
     templates.extend(&source.edit_url);
     let placeholders = templates.into_iter().flat_map(Template::placeholders);
@@ -60,7 +58,8 @@ pub(in crate::config) fn read_source(
     mut section: Section<'_>,
     secrets: &Secrets<'_>,
 ) -> Option<Arc<SourceSpec>> {
-    let base_url = read_base_url(&mut section);
+    let allow_http = section.optional("allow_http").map_or(Some(false), |item| item.boolean());
+    let base_url = read_base_url(&mut section, allow_http);
     let priority = match section.optional("priority") {
         Some(item) => item.integer(i32::MIN..=i32::MAX),
         None => Some(0),
@@ -74,16 +73,20 @@ pub(in crate::config) fn read_source(
     let mut claims = Claims::default();
     let mut parents = Parents::new();
     let partitions = read_partitions(&mut section, base_url.as_ref(), &mut parents);
-    let request = read_request(section.section("request"), base_url, &mut claims);
+    let request = read_request(section.section("request"), base_url.clone(), &mut claims);
     let request = request.filter(|request| is_below(request, &parents, partitions.is_some(), &section));
     let incremental = read_incremental(section.section("incremental"), request.as_ref());
-    let auth = read_auth(section.section("auth"), secrets, &mut claims);
+    let logins = Logins { secrets, base_url, allow_http };
+    let auth = read_auth(section.section("auth"), &logins, &mut claims);
     let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
     let cursor = request.as_ref().map(uses_cursor);
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
     let errors = read_errors(section.list("error"));
     let mapping = read_mapping(&mut section);
-    let budget = read_budget(section.list("budget"));
+    let heaviest = request.iter().chain(partitions.iter().flatten().filter_map(PartitionSpec::request));
+    let heaviest = heaviest.map(|request| request.weight).max();
+    let budget = read_budget(section.list("budget"), heaviest);
+    let budget_headers = read_budget_headers(section.section("budget_headers"));
     let limits = read_limits(section.section("limits"));
     section.finish();
     let (pagination, stable) = pagination?;
@@ -103,6 +106,7 @@ pub(in crate::config) fn read_source(
         format,
         mapping,
         budget: budget?,
+        budget_headers: budget_headers?,
         limits: limits?,
     }))
 }
@@ -124,34 +128,6 @@ fn read_edit_url(item: &Item<'_>) -> Option<Template> {
         return None;
     }
     Some(edit_url)
-}
-
-/// The windows of a source's budget; at most one of each length, for of two only the stricter would count.
-fn read_budget(windows: Vec<Section<'_>>) -> Option<Vec<WindowSpec>> {
-    let mut seen = Vec::new();
-    // Collected before `?`, so that every faulty window is reported.
-    let windows: Vec<_> = windows.into_iter().map(|window| read_window(window, &mut seen)).collect();
-    windows.into_iter().collect()
-}
-
-fn read_window(mut section: Section<'_>, seen: &mut Vec<Per>) -> Option<WindowSpec> {
-    let requests = section
-        .required("requests", "write how many requests the source allows, e.g. requests = 10")
-        .and_then(|item| item.integer(1..=limits::WINDOW_REQUESTS_MAX));
-    let per = section.required_choice(
-        "per",
-        &[("second", Per::Second), ("minute", Per::Minute)],
-        r#"write per = "second" or per = "minute""#,
-    );
-    if let Some(per) = per {
-        if seen.contains(&per) {
-            let problem = format!("a second budget per {}", per.as_str());
-            section.findings().fault(section.place(), problem, "keep the stricter one");
-        }
-        seen.push(per);
-    }
-    section.finish();
-    Some(WindowSpec { requests: requests?, per: per? })
 }
 
 fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {

@@ -33,6 +33,8 @@ pub(super) enum Placeholders {
     /// Those of a request. Whether there is a cursor, a time or such a parent is checked where these are read.
     ParamsAndCursor,
     ParamsAndExternalId,
+    /// Of a login, which serves every feed.
+    None,
 }
 
 /// A jq expression, compiled.
@@ -70,6 +72,7 @@ pub(super) fn template(item: &Item<'_>, text: &str, allowed: Placeholders) -> Op
         let mend = match allowed {
             Placeholders::ParamsAndCursor => "write {param.name}, and give the param in each feed",
             Placeholders::ParamsAndExternalId => "write {external_id} or {param.name}",
+            Placeholders::None => "write the value itself: one login serves every feed, so it has no params",
         };
         item.fault(format!("no placeholder {} here", shown(&format!("{{{name}}}"))), mend);
     }
@@ -78,13 +81,14 @@ pub(super) fn template(item: &Item<'_>, text: &str, allowed: Placeholders) -> Op
 
 fn is_allowed(placeholder: &str, allowed: Placeholders) -> bool {
     match placeholder.strip_prefix("param.") {
-        Some(name) => is_param_name(name),
+        Some(name) => allowed != Placeholders::None && is_param_name(name),
         None => match allowed {
             Placeholders::ParamsAndCursor => {
                 let parent = placeholder.strip_prefix("parent.");
                 [CURSOR, SINCE].contains(&placeholder) || parent.is_some_and(is_param_name)
             }
             Placeholders::ParamsAndExternalId => placeholder == "external_id",
+            Placeholders::None => false,
         },
     }
 }

@@ -271,7 +271,7 @@ impl Section<'_> {
         self.required(key, mend).and_then(|item| item.choice(options))
     }
 
-    /// Notes that a key takes these words.
+    /// Makes known which words a key takes, for whoever holds the reference to them.
     pub fn accept_words<T>(&self, key: &str, options: &[(&'static str, T)]) {
         let pattern = self.place().key(key, 0).pattern;
         for (word, _) in options {

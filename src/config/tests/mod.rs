@@ -2,6 +2,7 @@
 
 mod events;
 mod lists;
+mod logins;
 mod reference;
 mod requests;
 mod rules;

@@ -18,8 +18,18 @@ fn read_example() -> (Option<Config>, Vec<Fault>, Vec<Warning>, BTreeSet<String>
         fs::write(folder.path().join(file), "secret").expect("written");
     }
     let credentials = folder.path().display().to_string();
-    let environment =
-        Environment::from_iter([("CRM_TOKEN", "t"), ("SPEAKERS_KEY", "k"), ("CREDENTIALS_DIRECTORY", &credentials)]);
+    let secrets = [
+        "CRM_TOKEN",
+        "SPEAKERS_KEY",
+        "REGISTRY_SECRET",
+        "ALUMNI_SECRET",
+        "ALUMNI_REFRESH_TOKEN",
+        "GUESTS_PASSWORD",
+        "STAFF_PASSWORD",
+        "HELPERS_PASSWORD",
+    ];
+    let secrets = secrets.into_iter().map(|name| (name, "s"));
+    let environment = Environment::from_iter(secrets.chain([("CREDENTIALS_DIRECTORY", credentials.as_str())]));
     let findings = Findings::new(EXAMPLE);
     let config = read_text(EXAMPLE, &folder.path().join("rollcall.toml"), &environment, false, &findings);
     let accepted = findings.accepted();
@@ -57,7 +67,7 @@ fn the_example_is_sound() {
     let (config, faults, warnings, _) = read_example();
     assert_eq!((faults, warnings), (Vec::new(), Vec::new()));
     let config = config.expect("no fault, so a configuration");
-    assert_eq!((config.sources.len(), config.events.len()), (11, 2));
+    assert_eq!((config.sources.len(), config.events.len()), (16, 2));
 }
 
 #[test]

@@ -237,8 +237,8 @@ fn authentication() {
         ),
         (
             &["source.crm.auth: kind = \"oauth\""],
-            &["source.crm.auth.kind: must be one of \"none\", \"api_key\", \"basic\", \"bearer\" (got \"oauth\"); \
-               choose one, e.g. \"none\""],
+            &["source.crm.auth.kind: must be one of \"none\", \"api_key\", \"basic\", \"bearer\", \"oauth2\", \
+               \"session\" (got \"oauth\"); did you mean \"oauth2\"?"],
         ),
     ]);
 }

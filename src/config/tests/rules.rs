@@ -1,5 +1,9 @@
 //! One table per rule, with the exact words: server, store, log, budget, limits, mapping, types and unknown keys.
 
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
 use super::*;
 
 #[test]
@@ -74,19 +78,24 @@ fn store_and_log() {
     assert!(odd[0].starts_with("log.level: must be a log filter ("), "{odd:?}");
 }
 
+const fn window(requests: u32, per: Per) -> WindowSpec {
+    WindowSpec { requests, per, resets: None }
+}
+
 #[test]
 fn budget() {
     let windows =
         source(&["source.crm: budget = [{ requests = 10, per = \"second\" }, { requests = 9, per = \"minute\" }]"]);
-    let expected = [WindowSpec { requests: 10, per: Per::Second }, WindowSpec { requests: 9, per: Per::Minute }];
+    let expected = [window(10, Per::Second), window(9, Per::Minute)];
     assert_eq!(windows.budget, expected);
     check_faults(&[
         (
-            &["source.crm: budget = [{ requests = 0, per = \"second\" }, { requests = -3, per = \"hour\" }]"],
+            &["source.crm: budget = [{ requests = 0, per = \"second\" }, { requests = -3, per = \"fortnight\" }]"],
             &[
                 "source.crm.budget[0].requests: must be > 0 (got 0); write a whole number from 1 to 1000000",
                 "source.crm.budget[1].requests: must be > 0 (got -3); write a whole number from 1 to 1000000",
-                "source.crm.budget[1].per: must be one of \"second\", \"minute\" (got \"hour\"); choose one, e.g. \"second\"",
+                "source.crm.budget[1].per: must be \"second\", \"minute\", \"hour\", \"day\" or a duration (got \"fortnight\"); \
+                 write e.g. per = \"minute\" or per = \"10m\"",
             ],
         ),
         (
@@ -97,13 +106,118 @@ fn budget() {
             &["source.crm: budget = [{}]"],
             &[
                 "source.crm.budget[0].requests: missing; write how many requests the source allows, e.g. requests = 10",
-                "source.crm.budget[0].per: missing; write per = \"second\" or per = \"minute\"",
+                "source.crm.budget[0].per: missing; write e.g. per = \"second\" or per = \"10m\"",
             ],
         ),
         (
             &["source.crm: budget = { requests = 1, per = \"minute\" }"],
             &["source.crm.budget: must be a list (got a table); \
                write it as a list, e.g. [[source.crm.budget]] for a list of tables"],
+        ),
+    ]);
+}
+
+#[test]
+fn windows_of_a_budget() {
+    let windows =
+        source(&["source.crm: budget = [{ requests = 1, per = \"hour\" }, { requests = 2, per = \"10m\" }, \
+         { requests = 3, per = \"24h\", resets_at = 06:30:00, zone = \"Europe/Berlin\" }]"]);
+    let reset = DailyReset { at: jiff::civil::time(6, 30, 0, 0), zone: TimeZone::get("Europe/Berlin").unwrap() };
+    let expected = [
+        window(1, Per::Hour),
+        window(2, Per::Every(Duration::from_secs(600))),
+        WindowSpec { resets: Some(reset), ..window(3, Per::Day) },
+    ];
+    assert_eq!(windows.budget, expected);
+    let names: Vec<_> = expected.iter().map(|window| window.per.to_string()).collect();
+    assert_eq!(names, ["hour", "10m", "day"]);
+    let utc = source(&["source.crm: budget = [{ requests = 3, per = \"day\", resets_at = \"00:00\" }]"]).budget;
+    assert_eq!(utc[0].resets, Some(DailyReset { at: jiff::civil::Time::midnight(), zone: TimeZone::UTC }));
+    check_faults(&[
+        (
+            &["source.crm: budget = [{ requests = 1, per = \"60s\" }, { requests = 2, per = \"minute\" }]"],
+            &["source.crm.budget[1]: a second budget per minute; keep the stricter one"],
+        ),
+        (
+            &["source.crm: budget = [{ requests = 1, per = \"1ms\" }, { requests = 1, per = \"32d\" }]"],
+            &[
+                "source.crm.budget[0].per: must be from 100ms to 31d (got \"1ms\"); choose a value within these bounds",
+                "source.crm.budget[1].per: must be from 100ms to 31d (got \"32d\"); choose a value within these bounds",
+            ],
+        ),
+        (
+            &["source.crm: budget = [{ requests = 1, per = \"hour\", resets_at = \"00:00\" }]"],
+            &["source.crm.budget[0].resets_at: only a day's allowance begins anew at a time of day; \
+               write per = \"day\", or leave it out"],
+        ),
+        (
+            &["source.crm: budget = [{ requests = 1, per = \"day\", zone = \"UTC\" }]"],
+            &["source.crm.budget[0].zone: is of no use without resets_at; write e.g. resets_at = \"00:00\""],
+        ),
+        (
+            &["source.crm: budget = [{ requests = 1, per = \"day\", resets_at = \"24:00\", zone = \"Mars/Base\" }]"],
+            &[
+                "source.crm.budget[0].zone: must be a time zone of the IANA database (got \"Mars/Base\"); \
+                 write e.g. zone = \"UTC\" or zone = \"America/Los_Angeles\"",
+                "source.crm.budget[0].resets_at: must be a time of day (got \"24:00\"); write e.g. resets_at = \"00:00\"",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn weights() {
+    assert_eq!(source(&[]).request.weight, 1);
+    let budget = "source.crm: budget = [{ requests = 2000, per = \"10m\" }, { requests = 10, per = \"second\" }]";
+    assert_eq!(source(&["source.crm.request: weight = 10", budget]).request.weight, 10);
+    check_faults(&[
+        (
+            &["source.crm.request: weight = 11", budget],
+            &["source.crm.budget[1].requests: allows no request at all, for each weighs 11 (got 10); \
+               raise it, or lower weight in [source.<name>.request]"],
+        ),
+        (
+            &["source.crm.request: weight = 0"],
+            &["source.crm.request.weight: must be > 0 (got 0); write a whole number from 1 to 1000000"],
+        ),
+    ]);
+}
+
+#[test]
+fn headers_of_a_budget() {
+    assert_eq!(source(&[]).budget_headers, BudgetHeaders::default());
+    let headers = "source.crm: budget_headers = { remaining = \"X-Left\", reset = \"X-Reset\", \
+         reset_unit = \"http_date\", retry_after = \"X-Again\" }";
+    let expected = BudgetHeaders {
+        remaining: Some("X-Left".into()),
+        reset: Some(ResetHeader { name: "X-Reset".into(), unit: ResetUnit::HttpDate }),
+        retry_after: Some("X-Again".into()),
+    };
+    assert_eq!(source(&[headers]).budget_headers, expected);
+    check_faults(&[
+        (
+            &["source.crm: budget_headers = { reset = \"X-Reset\" }"],
+            &["source.crm.budget_headers.reset_unit: missing; \
+               write what the header counts, as the source's documentation says"],
+        ),
+        (
+            &["source.crm: budget_headers = { remaining = \"X-Left\" }"],
+            &["source.crm.budget_headers.remaining: does not tell when there is more; \
+               name the header that does: reset = \"…\""],
+        ),
+        (
+            &["source.crm: budget_headers = { reset_unit = \"seconds\" }"],
+            &["source.crm.budget_headers.reset_unit: is of no use without reset; \
+               name the header: reset = \"X-RateLimit-Reset\""],
+        ),
+        (
+            &["source.crm: budget_headers = { retry_after = \"a b\", reset = \"X\", reset_unit = \"sec\" }"],
+            &[
+                "source.crm.budget_headers.reset_unit: must be one of \"seconds\", \"milliseconds\", \
+                 \"epoch_seconds\", \"epoch_milliseconds\", \"http_date\" (got \"sec\"); choose one, e.g. \"seconds\"",
+                "source.crm.budget_headers.retry_after: no legal name of a header (got \"a b\"); \
+                 use letters, digits and '-' only",
+            ],
         ),
     ]);
 }
@@ -240,7 +354,7 @@ fn unknown_keys_are_faults_with_a_suggestion() {
         (&["source.crm.limits: retries = 1"], &["source.crm.limits.retries: no such key; did you mean tries?"]),
         (
             &["source.crm: budget = [{ requests = 1, per = \"second\", \"a b\" = 1 }]"],
-            &["source.crm.budget[0].\"a b\": no such key; known here: requests, per"],
+            &["source.crm.budget[0].\"a b\": no such key; known here: requests, per, resets_at, zone"],
         ),
         (
             &["source.crm.groups: rule = [{ name = \"a\", when = \".a\", whn = 1 }]"],

@@ -165,6 +165,7 @@ const KEYS: &[&str] = &[
     "source.crm: base_url",
     "source.crm: edit_url",
     "source.crm: budget",
+    "source.crm: budget_headers",
     "source.crm.request: method",
     "source.crm.request: path",
     "source.crm.request: query",

@@ -99,8 +99,8 @@ fn refresh(api: &Api) -> Result<(), Problem> {
         store_bytes: app.store.bytes_on_disk().map_err(api.store_failed("read the store's size"))?,
     });
     for (name, entry) in app.runner.sources() {
-        for (window, left) in entry.source.budget_left() {
-            app.observer.budget_remaining(name, window.per.as_str(), left);
+        for window in entry.source.allowance().windows {
+            app.observer.budget_remaining(name, &window.window.per.to_string(), window.left);
         }
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! The first page of a source as it is, what the mapping makes of it, and what it would change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::events::{EventPath, invalid};
 use super::sync::{feeds, start_problem};
-use crate::config::{SourceSpec, read_unsaved};
+use crate::config::read_unsaved;
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{OptionalBody, Path, Query};
 use crate::http::problem::{Kind, Problem};
@@ -97,9 +96,9 @@ fn unsaved(
     let entry = match settings.source {
         Some(table) => {
             let known = api.app.runner.sources().get(&name).map(|entry| entry.source.spec());
-            let spec: Arc<SourceSpec> = read_unsaved(&name, table, known).map_err(|faults| invalid(&faults))?;
+            let unsaved = read_unsaved(&name, table, known).map_err(|faults| invalid(&faults))?;
             let cannot = |error: &dyn std::fmt::Display| Problem::at(Kind::Invalid, "source", error.to_string());
-            api.app.unsaved_source(spec).map_err(|error| cannot(&error))?
+            api.app.unsaved_source(unsaved).map_err(|error| cannot(&error))?
         }
         None => saved(api, event, Some(&name))?.entry,
     };

@@ -12,7 +12,7 @@ use crate::http::extract::{Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::Problem;
 use crate::http::shapes::Name;
-use crate::http::view::{BudgetWindowView, SourceErrorView, SourceFeedView, SourceView};
+use crate::http::view::{BudgetWindowView, PauseView, SourceErrorView, SourceFeedView, SourceView};
 use crate::model::{Event, FeedId, RunId, SourceName};
 use crate::sync::SourceEntry;
 
@@ -62,8 +62,12 @@ fn view(api: &Api, name: &SourceName, entry: &SourceEntry, events: &[Arc<Event>]
         feeds.push(SourceFeedView::of(event.name.as_str(), &state));
         last_runs.extend(state.last_run);
     }
-    let budget = entry.source.budget_left().into_iter().map(BudgetWindowView::from).collect();
-    Ok(SourceView::of(entry.source.spec(), budget, feeds, last_error(api, last_runs)?))
+    let allowance = entry.source.allowance();
+    let windows = allowance.windows.iter();
+    let budget = windows.map(|window| BudgetWindowView::of(&window.window, window.left, window.opens_at)).collect();
+    let paused = allowance.paused.map(|(until, why)| PauseView::of(until, why.as_str()));
+    let expires_at = entry.source.credential_expires_at();
+    Ok(SourceView::of(entry.source.spec(), expires_at, budget, paused, feeds, last_error(api, last_runs)?))
 }
 
 /// The newest failure among the last runs of the source's feeds.

@@ -17,5 +17,5 @@ pub use group::GroupView;
 pub use person::{AttendeeView, UserView};
 pub use preview::PreviewView;
 pub use run::{EndedView, LogLineView, RunView, StartedView, SyncView};
-pub use source::{BudgetWindowView, SourceErrorView, SourceFeedView, SourceView};
+pub use source::{BudgetWindowView, PauseView, SourceErrorView, SourceFeedView, SourceView};
 pub use token::{NewTokenView, TokenView};

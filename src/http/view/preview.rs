@@ -60,7 +60,6 @@ struct HeaderView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownResponse)]
 struct ShownAnswerView {
-    /// Of an answer that was refused; null for any success.
     status: Option<u16>,
     /// Those that say what it is, how the list goes on and what else is allowed.
     headers: Vec<HeaderView>,

@@ -15,14 +15,19 @@ pub struct SourceView {
     pub name: String,
     /// Host and port of its base URL.
     host: String,
-    /// `none`, `api_key`, `basic` or `bearer`.
+    /// `none`, `api_key`, `basic`, `bearer`, `oauth2` or `session`.
     auth: &'static str,
+    /// When the token of a source that logs in expires, where one with an end is held.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    credential_expires_at: Option<Timestamp>,
     /// `none`, `page`, `offset`, `cursor`, `next_url` or `link_header`.
     pagination: &'static str,
     /// Higher wins where sources disagree about a person.
     priority: i32,
     /// Its allowance; empty when unlimited.
     budget: Vec<BudgetWindowView>,
+    /// Set while it is not asked at all.
+    paused: Option<PauseView>,
     feeds: Vec<SourceFeedView>,
     /// Why the newest failed run failed, where that was the last run of its feed.
     last_error: Option<SourceErrorView>,
@@ -31,12 +36,27 @@ pub struct SourceView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = BudgetWindow)]
 pub struct BudgetWindowView {
-    /// At most so many requests …
+    /// Requests that weigh at most so much together …
     requests: u32,
-    /// … in any `second` or `minute`.
-    per: &'static str,
+    /// … in any `second`, `minute`, `hour`, `day`, or other length (`10m`).
+    per: String,
+    /// The time of day at which a day's allowance begins anew, and the time zone; otherwise the window slides.
+    resets_at: Option<String>,
+    zone: Option<String>,
     /// What is left now.
     remaining: u32,
+    /// Where that does not suffice for a request: when it will, as far as is known.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    opens_at: Option<Timestamp>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SourcePause)]
+pub struct PauseView {
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+    /// `retry_after`: the source asked for it. `budget`: the source said that its allowance is used up.
+    why: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -62,7 +82,9 @@ pub struct SourceErrorView {
 impl SourceView {
     pub fn of(
         spec: &SourceSpec,
+        credential_expires_at: Option<Timestamp>,
         budget: Vec<BudgetWindowView>,
+        paused: Option<PauseView>,
         feeds: Vec<SourceFeedView>,
         last_error: Option<SourceErrorView>,
     ) -> Self {
@@ -73,9 +95,11 @@ impl SourceView {
             name: spec.name.to_string(),
             host: format!("{host}{port}"),
             auth: auth_kind(&spec.auth),
+            credential_expires_at,
             pagination: pagination_kind(&spec.pagination),
             priority: spec.priority,
             budget,
+            paused,
             feeds,
             last_error,
         }
@@ -88,6 +112,8 @@ const fn auth_kind(auth: &AuthSpec) -> &'static str {
         AuthSpec::ApiKey { .. } => "api_key",
         AuthSpec::Basic { .. } => "basic",
         AuthSpec::Bearer { .. } => "bearer",
+        AuthSpec::OAuth2(_) => "oauth2",
+        AuthSpec::Session(_) => "session",
     }
 }
 
@@ -102,9 +128,23 @@ const fn pagination_kind(pagination: &PaginationSpec) -> &'static str {
     }
 }
 
-impl From<(WindowSpec, u32)> for BudgetWindowView {
-    fn from((window, remaining): (WindowSpec, u32)) -> Self {
-        Self { requests: window.requests, per: window.per.as_str(), remaining }
+impl BudgetWindowView {
+    pub fn of(window: &WindowSpec, remaining: u32, opens_at: Option<Timestamp>) -> Self {
+        let resets = window.resets.as_ref();
+        Self {
+            requests: window.requests,
+            per: window.per.to_string(),
+            resets_at: resets.map(|reset| reset.at.to_string()),
+            zone: resets.and_then(|reset| reset.zone.iana_name()).map(str::to_owned),
+            remaining,
+            opens_at,
+        }
+    }
+}
+
+impl PauseView {
+    pub const fn of(until: Timestamp, why: &'static str) -> Self {
+        Self { until, why }
     }
 }
 

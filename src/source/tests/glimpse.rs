@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{ApiKeyPlace, PartitionSpec, Per, WindowSpec};
+use crate::config::{
+    ApiKeyPlace, LoginBody, LoginRequestSpec, PartitionSpec, Per, SessionSpec, TokenFrom, TokenSpec, WindowSpec,
+};
 use crate::source::{Glimpse, Onward};
 
 const SECRET: &str = "s3cret";
@@ -38,7 +40,7 @@ async fn it_is_one_page_with_what_was_asked_and_what_came() {
     let answer = glimpse.answer.unwrap();
     let shown = [("content-type", "application/json"), ("x-ratelimit-remaining", "9")];
     assert_eq!(answer.headers, shown.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    assert_eq!((answer.status, answer.bytes), (None, items(0, 3, "").len() as u64));
+    assert_eq!((answer.status, answer.bytes), (Some(200), items(0, 3, "").len() as u64));
     assert_eq!(glimpse.page.unwrap().records.len(), 3);
     let Some(Onward::Next(next)) = glimpse.onward else { panic!() };
     assert_eq!(next.url, format!("{base}?event=a+b&page=2&k=***"));
@@ -128,13 +130,47 @@ async fn other_settings_share_the_allowance_of_the_same_origin_only() {
     let server = Server::start(|_, _| Reply::json(items(0, 1, ""))).await;
     let other = Server::start(|_, _| Reply::json(items(0, 1, ""))).await;
     let mut saved = spec(&server.url("/"), PaginationSpec::None);
-    saved.budget = vec![WindowSpec { requests: 10, per: Per::Minute }];
+    saved.budget = vec![WindowSpec { requests: 10, per: Per::Minute, resets: None }];
     let saved = source(saved);
-    let left = || saved.budget_left()[0].1;
+    let left = || saved.allowance().windows[0].left;
     for (base, expected) in [(other.url("/"), 10), (server.url("/v2/"), 9)] {
         let spec = Arc::new(spec(&base, PaginationSpec::None));
-        let tried = saved.with(spec, Memory::new()).unwrap();
+        let tried = saved.with(spec, Memory::new(), false).unwrap();
         assert!(tried.glimpse(&BTreeMap::new()).await.page.is_ok());
         assert_eq!(left(), expected, "{base}");
+    }
+}
+
+#[tokio::test]
+async fn other_settings_may_share_the_login_and_its_token_is_not_shown() {
+    let server = Server::start(|seen, _| match seen.target.as_str() {
+        "/login" => Reply::json(r#"{"token": "s3cret"}"#),
+        _ => Reply::json(items(0, 1, "")),
+    });
+    let server = server.await;
+    let mut saved = spec(&server.url("/"), PaginationSpec::None);
+    let request = LoginRequestSpec {
+        method: Method::Post,
+        url: Url::parse(&server.url("/login")).unwrap(),
+        query: Vec::new(),
+        headers: Vec::new(),
+        body: LoginBody::None,
+    };
+    let place = ApiKeyPlace::Query("t".into());
+    let token = TokenSpec { from: TokenFrom::Body(jq(".token")), life: None, place, prefix: String::new() };
+    saved.auth = AuthSpec::Session(Box::new(SessionSpec { request, token }));
+    let tried = Arc::new(saved.clone());
+    let saved = source(saved);
+    for (source, logins) in [
+        (saved.clone(), 1),
+        (saved.with(Arc::clone(&tried), Memory::new(), true).unwrap(), 1),
+        (saved.with(tried, Memory::new(), false).unwrap(), 2),
+    ] {
+        let glimpse = source.glimpse(&BTreeMap::new()).await;
+        assert!(glimpse.page.is_ok());
+        assert_eq!(glimpse.request.unwrap().url, server.url("/people?t=***"));
+        let seen = server.seen();
+        assert_eq!(seen.iter().filter(|seen| seen.target == "/login").count(), logins);
+        assert_eq!(seen.last().unwrap().query("t"), Some(SECRET));
     }
 }

@@ -5,8 +5,10 @@ mod faults;
 mod garbage;
 mod glimpse;
 mod lists;
+mod logins;
 mod memory;
 mod paging;
+mod politeness;
 mod rules;
 mod server;
 mod waiting;
@@ -17,13 +19,14 @@ use std::time::Duration;
 
 use url::Url;
 
-use self::memory::Memory;
+pub(super) use self::memory::Memory;
 use self::server::{Reply, Seen, Server};
 use super::retry::Pauses;
 use super::{End, Page, Read, ReadEvent, Source, WaitReason};
+use crate::clock::Clock;
 use crate::config::{
-    AuthSpec, BodySpec, CursorPlace, CursorSource, DeleteScope, Method, PageSize, PaginationSpec, RequestSpec,
-    SourceLimits, SourceSpec, StopSpec, Template,
+    AuthSpec, BodySpec, BudgetHeaders, CursorPlace, CursorSource, DeleteScope, Method, PageSize, PaginationSpec,
+    RequestSpec, SourceLimits, SourceSpec, StopSpec, Template,
 };
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
@@ -54,6 +57,7 @@ pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
             query: Vec::new(),
             headers: Vec::new(),
             body: BodySpec::None,
+            weight: 1,
         },
         auth: AuthSpec::None,
         pagination,
@@ -64,6 +68,7 @@ pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
         format: Format::Json,
         mapping: mapping(),
         budget: Vec::new(),
+        budget_headers: BudgetHeaders::default(),
         limits: SourceLimits {
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(2),
@@ -94,7 +99,7 @@ fn mapping() -> MappingSpec {
 }
 
 fn source(spec: SourceSpec) -> Source {
-    Source::with_pauses(Arc::new(spec), Observer::default(), Memory::new(), FAST).unwrap()
+    Source::with_pauses(Arc::new(spec), Observer::default(), Memory::new(), Clock::System, FAST).unwrap()
 }
 
 /// What a whole read told.
@@ -104,6 +109,7 @@ struct Told {
     waits: Vec<WaitReason>,
     end: Option<(Traffic, bool, Option<String>)>,
     failed: Option<(RunError, Traffic)>,
+    retry_in: Option<Duration>,
 }
 
 impl Told {
@@ -149,7 +155,10 @@ async fn all(mut read: Read) -> Told {
             }
             ReadEvent::Waiting { why, .. } => told.waits.push(why),
             ReadEvent::End(End { traffic, reconciles, note, .. }) => told.end = Some((traffic, reconciles, note)),
-            ReadEvent::Failed { error, traffic } => told.failed = Some((error, traffic)),
+            ReadEvent::Failed { error, traffic, retry_in } => {
+                told.failed = Some((error, traffic));
+                told.retry_in = retry_in;
+            }
         }
     }
     assert!(told.end.is_some() != told.failed.is_some());

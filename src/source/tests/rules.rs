@@ -104,10 +104,13 @@ async fn a_quota_that_is_used_up_ends_the_run_and_says_when_it_opens() {
     let rules = || vec![contains("daily quota", Verdict::QuotaExhausted)];
     let body = "the daily quota of ada@example.org is used up";
     for (headers, part) in [
-        (&[("retry-after", "7200")][..], "answered 429: the quota is used up and opens in 7200 s (rule 1 of `error`)"),
+        (
+            &[("retry-after", "7200")][..],
+            "answered 429: the quota is used up; it opens again in 2 h 0 min (rule 1 of `error`)",
+        ),
         (&[], "answered 429: the quota is used up (rule 1 of `error`)"),
         (&[("retry-after", "0")], "answered 429: the quota is used up (rule 1 of `error`)"),
-        (&[("retry-after", "99999999999999999999")], "the quota is used up and opens in 2678400 s"),
+        (&[("retry-after", "99999999999999999999")], "the quota is used up; it opens again in 744 h 0 min"),
     ] {
         let (told, seen) = always(rules(), Reply::new(429, headers, body)).await;
         let error = told.expect_failure(ErrorReason::Quota, part);

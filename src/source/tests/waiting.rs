@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::config::{Per, WindowSpec};
+use crate::config::{Per, ResetHeader, ResetUnit, WindowSpec};
 
 fn endless() -> PaginationSpec {
     PaginationSpec::Page { param: Some("page".into()), first: 1, size: None, stop: StopSpec::default() }
@@ -21,10 +21,9 @@ fn list(pages: u64) -> impl Fn(&Seen, usize) -> Reply + Send + Sync {
 async fn a_budget_is_shared_and_never_exceeded() {
     let server = Server::start(list(9)).await;
     let mut spec = spec(&server.url("/"), endless());
-    let window = WindowSpec { requests: 8, per: Per::Second };
-    spec.budget = vec![window];
+    spec.budget = vec![WindowSpec { requests: 8, per: Per::Second, resets: None }];
     let source = source(spec);
-    assert_eq!(source.budget_left(), [(window, 8)]);
+    assert_eq!(source.allowance().windows[0].left, 8);
     let reads = (0..2).map(|_| all(source.read(&BTreeMap::new())));
     let told = futures_util::future::join_all(reads).await;
     assert!(told.iter().all(|told| told.expect_end().pages.len() == 10));
@@ -79,9 +78,13 @@ async fn a_pause_is_obeyed_in_every_form_and_by_everybody() {
 #[tokio::test]
 async fn a_pause_beyond_the_run_fails_at_once() {
     let server = Server::start(|_, _| Reply::new(429, &[("retry-after", "900")], "")).await;
-    let source =
-        Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default(), Memory::new())
-            .unwrap();
+    let source = Source::new(
+        Arc::new(spec(&server.url("/"), PaginationSpec::None)),
+        Observer::default(),
+        Memory::new(),
+        Clock::System,
+    )
+    .unwrap();
     let started = Instant::now();
     for requests in [1, 0] {
         let told = all(source.read(&BTreeMap::new())).await;
@@ -100,9 +103,13 @@ async fn a_long_wait_is_told_before_it_begins() {
         _ => Reply::json(items(0, 1, "")),
     })
     .await;
-    let source =
-        Source::new(Arc::new(spec(&server.url("/"), PaginationSpec::None)), Observer::default(), Memory::new())
-            .unwrap();
+    let source = Source::new(
+        Arc::new(spec(&server.url("/"), PaginationSpec::None)),
+        Observer::default(),
+        Memory::new(),
+        Clock::System,
+    )
+    .unwrap();
     let started = Instant::now();
     let mut read = source.read(&BTreeMap::new());
     let first = read.next().await;
@@ -126,4 +133,130 @@ async fn pages_are_fetched_ahead_but_not_without_bound() {
     drop(read);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(server.seen().len(), crate::limits::PAGES_AHEAD + 1, "a dropped read asks no more");
+}
+
+/// No stretch of the server's log as long as a window holds more units than the window allows.
+fn check_log(server: &Server, windows: &[WindowSpec], weight: u32) {
+    let mut at: Vec<Instant> = server.seen().iter().map(|seen| seen.at).collect();
+    at.sort();
+    for window in windows {
+        let requests = (window.requests / weight) as usize;
+        for one_more in at.windows(requests + 1) {
+            let span = one_more[requests] - one_more[0];
+            assert!(span >= window.per.duration(), "{} requests in {span:?} of {window:?}", requests + 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_window_holds_in_the_servers_log_whoever_asks() {
+    let server = Server::start(list(8)).await;
+    let mut spec = spec(&server.url("/"), endless());
+    let every = |requests, per| WindowSpec { requests, per, resets: None };
+    spec.budget = vec![
+        every(8, Per::new(Duration::from_millis(300))),
+        every(21, Per::Second),
+        every(1_000, Per::Minute),
+        every(2_000, Per::Day),
+    ];
+    spec.request.weight = 2;
+    let (windows, source) = (spec.budget.clone(), source(spec));
+    let reads = (0..3).map(|_| all(source.read(&BTreeMap::new())));
+    for told in futures_util::future::join_all(reads).await {
+        told.expect_end();
+    }
+    assert_eq!(server.seen().len(), 27);
+    check_log(&server, &windows, 2);
+    let allowance = source.allowance();
+    let left: Vec<_> = allowance.windows.iter().map(|window| window.left).collect();
+    assert_eq!(left[2..], [946, 1_946]);
+    assert!(allowance.paused.is_none());
+}
+
+#[tokio::test]
+async fn nobody_asks_before_retry_after_is_over() {
+    // A request in flight fills the window, so whatever comes after the refusal was admitted after it.
+    let window = WindowSpec { requests: 1, per: Per::new(Duration::from_millis(100)), resets: None };
+    let server = Server::start(|_, n| match n {
+        2 => Reply::new(429, &[("x-again", "1"), ("retry-after", "900")], ""),
+        _ => Reply::json(items(0, 1, "")),
+    })
+    .await;
+    let mut spec = spec(&server.url("/"), PaginationSpec::None);
+    spec.budget = vec![window.clone()];
+    spec.budget_headers.retry_after = Some("X-Again".into());
+    let source = Source::new(Arc::new(spec), Observer::default(), Memory::new(), Clock::System).unwrap();
+    let reads = (0..6).map(|_| all(source.read(&BTreeMap::new())));
+    for told in futures_util::future::join_all(reads).await {
+        told.expect_end();
+    }
+    let seen = server.seen();
+    assert_eq!(seen.len(), 7);
+    let pause = seen[3].at - seen[2].at;
+    assert!(pause >= Duration::from_secs(1), "asked again after {pause:?}");
+    check_log(&server, &[window], 1);
+}
+
+/// A source whose answers tell what is left, by headers that this test gives each.
+fn counting(server: &Server, memory: &Arc<Memory>) -> Source {
+    let mut spec = spec(&server.url("/"), endless());
+    let reset = Some(ResetHeader { name: "X-Reset".into(), unit: ResetUnit::Seconds });
+    spec.budget_headers = BudgetHeaders { remaining: Some("X-Left".into()), reset, retry_after: None };
+    spec.request.weight = 10;
+    Source::new(Arc::new(spec), Observer::default(), memory.clone(), Clock::System).unwrap()
+}
+
+#[tokio::test]
+async fn what_the_source_says_is_left_is_heeded() {
+    let server = Server::start(|seen, n| {
+        let page: u64 = seen.query("page").unwrap_or("1").parse().unwrap();
+        let left = if n == 1 { "9" } else { "10" };
+        let body = if page <= 3 { items(page, page + 1, "") } else { items(0, 0, "") };
+        Reply::new(200, &[("x-left", left), ("x-reset", "1")], body)
+    })
+    .await;
+    let told = all(counting(&server, &Memory::new()).read(&BTreeMap::new())).await;
+    told.expect_end();
+    assert!(told.traffic().wait_ms >= 900, "{:?}", told.traffic());
+    let at: Vec<Instant> = server.seen().iter().map(|seen| seen.at).collect();
+    assert!(at[2] - at[1] >= Duration::from_secs(1), "{:?}", at[2] - at[1]);
+}
+
+#[tokio::test]
+async fn a_quota_that_the_source_tells_of_fails_the_read_and_says_when() {
+    let server = Server::start(|_, _| Reply::new(200, &[("x-left", "0"), ("x-reset", "3000")], items(0, 1, ""))).await;
+    let memory = Memory::new();
+    let source = counting(&server, &memory);
+    for requests in [1, 0] {
+        let told = all(source.read(&BTreeMap::new())).await;
+        told.expect_failure(ErrorReason::Quota, "the source's quota is used up; it opens again in 50 min");
+        assert_eq!(told.traffic().requests, requests);
+        let retry_in = told.retry_in.unwrap().as_secs();
+        assert!((2_900..=3_000).contains(&retry_in), "{retry_in}");
+    }
+    let (_, why) = source.allowance().paused.unwrap();
+    assert_eq!(why, WaitReason::Budget);
+    // Nor does the next process ask.
+    all(counting(&server, &memory).read(&BTreeMap::new())).await.expect_failure(ErrorReason::Quota, "used up");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_day_used_up_is_a_quota_over_restarts_and_a_minute_used_up_is_not() {
+    let server = Server::start(list(30)).await;
+    let limited = |per, memory: &Arc<Memory>| {
+        let mut spec = spec(&server.url("/"), endless());
+        spec.budget = vec![WindowSpec { requests: 3, per, resets: None }];
+        Source::new(Arc::new(spec), Observer::default(), memory.clone(), Clock::System).unwrap()
+    };
+    let memory = Memory::new();
+    for requests in [3, 0] {
+        let told = all(limited(Per::Day, &memory).read(&BTreeMap::new())).await;
+        told.expect_failure(ErrorReason::Quota, "it opens again in 24 h 0 min");
+        assert_eq!(told.traffic().requests, requests);
+        assert!(told.retry_in.unwrap() > Duration::from_secs(23 * 60 * 60));
+    }
+    let told = all(limited(Per::Minute, &Memory::new()).read(&BTreeMap::new())).await;
+    told.expect_failure(ErrorReason::Timeout, "not read to its end");
+    assert_eq!(told.retry_in, None);
 }

@@ -37,6 +37,9 @@ last_name = ".last"
 [[source.dead.budget]]
 requests = 100
 per = "second"
+[[source.dead.budget]]
+requests = 5
+per = "day"
 [source.dead.limits]
 tries = 1
 [event.dark]

@@ -190,7 +190,38 @@ async fn sources_tell_how_they_fare() {
     assert_eq!((&dead["budget"][0]["requests"], &dead["budget"][0]["per"]), (&json!(100), &json!("second")));
     assert!(dead["budget"][0]["remaining"].as_u64().unwrap() <= 100);
     assert_eq!((&dead["feeds"][0]["event"], &dead["feeds"][0]["consecutive_failures"]), (&json!("dark"), &json!(1)));
+    assert_eq!(dead["paused"], Value::Null);
+    let day = &dead["budget"][1];
+    assert_eq!([&day["requests"], &day["per"], &day["remaining"]], [&json!(5), &json!("day"), &json!(4)]);
+    assert_eq!([&day["opens_at"], &day["resets_at"], &day["zone"]], [&Value::Null; 3]);
     let names: Vec<_> = fixture.list("/v1/sources", 1).await.iter().map(|source| source["name"].clone()).collect();
     assert_eq!(names, ["dead", "demo"]);
     assert_eq!(fixture.get("/v1/sources/demo").await.json()["last_error"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_source_whose_quota_is_used_up_says_when_it_opens() {
+    let fixture = Fixture::new(5).await;
+    let mut reasons = Vec::new();
+    for _ in 0..6 {
+        fixture.post("/v1/events/dark/sync?wait=30s", None).await;
+        let dead = fixture.get("/v1/sources/dead").await.json();
+        reasons.push(dead["last_error"]["reason"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(reasons, ["connect", "connect", "connect", "connect", "connect", "quota"]);
+    let dead = fixture.get("/v1/sources/dead").await.json();
+    assert_eq!(dead["budget"][1]["remaining"], 0);
+    let opens_at = dead["budget"][1]["opens_at"].as_str().unwrap();
+    let error = dead["last_error"]["message"].as_str().unwrap();
+    assert!(error.ends_with("the source's quota is used up; it opens again in 24 h 0 min"), "{error}");
+    let log = fixture.get("/v1/runs/6/log").await.text;
+    // To the minute, for the two were told at two moments.
+    assert!(log.contains(&format!("the source can be asked again at {}", &opens_at[..16])), "{opens_at} not in {log}");
+    let metrics = fixture.get("/metrics").await.text;
+    for line in [
+        r#"rollcall_source_budget_remaining{source="dead",window="day"} 0"#,
+        r#"rollcall_sync_errors_total{source="dead",reason="quota"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
 }

@@ -18,9 +18,14 @@ static EXAMPLE: LazyLock<String> = LazyLock::new(|| {
 
 const SECRET: &str = "canary-7f3a";
 
+/// The environment variables that the example names.
+fn variables() -> impl Iterator<Item = &'static str> {
+    EXAMPLE.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next())
+}
+
 /// No faults when it is sound.
 fn faults(text: &str) -> Vec<Fault> {
-    let environment = Environment::from_iter([("CRM_TOKEN", SECRET), ("SPEAKERS_KEY", SECRET)]);
+    let environment = Environment::from_iter(variables().map(|name| (name, SECRET)));
     match Config::parse(text, Path::new("/nowhere/rollcall.toml"), &environment) {
         Ok(_) => Vec::new(),
         Err(error @ ConfigError::Unreadable { .. }) => panic!("nothing is read: {error}"),

@@ -21,8 +21,8 @@ pub fn rows() -> Vec<Row> {
         Row::lasting(
             "rule-quota",
             "quota",
-            "answered 403: the quota is used up and opens in 7200 s",
-            refusal(403, &["retry-after: 7200"]),
+            "answered 403: the quota is used up; it opens again in 1 min",
+            refusal(403, &["retry-after: 1"]),
         )
         .limits(rule!(
             "rule-quota",
