@@ -95,8 +95,8 @@ fn show_exchange(answer: &Value) -> Result<(), CliError> {
     }
     let response = &answer["response"];
     if !response.is_null() {
-        let status = response["status"].as_u64().map_or("answered".to_owned(), |status| format!("answered {status}"));
-        print::line(&format!("{status}: {} bytes in {} ms", response["bytes"], response["took_ms"]))?;
+        let [status, bytes, took] = ["status", "bytes", "took_ms"].map(|key| cell(&response[key]));
+        print::line(&format!("answered {status}: {bytes} bytes in {took} ms"))?;
         show_headers("<", &response["headers"])?;
     }
     Ok(())

@@ -12,11 +12,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::clues::Clue;
 use super::fault::Fault;
+use super::fetch::Fetcher;
 use super::mask::{self, ShownRequest};
 use super::page::{self, Fetched, Understanding, Understood};
 use super::paginate::{PageFacts, Paginator, Step};
+use super::partition::Partition;
 use super::read::{Page, Reader, Start};
-use super::request::Blueprint;
+use super::request::{Ask, Blueprint, Request};
 use super::source::{Inner, Source};
 use super::suggest::{Sight, Suggestion, suggestions};
 use super::walk::Broken;
@@ -28,7 +30,7 @@ use crate::model::{RunError, Traffic};
 pub struct Glimpse {
     /// `None` where it came to no request of the list.
     pub request: Option<ShownRequest>,
-    /// `None` where there was none, or none that could be understood as HTTP.
+    /// `None` where there was none, or none that says what is wrong by its status.
     pub answer: Option<ShownAnswer>,
     pub page: Result<Page, RunError>,
     /// `None` where there is no page.
@@ -38,13 +40,13 @@ pub struct Glimpse {
 }
 
 /// An answer, but for its body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownAnswer {
-    /// `None` where an answer came that was not even looked at.
-    pub status: Option<u16>,
-    /// Those that say what it is, how the list goes on and what else is allowed; secrets masked.
+    pub status: u16,
+    /// Those that say what it is, how the list goes on and what else is allowed; secrets masked. None of an answer that
+    /// is refused.
     pub headers: Vec<(String, String)>,
-    /// Decompressed.
+    /// Decompressed; 0 of an answer that is refused, whose body is not looked at here.
     pub bytes: u64,
     /// From the request to the end of the body, with every try and the pauses between them, but without waiting for the
     /// budget.
@@ -91,47 +93,66 @@ impl Source {
 }
 
 async fn look(reader: &Reader<'_>, glimpse: &mut Glimpse) -> Result<(), Broken> {
-    let partitions = reader.partitions().await.map_err(|list| list.broken)?;
-    let broken = |fault| Broken { fault, page: 1, tries: 1 };
-    let hint = "check the `partition` settings, and what the list of parents holds";
-    let none = || broken(Fault::Select { problem: NO_PARENTS.into(), hint });
-    let partition = partitions.first().ok_or_else(none)?;
+    let partition = first_list(reader).await?;
     let how = Understanding { parent: partition.json(), ..reader.source.how.clone() };
-    let blueprint = || reader.blueprint(&how, partition, reader.vars());
+    let blueprint = || reader.blueprint(&how, &partition, reader.vars());
+    let shown = Shown { source: reader.source, blueprint: blueprint()? };
     let mut paginator = Paginator::new(&how.list.pagination);
-    let ask = paginator.first();
-    let (mut fetcher, shown) = (reader.fetcher(blueprint()?), Shown { source: reader.source, blueprint: blueprint()? });
-    let request = shown.blueprint.request(&ask).map_err(broken)?;
-    glimpse.request = Some(shown.request(&request));
-    let (began, before) = (Instant::now(), reader.shared.traffic());
-    let fetched = fetcher.page(&ask).await;
-    let traffic = reader.shared.traffic();
-    let took = began.elapsed().saturating_sub(Duration::from_millis(traffic.wait_ms - before.wait_ms));
-    let broken = |fault| Broken { fault, page: 1, tries: fetcher.tries() };
-    let fetched = fetched.map_err(|fault| {
-        glimpse.answer = fault.status().map(|status| ShownAnswer { status: Some(status), took, ..Default::default() });
-        broken(fault)
-    })?;
-    let headers = shown.headers(&fetched);
-    glimpse.answer =
-        Some(ShownAnswer { status: Some(fetched.status), headers, bytes: fetched.body.len() as u64, took });
+    let fetched = fetch(reader.fetcher(blueprint()?), &shown, &paginator.first(), glimpse).await?;
     let parsing = Instant::now();
     let Seen { document, clue, headers, understood } = seen(how.clone(), fetched).await.map_err(broken)?;
-    let selected = understood.as_ref().ok().map(|understood| understood.facts.records);
-    let onward = understood.as_ref().ok().map(|understood| shown.onward(&mut paginator, &understood.facts));
+    let facts = understood.as_ref().ok().map(|understood| &understood.facts);
+    glimpse.onward = facts.map(|facts| shown.onward(&mut paginator, facts));
     glimpse.suggestions = suggestions(&Sight {
         source: &reader.source.spec.name,
         pagination: &how.list.pagination,
         clue: clue.as_ref(),
         headers: &headers,
-        selected,
-        ends: onward.as_ref().is_none_or(|onward| matches!(onward, Onward::End(_))),
+        selected: facts.map(|facts| facts.records),
+        ends: matches!(glimpse.onward, None | Some(Onward::End(_))),
     });
-    glimpse.onward = onward;
     let Understood { records, .. } = understood.map_err(broken)?;
-    let parsing = parsing.elapsed();
+    let (parsing, traffic) = (parsing.elapsed(), reader.shared.traffic());
     glimpse.page = Ok(Page { number: 1, document, records, parsing, traffic, bookmark: None });
     Ok(())
+}
+
+/// A fault that another try would not mend.
+fn broken(fault: Fault) -> Broken {
+    Broken { fault, page: 1, tries: 1 }
+}
+
+async fn first_list(reader: &Reader<'_>) -> Result<Partition, Broken> {
+    let partitions = reader.partitions().await.map_err(|list| list.broken)?;
+    let hint = "check the `partition` settings, and what the list of parents holds";
+    partitions.into_iter().next().ok_or_else(|| broken(Fault::Select { problem: NO_PARENTS.into(), hint }))
+}
+
+/// Gets the page, and notes what was asked and what came.
+async fn fetch(
+    mut fetcher: Fetcher<'_>,
+    shown: &Shown<'_>,
+    ask: &Ask,
+    glimpse: &mut Glimpse,
+) -> Result<Fetched, Broken> {
+    let request = shown.blueprint.request(ask).map_err(broken)?;
+    glimpse.request = Some(shown.request(&request));
+    let (began, before) = (Instant::now(), fetcher.traffic());
+    let fetched = fetcher.page(ask).await;
+    let waited = Duration::from_millis(fetcher.traffic().wait_ms - before.wait_ms);
+    let took = began.elapsed().saturating_sub(waited);
+    match fetched {
+        Ok(fetched) => {
+            let (status, bytes) = (fetched.status, fetched.body.len() as u64);
+            glimpse.answer = Some(ShownAnswer { status, headers: shown.headers(&fetched), bytes, took });
+            Ok(fetched)
+        }
+        Err(fault) => {
+            let refused = |status| ShownAnswer { status, headers: Vec::new(), bytes: 0, took };
+            glimpse.answer = fault.status().map(refused);
+            Err(Broken { fault, page: 1, tries: fetcher.tries() })
+        }
+    }
 }
 
 /// Shows what one list is asked.
@@ -141,7 +162,7 @@ struct Shown<'s> {
 }
 
 impl Shown<'_> {
-    fn request(&self, request: &super::request::Request) -> ShownRequest {
+    fn request(&self, request: &Request) -> ShownRequest {
         mask::request(request, &self.source.spec.auth, self.source.how.list.format.accept())
     }
 

@@ -60,10 +60,10 @@ struct HeaderView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownResponse)]
 struct ShownAnswerView {
-    status: Option<u16>,
-    /// Those that say what it is, how the list goes on and what else is allowed.
+    status: u16,
+    /// Those that say what it is, how the list goes on and what else is allowed; none of an answer that was refused.
     headers: Vec<HeaderView>,
-    /// Decompressed.
+    /// Decompressed; 0 of an answer that was refused.
     bytes: u64,
     /// With every try and the pauses between them, without the wait for the allowance.
     took_ms: u64,

@@ -40,7 +40,7 @@ async fn it_is_one_page_with_what_was_asked_and_what_came() {
     let answer = glimpse.answer.unwrap();
     let shown = [("content-type", "application/json"), ("x-ratelimit-remaining", "9")];
     assert_eq!(answer.headers, shown.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    assert_eq!((answer.status, answer.bytes), (Some(200), items(0, 3, "").len() as u64));
+    assert_eq!((answer.status, answer.bytes), (200, items(0, 3, "").len() as u64));
     assert_eq!(glimpse.page.unwrap().records.len(), 3);
     let Some(Onward::Next(next)) = glimpse.onward else { panic!() };
     assert_eq!(next.url, format!("{base}?event=a+b&page=2&k=***"));
@@ -74,7 +74,7 @@ async fn a_read_that_fails_shows_how_far_it_came() {
     let server = Server::start(|_, _| Reply::status(401)).await;
     let refused = glimpse(SourceSpec { auth: by_query(), ..spec(&server.url("/"), PaginationSpec::None) }).await;
     assert!(refused.request.is_some() && refused.onward.is_none());
-    assert_eq!(refused.answer.unwrap().status, Some(401));
+    assert_eq!(refused.answer.unwrap().status, 401);
     let error = refused.page.unwrap_err();
     assert_eq!(error.reason, ErrorReason::Auth);
     assert!(error.hint.contains("credential"), "{error:?}");
