@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SourceSpec, Unsaved};
 use crate::faults::Faults;
 use crate::mapping::Mapping;
 use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
@@ -71,6 +71,20 @@ impl App {
         Ok(app)
     }
 
+    /// A source under settings that are not saved. It keeps nothing of its own; see [`Source::with`] for what it shares.
+    ///
+    /// # Errors
+    /// As for [`Source::new`].
+    pub fn unsaved_source(&self, Unsaved { spec, shares_login }: Unsaved) -> Result<SourceEntry, SourceError> {
+        let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
+        let keep = Arc::new(Nowhere(InStore { store: self.store.clone(), source: spec.name.clone() }));
+        let source = match self.runner.sources().get(&spec.name) {
+            Some(saved) => saved.source.with(spec, keep, shares_login)?,
+            None => Source::new(spec, self.observer.clone(), keep, self.clock.clone())?,
+        };
+        Ok(SourceEntry { source, mapping })
+    }
+
     /// Registers every series that may come, at zero.
     fn register(&self) {
         for source in self.runner.sources().keys() {
@@ -90,7 +104,7 @@ fn sources(
     store: &Store,
     clock: &Clock,
 ) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
-    let entry = |spec: &Arc<crate::config::SourceSpec>| {
+    let entry = |spec: &Arc<SourceSpec>| {
         let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
         let keep = Arc::new(InStore { store: store.clone(), source: spec.name.clone() });
         let source = Source::new(Arc::clone(spec), observer.clone(), keep, clock.clone())?;
@@ -122,6 +136,23 @@ impl Keep for InStore {
             KeepError { reason, problem: message }
         };
         commit.map(move |ack| ack.map(drop).map_err(failed)).boxed()
+    }
+}
+
+/// What is only tried leaves nothing behind.
+struct Nowhere(InStore);
+
+impl Keep for Nowhere {
+    fn key(&self) -> ChildKey {
+        self.0.key()
+    }
+
+    fn load(&self, _: Keepsake) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn keep(&self, _: Keepsake, _: Vec<u8>) -> BoxFuture<'_, Result<(), KeepError>> {
+        std::future::ready(Ok(())).boxed()
     }
 }
 

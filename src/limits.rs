@@ -184,6 +184,19 @@ pub const API_TOKENS_MAX: usize = 1_000;
 pub const API_TOKEN_NAME_BYTES_MAX: usize = 64;
 /// Most records that a preview shows of the first page.
 pub const PREVIEW_RECORDS_MAX: usize = 100;
+/// Longest text of a request or an answer that a preview shows in one piece, in bytes.
+pub const PREVIEW_TEXT_BYTES_MAX: usize = 2 * 1024;
+/// Most of an answer's headers that a preview shows.
+pub const PREVIEW_HEADERS_MAX: usize = 20;
+/// How long a preview waits for a sync that plans or commits, before it goes without a plan of its own.
+pub const PREVIEW_TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Most values of an answer that are looked at for a suggestion, how deep they may lie, and the longest key that may
+/// lead there, in bytes.
+pub const CLUES_MAX: usize = 512;
+pub const CLUE_DEPTH_MAX: usize = 5;
+pub const CLUE_KEY_BYTES_MAX: usize = 40;
+/// Most lists that a preview suggests to select.
+pub const SUGGESTED_LISTS_MAX: usize = 3;
 /// Longest `?wait=`.
 pub const API_WAIT_MAX: Duration = Duration::from_secs(300);
 /// How long a stop may take.

@@ -46,13 +46,9 @@ pub enum Verb {
         /// The preset to show, as TOML.
         name: Option<String>,
     },
-    /// Show the first page of a source: each record raw and as it would be mapped.
-    Preview {
-        event: String,
-        /// One of the event's sources; needed if there are several.
-        #[arg(long)]
-        source: Option<String>,
-    },
+    /// Show the first page of a source and what it would change, under the settings of --config, whether or not a running
+    /// server has them.
+    Preview(PreviewArgs),
     /// Sync an event now and wait for the end.
     Sync(SyncArgs),
     /// Show events, attendees and last runs.
@@ -109,6 +105,17 @@ pub struct DemoSourceArgs {
     pub latency_ms: u64,
     #[arg(long, default_value = "127.0.0.1:7071")]
     pub listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    pub event: String,
+    /// One of the event's sources; needed if there are several.
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Only this record, raw and mapped side by side.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub record: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -109,7 +109,8 @@ pub fn print_change(change: &Value) -> Result<(), CliError> {
     Ok(())
 }
 
-fn difference(detail: &Value) -> String {
+/// What is different, in a line.
+pub fn difference(detail: &Value) -> String {
     let subject = ["field", "group", "external_id", "event"].iter().find_map(|key| detail[*key].as_str());
     let kind = cell(&detail["kind"]).replace('_', " ");
     let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();

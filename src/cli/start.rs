@@ -63,8 +63,10 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Check { file } => check::check(&file.unwrap_or(path), json),
         Verb::Presets { name } => presets::presets(name.as_deref(), json),
         Verb::Healthcheck { url } => status::healthcheck(&path, url).await,
-        Verb::Preview { event, source } => {
-            preview::preview(&client(&path, log).await?, &event, source.as_deref(), json).await
+        Verb::Preview(args) => {
+            let config = load(&path)?;
+            begin_log(&config, log)?;
+            preview::preview(config, &args, json).await
         }
         Verb::Sync(args) => {
             let stopping = Stopping::default();

@@ -9,12 +9,22 @@ use std::path::Path;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
+    closed: bool,
 }
 
 impl Environment {
     /// The process's variables as they are now.
     pub fn process() -> Self {
-        Self { variables: std::env::vars_os().collect() }
+        Self { variables: std::env::vars_os().collect(), closed: false }
+    }
+
+    /// For settings that came from elsewhere: they may name no variable, file or credential of this machine.
+    pub fn closed() -> Self {
+        Self { closed: true, ..Self::default() }
+    }
+
+    pub const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// The value of a variable.
@@ -31,7 +41,8 @@ impl Environment {
 /// Just these variables.
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
-        Self { variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { variables, closed: false }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::de::DeTable;
 
@@ -13,7 +14,7 @@ use super::parts::{Declared, read_event, read_log, read_server, read_source, rea
 use super::preset::{Chosen, FilledIn};
 use super::read::{Findings, Item, Place, Section, shown};
 use super::secret::Secrets;
-use super::spec::Config;
+use super::spec::{Config, SourceSpec};
 use crate::limits::{CONFIG_BYTES_MAX, FEEDS_LABELLED_MAX};
 use crate::model::{EventName, NameError, SourceName};
 
@@ -144,20 +145,29 @@ fn read_config(mut root: Section<'_>, path: &Path, secrets: &Secrets<'_>) -> Opt
 fn read_sources(items: &[(SourceName, Item<'_>)], secrets: &Secrets<'_>) -> (Declared, BTreeMap<SourceName, FilledIn>) {
     let (mut declared, mut filled_in) = (Declared::new(), BTreeMap::new());
     for (name, item) in items {
-        let mut section = item.clone().section();
-        let source = match Chosen::read(&mut section) {
-            // What such a source lacks, nobody knows.
-            None => None,
-            Some(None) => read_source(name.clone(), section, secrets),
-            Some(Some(chosen)) => {
-                let (section, filled) = chosen.under(section);
-                filled_in.insert(name.clone(), filled);
-                read_source(name.clone(), section, secrets)
-            }
-        };
+        let (source, filled) = read_with_preset(name, item, secrets);
+        filled_in.extend(filled.map(|filled| (name.clone(), filled)));
         declared.insert(name.clone(), source);
     }
     (declared, filled_in)
+}
+
+/// A source with its preset under it, if it names one, and what that said.
+pub(super) fn read_with_preset(
+    name: &SourceName,
+    item: &Item<'_>,
+    secrets: &Secrets<'_>,
+) -> (Option<Arc<SourceSpec>>, Option<FilledIn>) {
+    let mut section = item.clone().section();
+    match Chosen::read(&mut section) {
+        // What such a source lacks, nobody knows.
+        None => (None, None),
+        Some(None) => (read_source(name.clone(), section, secrets), None),
+        Some(Some(chosen)) => {
+            let (section, filled) = chosen.under(section);
+            (read_source(name.clone(), section, secrets), Some(filled))
+        }
+    }
 }
 
 /// The tables below a key whose names are sources or events; others are faults and left out.

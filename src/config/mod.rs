@@ -16,6 +16,7 @@ mod spec;
 mod suggest;
 mod template;
 mod units;
+mod unsaved;
 
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ pub use spec::*;
 pub use suggest::nearest;
 pub use template::{CURSOR, SINCE, Template, TemplateError, Vars, percent_encode};
 pub use units::parse_duration;
+pub use unsaved::{Unsaved, read_unsaved, written_out};

@@ -43,6 +43,11 @@ impl Secrets<'_> {
         if item.is_text() {
             return self.inline(&item);
         }
+        if self.environment.is_closed() {
+            let problem = "settings that are not saved may name no variable, file or credential of the server";
+            item.fault(problem, "write the secret itself, or auth with the kind \"saved\" and nothing else");
+            return None;
+        }
         let mut section = item.section_as("<secret>");
         let env = section.optional("env");
         let file = section.optional("file");

@@ -94,6 +94,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A JSON body that may be left out.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = check_json(request.headers());
+        let body = read_body(request, state).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        is_json?;
+        read_json(&body).map(Self)
+    }
+}
+
 /// No body, or an empty JSON object.
 pub struct EmptyBody;
 

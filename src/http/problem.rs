@@ -25,7 +25,6 @@ pub enum Kind {
     MediaType,
     Invalid,
     Internal,
-    SourceFailed,
     Stopping,
     StoreClosed,
     SourceTimeout,
@@ -48,7 +47,6 @@ impl Kind {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The request's body is not JSON"),
             Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request's body is not valid"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed"),
-            Self::SourceFailed => (StatusCode::BAD_GATEWAY, "source-failed", "The source failed"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping"),
             Self::StoreClosed => (StatusCode::SERVICE_UNAVAILABLE, "store-closed", "The store is being opened again"),
             Self::SourceTimeout => (StatusCode::GATEWAY_TIMEOUT, "source-timeout", "The source takes too long"),
@@ -68,7 +66,6 @@ pub struct Problem {
 struct Words {
     detail: String,
     errors: Vec<FieldError>,
-    reason: Option<&'static str>,
     hint: Option<String>,
 }
 
@@ -94,9 +91,6 @@ pub struct ProblemView {
     /// Every fault of a request that is not valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// Why a source failed, the same word as a run's `error.reason`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -132,11 +126,6 @@ impl Problem {
         problem
     }
 
-    pub fn reason(mut self, reason: &'static str) -> Self {
-        self.words.reason = Some(reason);
-        self
-    }
-
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.words.hint = Some(hint.into());
         self
@@ -146,9 +135,9 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, slug, title) = self.kind.facts();
-        let Words { detail, errors, reason, hint } = *self.words;
+        let Words { detail, errors, hint } = *self.words;
         let r#type = format!("urn:rollcall:problem:{slug}");
-        let body = ProblemView { r#type, title, status: status.as_u16(), detail, errors, reason, hint };
+        let body = ProblemView { r#type, title, status: status.as_u16(), detail, errors, hint };
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         response

@@ -18,3 +18,9 @@ pub fn spool_path(folder: &Path, run: RunId) -> PathBuf {
 pub fn read_path(folder: &Path, feed: &FeedId) -> PathBuf {
     folder.join(format!("{}@{}.read", feed.event, feed.source))
 }
+
+/// Where the spool and the journal of a preview lie while it is made. Whatever is left of them goes at the next start,
+/// as every file of these two kinds does.
+pub fn preview_paths(folder: &Path, number: u64) -> (PathBuf, PathBuf) {
+    (folder.join(format!("preview-{number}.spool")), folder.join(format!("preview-{number}.plan.part")))
+}

@@ -19,7 +19,8 @@ use super::login::Login;
 use crate::config::{ApiKeyPlace, AuthSpec, TokenSpec};
 use crate::model::{SourceName, Traffic};
 
-/// What requests show to a source, and how it is come by.
+/// What requests show to a source, and how it is come by. Cloning shares it.
+#[derive(Clone)]
 pub(super) enum Authenticator {
     Fixed(Credential),
     /// By a login.

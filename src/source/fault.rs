@@ -161,6 +161,20 @@ impl Fault {
             _ => false,
         }
     }
+
+    /// The status that the source answered with, where that is what is wrong.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Auth { status, .. }
+            | Self::Status { status, .. }
+            | Self::RateLimited { status, .. }
+            | Self::Quota { status, .. }
+            | Self::Ignored { status, .. } => Some(*status),
+            Self::Ruled { fault, .. } => fault.status(),
+            _ => None,
+        }
+    }
+
     /// What history and the API keep of it. `page` is counted from 1; `tries` is how often the page was asked for.
     pub(super) fn into_run_error(self, page: u32, tries: u32) -> RunError {
         let place = if page == 0 { String::new() } else { format!("page {page}: ") };

@@ -178,8 +178,8 @@ impl<'s> Fetcher<'s> {
             match (rule, answer.status) {
                 (Some(rule), _) => return Err(self.ruled(rule, line, &answer)),
                 (None, 200..=299) => {
-                    let Answer { headers, body, .. } = answer;
-                    return Ok(Some(Fetched { request: line, url: request.url, headers, body, document }));
+                    let Answer { status, headers, body } = answer;
+                    return Ok(Some(Fetched { request: line, url: request.url, status, headers, body, document }));
                 }
                 (None, 304) if is_conditional(&request) => return Ok(None),
                 (None, 301 | 302 | 303 | 307 | 308) => request = redirected(request, line, &answer)?,

@@ -17,6 +17,8 @@
 //!   └─ watermark how far the source was read, in its own time
 //! ```
 //!
+//! [`Glimpse`] is the first page alone, to look at: what was asked and came, masked, and what it suggests.
+//!
 //! Invariant: a credential goes to the base URL's origin alone, what a login asks for it to the login's, and both appear in no error, log line or `Debug` output.
 //! A read that was not complete ends in [`ReadEvent::Failed`].
 
@@ -26,14 +28,17 @@ mod budget;
 mod budget_headers;
 mod caller;
 mod client;
+mod clues;
 mod fault;
 mod fetch;
+mod glimpse;
 mod keep;
 mod ledger;
 mod ledger_form;
 mod link;
 mod list;
 mod login;
+mod mask;
 mod page;
 mod paginate;
 mod partition;
@@ -43,6 +48,7 @@ mod retry;
 mod rules;
 #[allow(clippy::module_inception, reason = "the type is the module's name giver")]
 mod source;
+mod suggest;
 mod walk;
 mod watermark;
 
@@ -52,6 +58,9 @@ mod tests;
 pub use bookmark::Bookmark;
 pub use budget::{Allowance, WindowLeft};
 pub use client::SourceError;
+pub use glimpse::{Glimpse, Onward, ShownAnswer};
 pub use keep::{Keep, KeepError};
+pub use mask::ShownRequest;
 pub use read::{End, Page, Read, ReadEvent, Start, WaitReason};
 pub use source::Source;
+pub use suggest::Suggestion;

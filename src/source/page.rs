@@ -28,6 +28,7 @@ pub(super) struct Fetched {
     pub(super) request: RequestLine,
     /// Where it was read from, without the credential.
     pub(super) url: Url,
+    pub(super) status: u16,
     pub(super) headers: HeaderMap,
     /// Decompressed.
     pub(super) body: Bytes,
@@ -58,30 +59,53 @@ pub(super) struct Understanding {
 /// Parses a response and selects its records.
 pub(super) fn parse(how: &Understanding, fetched: Fetched) -> Result<ParsedPage, Fault> {
     let began = Instant::now();
-    let Understanding { list, incremental, parent, .. } = how;
-    let Fetched { request, url, headers, body, document } = fetched;
+    let Fetched { request, url, headers, body, document, .. } = fetched;
     let document = match document {
         Some(document) => document,
         None => decoded(how, request, &headers, body)?,
     };
-    let records = list.select.records(&document);
+    let Understood { records, facts, sign } = understood(how, &document, url, &headers)?;
+    Ok(ParsedPage { document, records, facts, sign, took: began.elapsed() })
+}
+
+/// What a page holds.
+pub(super) struct Understood {
+    pub(super) records: Vec<RawRecord>,
+    pub(super) facts: PageFacts,
+    pub(super) sign: Option<Sign>,
+}
+
+/// Selects the records of a page and reads what it says of the list.
+pub(super) fn understood(
+    how: &Understanding,
+    document: &Document,
+    url: Url,
+    headers: &HeaderMap,
+) -> Result<Understood, Fault> {
+    let Understanding { list, incremental, parent, .. } = how;
+    let records = list.select.records(document);
     let records = records.map_err(|error| Fault::Select { problem: error.to_string(), hint: error.hint() })?;
-    let next = next(&list.pagination, &document, &records, &headers)?;
+    let next = next(&list.pagination, document, &records, headers)?;
     let stop = paginate::stop(&list.pagination);
-    let has_more = stop.and_then(|s| s.has_more.as_ref()).map(|e| evaluated(e, e.truthy(&document))).transpose()?;
-    let last_page = number("last_page", stop.and_then(|s| s.last_page.as_ref()), &document)?;
-    let total = number("total", stop.and_then(|s| s.total.as_ref()), &document)?;
+    let has_more = stop.and_then(|s| s.has_more.as_ref()).map(|e| evaluated(e, e.truthy(document))).transpose()?;
+    let last_page = number("last_page", stop.and_then(|s| s.last_page.as_ref()), document)?;
+    let total = number("total", stop.and_then(|s| s.total.as_ref()), document)?;
     let (count, digest) = (records.len() as u64, digest(&records));
     let facts = PageFacts { url, records: count, digest, next, has_more, last_page, total };
-    let sign = incremental.as_ref().map(|spec| Sign::of(spec, &headers, &records)).transpose()?;
+    let sign = incremental.as_ref().map(|spec| Sign::of(spec, headers, &records)).transpose()?;
     let records = match parent {
         Some(parent) => with_parent(&records, parent),
         None => records,
     };
-    Ok(ParsedPage { document, records, facts, sign, took: began.elapsed() })
+    Ok(Understood { records, facts, sign })
 }
 
-fn decoded(how: &Understanding, request: RequestLine, headers: &HeaderMap, body: Bytes) -> Result<Document, Fault> {
+pub(super) fn decoded(
+    how: &Understanding,
+    request: RequestLine,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Document, Fault> {
     let (format, limit) = (&how.list.format, how.page_bytes_max);
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let html = is_html(declared, &body);

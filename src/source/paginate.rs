@@ -240,25 +240,33 @@ impl<'s> Paginator<'s> {
     }
 
     fn is_last(&self, facts: &PageFacts) -> bool {
+        self.sign_of_the_end(facts).is_some()
+    }
+
+    /// By what the page asked for last is the last one, where it is not for want of a way on.
+    pub(super) fn sign_of_the_end(&self, facts: &PageFacts) -> Option<&'static str> {
         if let Some(more) = facts.has_more {
-            return !more;
+            return (!more).then_some("`has_more` says that there is no more");
         }
         if let Some(last) = facts.last_page {
-            return self.at.position >= last;
+            return (self.at.position >= last).then_some("`last_page` says that it is the last page");
         }
         if facts.total.is_some_and(|total| self.at.records >= total) {
-            return true;
+            return Some("as many records came as `total` says there are");
         }
         let (stop, size, empty) = match self.spec {
-            PaginationSpec::None => return true,
+            PaginationSpec::None => return Some("one answer is the whole list (`kind` is \"none\")"),
             PaginationSpec::Page { size, stop, .. } => (stop, size.as_ref().map(|size| size.size), Sign::End),
             PaginationSpec::Offset { size, stop, .. } => (stop, Some(size.size), Sign::End),
             PaginationSpec::Cursor { size, stop, .. } => (stop, *size, Sign::GoesOn),
             PaginationSpec::NextUrl { stop, .. } | PaginationSpec::LinkHeader { stop } => (stop, None, Sign::GoesOn),
         };
         match facts.records {
-            0 => stop.empty_page.unwrap_or(empty) == Sign::End,
-            records => size.is_some_and(|size| records < size) && stop.short_page == Sign::End,
+            0 => (stop.empty_page.unwrap_or(empty) == Sign::End).then_some("the page is empty"),
+            records => {
+                let is_short = size.is_some_and(|size| records < size) && stop.short_page == Sign::End;
+                is_short.then_some("the page is shorter than `size`")
+            }
         }
     }
 

@@ -179,26 +179,26 @@ async fn run(source: Arc<Inner>, start: Start, events: mpsc::Sender<ReadEvent>) 
     let _ = events.send(last).await;
 }
 
-struct Reader<'s> {
-    source: &'s Inner,
+pub(super) struct Reader<'s> {
+    pub(super) source: &'s Inner,
     start: Start,
     params: Vars,
-    caller: Caller,
+    pub(super) caller: Caller,
     events: mpsc::Sender<ReadEvent>,
-    shared: Shared,
+    pub(super) shared: Shared,
     /// Pages handed out.
     pages: AtomicU32,
     end: Mutex<End>,
 }
 
 /// What broke, and in which of the lists, from 1.
-struct BrokenList {
-    broken: Broken,
+pub(super) struct BrokenList {
+    pub(super) broken: Broken,
     list: Option<(usize, usize)>,
 }
 
 impl<'s> Reader<'s> {
-    fn new(source: &'s Inner, start: Start, events: mpsc::Sender<ReadEvent>) -> Self {
+    pub(super) fn new(source: &'s Inner, start: Start, events: mpsc::Sender<ReadEvent>) -> Self {
         let params = start.params.iter().map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
         let end = End { reconciles: true, ..End::default() };
         Self {
@@ -251,7 +251,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The source's lists: level by level, each parent once.
-    async fn partitions(&self) -> Result<Vec<Partition>, BrokenList> {
+    pub(super) async fn partitions(&self) -> Result<Vec<Partition>, BrokenList> {
         let mut partitions = vec![Partition::whole()];
         for level in &self.source.levels {
             let mut below = Vec::new();
@@ -344,10 +344,27 @@ impl<'s> Reader<'s> {
     }
 
     fn walk<'w>(&'w self, how: &'w Understanding, partition: &Partition, vars: Vars) -> Result<Walk<'w>, Broken> {
-        let blueprint = Blueprint::new(&how.list.request, partition.vars(&vars));
-        let blueprint = blueprint.map_err(|fault| Broken { fault, page: 0, tries: 1 })?;
-        let fetcher = Fetcher::new(self.source, blueprint, self.caller.clone(), &self.shared);
+        let fetcher = self.fetcher(self.blueprint(how, partition, &vars)?);
         Ok(Walk::new(how, fetcher, self.source.spec.limits.pages_max, partition.key()))
+    }
+
+    pub(super) fn blueprint(
+        &self,
+        how: &Understanding,
+        partition: &Partition,
+        vars: &Vars,
+    ) -> Result<Blueprint, Broken> {
+        let blueprint = Blueprint::new(&how.list.request, partition.vars(vars));
+        blueprint.map_err(|fault| Broken { fault, page: 0, tries: 1 })
+    }
+
+    pub(super) fn fetcher(&self, blueprint: Blueprint) -> Fetcher<'_> {
+        Fetcher::new(self.source, blueprint, self.caller.clone(), &self.shared)
+    }
+
+    /// What the templates of a read of everything are filled in with.
+    pub(super) const fn vars(&self) -> &Vars {
+        &self.params
     }
 
     /// Takes up what the walk through a list found; `doubt`: that its count does not reconcile.

@@ -78,16 +78,31 @@ impl Source {
         clock: Clock,
         pauses: Pauses,
     ) -> Result<Self, SourceError> {
+        let budget = budget(&spec, &observer, &keep, &clock);
+        Self::assembled(spec, Common { observer, clock, pauses, budget }, keep, None)
+    }
+
+    /// The same system under other settings. On the same origin it shares the allowance, as it was configured here;
+    /// whatever else is to be kept of it goes to `keep`. `shares_login`: it shows the same credential.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn with(&self, spec: Arc<SourceSpec>, keep: Arc<dyn Keep>, shares_login: bool) -> Result<Self, SourceError> {
+        let Inner { observer, clock, pauses, budget: shared, auth, .. } = &*self.inner;
+        let is_same = self.spec().request.base_url.origin() == spec.request.base_url.origin();
+        let budget = if is_same { shared.clone() } else { budget(&spec, observer, &keep, clock) };
+        let common = Common { observer: observer.clone(), clock: clock.clone(), pauses: *pauses, budget };
+        Self::assembled(spec, common, keep, shares_login.then(|| auth.clone()))
+    }
+
+    fn assembled(
+        spec: Arc<SourceSpec>,
+        common: Common,
+        keep: Arc<dyn Keep>,
+        auth: Option<Authenticator>,
+    ) -> Result<Self, SourceError> {
+        let Common { observer, clock, pauses, budget } = common;
         let client = Client::new(&spec)?;
-        let budget = Budget::open(Terms {
-            source: spec.name.clone(),
-            windows: spec.budget.clone(),
-            weight: spec.weight_max(),
-            answer_max: answer_max(&spec.limits),
-            keep: Arc::clone(&keep),
-            clock: clock.clone(),
-            observer: observer.clone(),
-        });
         let how = Understanding {
             list: Arc::new(List::of_source(&spec)),
             page_bytes_max: spec.limits.page_bytes_max,
@@ -95,9 +110,12 @@ impl Source {
             parent: None,
         };
         let levels = spec.partitions.iter().map(|level| Level::of(level, spec.limits.page_bytes_max)).collect();
-        let auth = match Login::new(&spec, &client, &budget, pauses, &observer, keep)? {
-            Some(login) => Authenticator::Login(Arc::new(login)),
-            None => Authenticator::Fixed(Credential::fixed(&spec.auth).map_err(|error| error.of(&spec.name))?),
+        let auth = match auth {
+            Some(auth) => auth,
+            None => match Login::new(&spec, &client, &budget, pauses, &observer, keep)? {
+                Some(login) => Authenticator::Login(Arc::new(login)),
+                None => Authenticator::Fixed(Credential::fixed(&spec.auth).map_err(|error| error.of(&spec.name))?),
+            },
         };
         Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, auth, clock }) })
     }
@@ -137,6 +155,26 @@ impl Source {
     pub fn allowance(&self) -> Allowance {
         self.inner.budget.allowance()
     }
+}
+
+/// What does not hang on the request.
+struct Common {
+    observer: Observer,
+    clock: Clock,
+    pauses: Pauses,
+    budget: Budget,
+}
+
+fn budget(spec: &SourceSpec, observer: &Observer, keep: &Arc<dyn Keep>, clock: &Clock) -> Budget {
+    Budget::open(Terms {
+        source: spec.name.clone(),
+        windows: spec.budget.clone(),
+        weight: spec.weight_max(),
+        answer_max: answer_max(&spec.limits),
+        keep: Arc::clone(keep),
+        clock: clock.clone(),
+        observer: observer.clone(),
+    })
 }
 
 impl fmt::Debug for Source {

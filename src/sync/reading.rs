@@ -16,6 +16,7 @@ use super::log::RunLog;
 use super::progress::Lines;
 pub use super::tally::Spooled;
 use super::tally::Tally;
+use crate::clock::Clock;
 use crate::codec::{Checkpoint, Item, Opening, SpooledRecord};
 use crate::decode::RawRecord;
 use crate::journal::{JournalError, Place, SpoolWriter, read_path, spool_path};
@@ -103,6 +104,16 @@ impl<'a> Reading<'a> {
 
     fn with(tally: Tally<'a>, spool: SpoolWriter, beginning: Beginning, resumes: Option<Resuming>) -> Self {
         Self { tally, spool, beginning, resumes, traffic: Traffic::default(), stages: Stages::default() }
+    }
+
+    /// What one page alone would make of the feed, as far as a read that is not complete can tell. `path` is the spool's.
+    pub fn of_page(store: &'a Store, feed: &'a Feed, page: &Page, path: &Path, clock: Clock) -> Result<Found, Failure> {
+        let spool = SpoolWriter::create(path, store.faults())?;
+        let mut log = RunLog::new(clock);
+        let beginning = Beginning::new(None, None, feed.position_seed(), false, log.now());
+        let mut reading = Self::with(Tally::new(store, feed, false), spool, beginning, None);
+        reading.take(page, &log)?;
+        Ok(reading.end(End::default(), &mut log))
     }
 
     /// `None` where nothing was left behind, or where it no longer means what it meant.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -10,6 +11,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
+use super::preview::{Preparation, Preview};
 use super::progress::{Lines, Progress};
 use super::run::Execution;
 use super::stopping::Stopping;
@@ -18,7 +20,9 @@ use super::{recovery, restart};
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
 use crate::limits::{GO_ON_EVERY, STOP_RUNS_TIMEOUT};
-use crate::model::{Counts, Event, EventName, FeedId, Registration, Run, RunId, SourceName, Traffic, Trigger};
+use crate::model::{
+    Counts, Event, EventName, FeedId, FeedSettings, Registration, Run, RunId, SourceName, Traffic, Trigger,
+};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
 
@@ -40,6 +44,8 @@ struct Inner {
     turn: Arc<parking_lot::Mutex<()>>,
     stopping: Stopping,
     unfinished: Arc<Unfinished>,
+    /// Previews made so far.
+    previews: AtomicU64,
 }
 
 struct Active {
@@ -97,9 +103,20 @@ impl Runner {
         let unfinished = Arc::new(Unfinished::new(store.clone(), clock.clone(), observer.clone()));
         recovery::recover(&store, &clock, &observer, &stopping, &unfinished)?;
         recovery::drop_old_journals(&store, journal_days, clock.now());
-        let (active, turn) = (Mutex::default(), Arc::default());
-        let inner =
-            Inner { store, sources, provisioned, journal_days, clock, observer, active, turn, stopping, unfinished };
+        let (active, turn, previews) = (Mutex::default(), Arc::default(), AtomicU64::default());
+        let inner = Inner {
+            store,
+            sources,
+            provisioned,
+            journal_days,
+            clock,
+            observer,
+            active,
+            turn,
+            stopping,
+            unfinished,
+            previews,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -145,7 +162,7 @@ impl Runner {
             return Err(StartError::NoFeed(event.clone()));
         }
         let wanted = found.feeds.iter().filter(|feed| source.is_none_or(|source| feed.source == *source));
-        let feed = |settings: &crate::model::FeedSettings| {
+        let feed = |settings: &FeedSettings| {
             Feed::of(found, &settings.source, &self.inner.sources, &events)
                 .ok_or_else(|| StartError::UnknownSource(settings.source.clone()))
         };
@@ -156,6 +173,42 @@ impl Runner {
             }
             _ => Ok(feeds),
         }
+    }
+
+    /// A feed as it would be with this source in the place of the saved one and with these params, or those it has; the
+    /// event need not have such a feed.
+    pub fn feed_with(
+        &self,
+        event: &EventName,
+        entry: SourceEntry,
+        params: Option<BTreeMap<String, String>>,
+    ) -> Result<Feed, StartError> {
+        let events = self.events();
+        let found = events.iter().find(|e| e.name == *event);
+        let mut event = Event::clone(found.ok_or_else(|| StartError::UnknownEvent(event.clone()))?);
+        let source = entry.source.spec().name.clone();
+        let saved = event.feed(&source).map(|feed| feed.params.clone());
+        event.feeds.retain(|feed| feed.source != source);
+        let params = params.or(saved).unwrap_or_default();
+        event.feeds.push(FeedSettings { source: source.clone(), params });
+        let mut sources = self.inner.sources.clone();
+        sources.insert(source.clone(), entry);
+        Feed::of(&event, &source, &sources, &events).ok_or(StartError::UnknownSource(source))
+    }
+
+    /// Reads the first page of a feed within its source's budget, and tells what it would change. Changes nobody and
+    /// enters no history.
+    pub async fn preview(&self, feed: Feed) -> Result<Preview, StartError> {
+        let glimpse = feed.entry.source.glimpse(&feed.params).await;
+        let Inner { store, clock, turn, previews, .. } = &*self.inner;
+        let (store, clock, number) = (store.clone(), clock.clone(), previews.fetch_add(1, Ordering::Relaxed));
+        let (preparation, turn) = (Preparation { store, feed, clock, number }, Arc::clone(turn));
+        let made = tokio::task::spawn_blocking(move || Preview::of(glimpse, &preparation, &turn)).await;
+        // It panicked, or the runtime ends.
+        made.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => StartError::Stopping,
+        })
     }
 
     /// Starts a run; one that goes on already is returned, not doubled. A caller that goes away meanwhile changes

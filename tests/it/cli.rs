@@ -248,10 +248,49 @@ async fn preview_shows_raw_and_mapped() {
     let bad = r#"{"id": 3, "email": "nobody", "first": "No", "last": "Body"}"#;
     place.server.set("s", vec![page(&[ADA, bad])]);
     let shown = text(&place.run(&["preview", "e"]).await.stdout);
-    for words in ["raw     {", "mapped  {", "\"email\":\"ada@example.org\"", "REJECTED invalid_email email"] {
+    for words in [
+        "/s?page=1",
+        "> authorization: ***",
+        "#  external id  email",
+        "1  1            ada@example.org  Ada Lovelace  attending  mapped                           create",
+        "2  3            -                -             -          rejected: invalid_email (email)  -",
+        "2 records on the first page",
+        "it alone would do: 2 records: 1 created, 1 rejected",
+        "next page: GET",
+    ] {
         assert!(shown.contains(words), "{words} is not in\n{shown}");
     }
+    let one = text(&place.run(&["preview", "e", "--record", "1"]).await.stdout);
+    for words in ["raw ", "\"first\": \"Ada\"", "\"first_name\": \"Ada\"", "field first_name: - -> Ada"] {
+        assert!(one.contains(words), "{words} is not in\n{one}");
+    }
+    assert_eq!(place.run(&["preview", "e", "--record", "9"]).await.status.code(), Some(2));
+    let json = place.json(&["preview", "e"]).await;
+    assert_eq!((&json["page_records"], &json["records"][0]["raw"]["id"]), (&Value::from(2), &Value::from(1)));
+    place.server.set("s", vec!["{}".into()]);
+    let failed = place.run(&["preview", "e"]).await;
+    assert_eq!(failed.status.code(), Some(1));
+    let (said, shown) = (text(&failed.stderr), text(&failed.stdout));
+    assert!(said.contains("page 1: ") && shown.contains("/s?page=1"), "{said}{shown}");
     assert_eq!(place.json(&["status"]).await["users"], 0, "a preview changes nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn preview_tries_the_settings_of_its_file_beside_a_server() {
+    let place = Place::new().await;
+    let server = place.serve().await;
+    let file = place.folder.path().join("rollcall.toml");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let tried = saved.replace(r#"first_name = ".first""#, r#"first_name = ".last""#);
+    std::fs::write(place.folder.path().join("tried.toml"), tried).unwrap();
+    for (config, first_name) in [("rollcall.toml", "Ada"), ("tried.toml", "Lovelace")] {
+        let preview = place.json(&["--config", config, "preview", "e"]).await;
+        assert_eq!(preview["records"][0]["mapped"]["fields"]["first_name"], first_name, "{config}");
+    }
+    let (_, log) = server.end("-TERM").await;
+    for secret in [SOURCE_TOKEN, "ada@example.org", "Lovelace"] {
+        assert!(!log.contains(secret), "the log holds {secret}:\n{log}");
+    }
 }
 
 /// Runs a shell line and parses its output as JSON.

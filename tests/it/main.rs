@@ -13,6 +13,7 @@ mod hostile;
 mod kills;
 mod logins;
 mod power;
+mod preview;
 mod properties;
 mod resume;
 mod steps;

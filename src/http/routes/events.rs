@@ -134,7 +134,8 @@ async fn save(api: &Api, event: Event, warnings: &[Warning]) -> Result<EventSave
     Ok(view(api, &event).await.saved(warnings))
 }
 
-fn invalid(faults: &[Fault]) -> Problem {
+/// Every fault of settings.
+pub fn invalid(faults: &[Fault]) -> Problem {
     let error = |fault: &Fault| FieldError {
         field: fault.path.clone(),
         detail: if fault.mend.is_empty() {

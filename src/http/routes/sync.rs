@@ -76,7 +76,8 @@ pub fn feeds(api: &Api, event: &EventName, source: Option<&SourceName>) -> Resul
     api.app.runner.feeds(event, source).map_err(|error| start_problem(api, error))
 }
 
-fn start_problem(api: &Api, error: StartError) -> Problem {
+/// Why a feed cannot be run.
+pub fn start_problem(api: &Api, error: StartError) -> Problem {
     match error {
         StartError::UnknownEvent(_) | StartError::UnknownFeed { .. } => Problem::not_found(error.to_string()),
         StartError::NoFeed(_) => Problem::conflict(error.to_string()).hint("give the event a feed"),

@@ -15,7 +15,7 @@ pub use change::{ChangeAction, ChangeView};
 pub use event::{AttendeeCounts, EventSavedView, EventStatusView, EventView, FeedView, StatusView};
 pub use group::GroupView;
 pub use person::{AttendeeView, UserView};
-pub use preview::{PreviewRecordView, PreviewView};
+pub use preview::PreviewView;
 pub use run::{EndedView, LogLineView, RunView, StartedView, SyncView};
 pub use source::{BudgetWindowView, PauseView, SourceErrorView, SourceFeedView, SourceView};
 pub use token::{NewTokenView, TokenView};

@@ -81,7 +81,7 @@ pub struct CountsView {
 /// What a run asked of its source.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Traffic)]
-struct TrafficView {
+pub struct TrafficView {
     pages: u64,
     /// Decompressed.
     bytes: u64,

@@ -3,6 +3,7 @@
 mod decoding;
 mod faults;
 mod garbage;
+mod glimpse;
 mod lists;
 mod logins;
 mod memory;

@@ -118,6 +118,9 @@ async fn wrong_bodies_are_named() {
         ("/v1/events/summit/sync", r#"{"full": true}"#, 422, &["full"]),
         ("/v1/events/summit/sync", "x", 400, &[]),
         ("/v1/events/summit/preview", r#"{"settings": {}}"#, 422, &["settings"]),
+        ("/v1/events/summit/preview", r#"{"source": []}"#, 422, &["source"]),
+        ("/v1/events/summit/preview", r#"{"params": {"list": 1}}"#, 422, &["params.list"]),
+        ("/v1/events/summit/preview", "x", 400, &[]),
     ] {
         let answer = fixture.ask(Method::POST, path, Some(body)).await;
         assert_eq!(answer.problem(status), fields, "{path} {body}: {}", answer.text);

@@ -83,6 +83,9 @@ async fn every_answer_stands_alone_and_every_input_says_what_it_may_be() {
     assert_eq!(body("/v1/tokens", "post"), ["name", "scopes"]);
     assert_eq!(body("/v1/events/{event}", "put"), ["feeds", "starts_at", "title"]);
     assert_eq!(body("/v1/users/lookup", "post"), ["email", "event", "external_id", "source"]);
+    let settings = &document["components"]["schemas"]["PreviewSettings"];
+    assert_eq!(settings["additionalProperties"], false, "{settings}");
+    assert_eq!(settings["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["params", "source"]);
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let answers: Vec<_> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();

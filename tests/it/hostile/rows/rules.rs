@@ -21,12 +21,12 @@ pub fn rows() -> Vec<Row> {
         Row::lasting(
             "rule-quota",
             "quota",
-            "answered 403: the quota is used up; it opens again in 1 min",
-            refusal(403, &["retry-after: 1"]),
+            "answered 403: the quota is used up (rule 1",
+            refusal(403, &["x-quota-left: 0"]),
         )
         .limits(rule!(
             "rule-quota",
-            "status = \"4xx\"\nheader = { name = \"Retry-After\" }\nthen = \"quota_exhausted\""
+            "status = \"4xx\"\nheader = { name = \"X-Quota-Left\" }\nthen = \"quota_exhausted\""
         ))
         .hint("when the quota opens"),
         Row::lasting("rule-token", "auth", "answered 400 (rule 1 of `error`)", refusal(400, &[]))
