@@ -137,3 +137,51 @@ fn check_block(block: &str) {
         }
     }
 }
+
+/// A source of a preset without anything of the operator's but these lines, and an event with these params.
+fn bare(preset: &str, lines: &str, params: &str) -> String {
+    format!(
+        "[source.crm]\npreset = \"{preset}\"\n{lines}\n[event.summit]\n[[event.summit.feed]]\nsource = \"crm\"\n\
+         params = {{ {params} }}\n"
+    )
+}
+
+#[test]
+fn what_a_preset_needs_is_asked_for() {
+    let address = "base_url = \"https://pretix.example/api/v1/\"";
+    let mend = "docs/presets.md says what else the preset pretix needs";
+    let faults = faults_of(&bare("pretix", "", ""));
+    let heads: Vec<_> = faults.iter().map(|fault| fault.split("; ").next().expect("a problem")).collect();
+    assert_eq!(heads, ["r.toml:1: source.crm.base_url: missing", "r.toml:2: source.crm.auth.key: missing"]);
+    assert!(faults.iter().all(|fault| fault.ends_with(mend)), "{faults:?}");
+    let keyed = format!("{address}\nauth = {{ key = {{ env = \"T\" }} }}");
+    assert_eq!(
+        faults_of(&bare("pretix", &keyed, "event = \"conf\"")),
+        ["r.toml:6: event.summit.feed[0].params: the source crm needs the param organizer; \
+          write params = { organizer = \"…\" }"]
+    );
+    assert_eq!(faults_of(&bare("pretix", &keyed, "event = \"conf\", organizer = \"org\"")), [""; 0]);
+}
+
+#[test]
+fn a_fault_of_what_a_preset_says_names_it() {
+    let lines = "auth = { token = { env = \"T\" } }\nrequest = { query = { continuation = \"x\" } }";
+    assert_eq!(
+        faults_of(&bare("eventbrite", lines, "event = 1")),
+        ["r.toml:2: source.crm.pagination.query: this query parameter is set twice (from preset eventbrite); \
+          keep one of the two settings"]
+    );
+}
+
+#[test]
+fn what_a_preset_says_to_no_end_is_no_fault() {
+    let lines = "auth = { kind = \"bearer\", token = { env = \"T\" } }\nbudget = []\nbase_url = \"https://h.example/api/v1/\"\n\
+                 preset_without = [\"incremental\", \"request.query.modified_since\"]";
+    let text = bare("pretix", lines, "organizer = \"o\", event = \"e\"");
+    let (config, warnings) = Config::parse(&text, Path::new("r.toml"), &Environment::from_iter([("T", "t")]))
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(warnings, Vec::new());
+    let spec = config.sources.values().next().expect("a source");
+    assert!(matches!(spec.auth, AuthSpec::Bearer { .. }), "the preset's header and prefix lie idle");
+    assert!(spec.budget.is_empty() && spec.incremental.is_none());
+}
