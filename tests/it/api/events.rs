@@ -16,7 +16,7 @@ async fn an_event_tells_its_people_and_its_feeds() {
         "feeds": [{
             "source": "demo", "params": {"event": "summit"},
             "last_success": "2026-03-01T08:00:00Z", "last_attempt": "2026-03-01T08:00:00Z",
-            "consecutive_failures": 0, "last_run": 1, "running": null,
+            "consecutive_failures": 0, "last_run": 1, "running": null, "goes_on_at": null,
         }],
     });
     assert_eq!(event, expected);
