@@ -421,6 +421,20 @@ async fn a_quota_that_the_source_tells_of_opens_in_a_running_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_would_begin_anew_each_day_does_not_use_up_every_quota() {
+    let server = Scripted::start(|_, _| (StatusCode::FORBIDDEN, [("retry-after", "1")], "{}").into_response()).await;
+    let rule = "\n[[source.s.error]]\nstatus = 403\nthen = \"quota_exhausted\"\n";
+    let place = Installation::new(&(server.config(ONE_FEED) + rule));
+    let program = place.start(&["serve"]);
+    program.serves().await;
+    assert_eq!(program.ask("POST", "/v1/events/e/sync").await.unwrap().0, 202);
+    until("it has gone on by itself twice", async || server.asked().len() == 3).await;
+    // More than twice as long as the quota takes to open.
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    assert_eq!(server.asked().len(), 3, "three in a row, and nobody but a person starts it again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn how_far_the_source_was_read_outlives_a_commit_that_was_paused() {
     let list = List::new(40);
     let answers = Arc::clone(&list);
