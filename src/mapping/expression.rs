@@ -82,8 +82,7 @@ impl Expression {
 
     /// The same on a raw record.
     pub fn scalar_of_record(&self, record: &RawRecord) -> Result<Option<String>, EvaluationError> {
-        let Some(value) = record.value() else { return Ok(None) };
-        self.text(self.first_of(&value, record.bytes().len())?)
+        record.document().map_or(Ok(None), |document| self.scalar(&document))
     }
 
     fn text(&self, value: Option<Val>) -> Result<Option<String>, EvaluationError> {
@@ -180,12 +179,8 @@ impl Expression {
                 Found::NoKeys => {}
             }
         }
-        self.first_of(page.value(), page.bytes().len())
-    }
-
-    fn first_of(&self, input: &Val, input_bytes: usize) -> Result<Option<Val>, EvaluationError> {
         let mut first = None;
-        let outcome = self.outputs(input, input_bytes, |output| {
+        let outcome = self.outputs(page.value(), page.bytes().len(), |output| {
             first = Some(output);
             ControlFlow::Break(())
         });

@@ -17,7 +17,7 @@ use super::client::SourceError;
 use super::fault::Fault;
 use super::login::Login;
 use crate::config::{ApiKeyPlace, AuthSpec, TokenSpec};
-use crate::model::{SourceName, Traffic};
+use crate::model::SourceName;
 
 /// What requests show to a source, and how it is come by. Cloning shares it.
 #[derive(Clone)]
@@ -59,10 +59,10 @@ impl CredentialError {
 impl Authenticator {
     /// Sees to it that there is a credential, by a login where one is due. Hold no permit of the budget meanwhile:
     /// the login may need the last one.
-    pub(super) async fn ensure(&self, caller: &Caller, traffic: &mut Traffic) -> Result<(), Fault> {
+    pub(super) async fn ensure(&self, caller: &Caller) -> Result<(), Fault> {
         match self {
             Self::Fixed(_) => Ok(()),
-            Self::Login(login) => login.ensure(caller, traffic).await,
+            Self::Login(login) => login.ensure(caller).await,
         }
     }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
+use super::header::text;
 use super::retry::{http_date, retry_after};
 use crate::config::{BudgetHeaders, ResetHeader, ResetUnit};
 
 /// The pause that a refusal asks for: by the configured name of `Retry-After`, by its own, or else until the
 /// allowance's reset. `None` where it names none that can be read.
 pub(super) fn asked_pause(spec: &BudgetHeaders, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let asked = retry_after_text(spec, headers).and_then(|value| retry_after(value, text(headers, DATE.as_str()), now));
+    let asked = retry_after_text(spec, headers).and_then(|value| retry_after(value, text(headers, DATE), now));
     asked.or_else(|| until_reset(spec.reset.as_ref()?, headers, now))
 }
 
@@ -38,7 +39,7 @@ pub(super) fn used_up(
 fn until_reset(reset: &ResetHeader, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = text(headers, &reset.name)?;
     // The source's own date, where it tells one, so that a wrong clock on either side does not matter.
-    let now = text(headers, DATE.as_str()).and_then(http_date).unwrap_or(now);
+    let now = text(headers, DATE).and_then(http_date).unwrap_or(now);
     let since_epoch = |seconds: f64| Some((seconds - now.as_duration().as_secs_f64()).max(0.0));
     let seconds = match reset.unit {
         ResetUnit::Seconds => number(value),
@@ -62,11 +63,7 @@ fn number(text: &str) -> Option<f64> {
 
 fn retry_after_text<'h>(spec: &BudgetHeaders, headers: &'h HeaderMap) -> Option<&'h str> {
     let configured = spec.retry_after.as_deref().and_then(|name| text(headers, name));
-    configured.or_else(|| text(headers, RETRY_AFTER.as_str()))
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+    configured.or_else(|| text(headers, RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
-//! A read, as its requests know it: how long they may take, and who is told of what they wait for.
+//! A read, as its requests know it: how long they may take, what they took, and who is told of what they
+//! wait for.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -24,6 +28,16 @@ pub(super) struct Caller {
     source: SourceName,
     observer: Observer,
     events: mpsc::Sender<ReadEvent>,
+    spent: Arc<Spent>,
+}
+
+/// What the requests of one read took, whichever of its lists, or login, they were for.
+#[derive(Default)]
+struct Spent {
+    traffic: Mutex<Traffic>,
+    /// The page that is asked for, and how often it was, for a read whose time is up.
+    page: AtomicU32,
+    tries: AtomicU32,
 }
 
 /// A request that was sent. It is told when dropped, so that one which the end of the run's time cuts short is, too.
@@ -50,18 +64,40 @@ impl Caller {
             source: source.spec.name.clone(),
             observer: source.observer.clone(),
             events,
+            spent: Arc::default(),
         }
     }
 
+    pub(super) fn traffic(&self) -> Traffic {
+        *self.spent.traffic.lock()
+    }
+
+    pub(super) fn count(&self, what: impl FnOnce(&mut Traffic)) {
+        what(&mut self.spent.traffic.lock());
+    }
+
+    pub(super) fn is_at(&self, page: u32) {
+        self.spent.page.store(page, Ordering::Relaxed);
+    }
+
+    pub(super) fn tries_for(&self, tries: u32) {
+        self.spent.tries.store(tries, Ordering::Relaxed);
+    }
+
+    /// The page asked for last, and how often it was.
+    pub(super) fn at(&self) -> (u32, u32) {
+        (self.spent.page.load(Ordering::Relaxed), self.spent.tries.load(Ordering::Relaxed).max(1))
+    }
+
     /// Waits for so many units of the source's budget.
-    pub(super) async fn admit(&self, budget: &Budget, weight: u32, traffic: &mut Traffic) -> Result<Permit, Fault> {
+    pub(super) async fn admit(&self, budget: &Budget, weight: u32) -> Result<Permit, Fault> {
         let started = Instant::now();
         let mut announce = |pause, why| self.tell_wait(pause, why);
         let admitted = budget.admit(weight, self.deadline, &mut announce).await;
         let waited = started.elapsed();
         let wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         if wait_ms > 0 {
-            traffic.wait_ms += wait_ms;
+            self.count(|traffic| traffic.wait_ms += wait_ms);
             self.observer.source_budget_wait(&self.source, waited);
         }
         admitted.map_err(|refusal| match refusal {
@@ -75,8 +111,8 @@ impl Caller {
     }
 
     /// Counts a request that is sent now.
-    pub(super) fn sends(&self, traffic: &mut Traffic) -> Sent<'_> {
-        traffic.requests += 1;
+    pub(super) fn sends(&self) -> Sent<'_> {
+        self.count(|traffic| traffic.requests += 1);
         Sent { caller: self, started: Instant::now(), code: ResponseCode::Error }
     }
 

@@ -3,11 +3,9 @@
 //! A `POST` is tried again like a `GET`: the requests of a source only ever read a list.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::Mutex;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use tokio::task::spawn_blocking;
 
 use super::auth::Credential;
@@ -16,13 +14,14 @@ use super::budget_headers::{asked_pause, asks_for_pause, used_up};
 use super::caller::Caller;
 use super::client::Answer;
 use super::fault::{Fault, RequestLine, shown_origin};
+use super::header::text;
 use super::page::Fetched;
 use super::request::{Ask, Blueprint, Request};
 use super::rules::{self, Judged};
 use super::source::Inner;
 use crate::config::{ErrorRule, Verdict};
 use crate::limits;
-use crate::model::{Traffic, Validators};
+use crate::model::Validators;
 use crate::observe::ResponseCode;
 
 /// Gets the pages of one read and counts what that took.
@@ -30,50 +29,10 @@ pub(super) struct Fetcher<'s> {
     source: &'s Inner,
     blueprint: Blueprint,
     caller: Caller,
-    shared: &'s Shared,
     /// Of the present page.
     tries: u32,
     /// What the last request showed.
     shown: Option<Credential>,
-}
-
-/// What the lists of one read share.
-#[derive(Default)]
-pub(super) struct Shared {
-    traffic: Mutex<Traffic>,
-    /// The page that is asked for, and how often it was, for a read whose time is up.
-    page: AtomicU32,
-    tries: AtomicU32,
-}
-
-impl Shared {
-    pub(super) fn traffic(&self) -> Traffic {
-        *self.traffic.lock()
-    }
-
-    pub(super) fn is_at(&self, page: u32) {
-        self.page.store(page, Ordering::Relaxed);
-    }
-
-    /// The page asked for last, and how often it was.
-    pub(super) fn at(&self) -> (u32, u32) {
-        (self.page.load(Ordering::Relaxed), self.tries.load(Ordering::Relaxed).max(1))
-    }
-
-    fn count(&self, what: impl FnOnce(&mut Traffic)) {
-        what(&mut self.traffic.lock());
-    }
-
-    fn add(&self, more: Traffic) {
-        let Traffic { pages, bytes, requests, retries, wait_ms } = more;
-        self.count(|traffic| {
-            traffic.pages += pages;
-            traffic.bytes += bytes;
-            traffic.requests += requests;
-            traffic.retries += retries;
-            traffic.wait_ms += wait_ms;
-        });
-    }
 }
 
 /// What came for a page; `None`: the list is as its validators say (RFC 9110, 15.4.5).
@@ -96,16 +55,13 @@ impl From<Fault> for Failure {
 }
 
 impl<'s> Fetcher<'s> {
-    pub(super) fn new(source: &'s Inner, blueprint: Blueprint, caller: Caller, shared: &'s Shared) -> Self {
-        Self { source, blueprint, caller, shared, tries: 0, shown: None }
+    pub(super) fn new(source: &'s Inner, blueprint: Blueprint, caller: Caller) -> Self {
+        Self { source, blueprint, caller, tries: 0, shown: None }
     }
 
-    pub(super) const fn shared(&self) -> &'s Shared {
-        self.shared
-    }
-
-    pub(super) fn traffic(&self) -> Traffic {
-        self.shared.traffic()
+    /// On whose behalf it is.
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// How often the present page was asked for.
@@ -131,7 +87,7 @@ impl<'s> Fetcher<'s> {
 
     fn try_for(&mut self, tries: u32) {
         self.tries = tries;
-        self.shared.tries.store(tries, Ordering::Relaxed);
+        self.caller.tries_for(tries);
     }
 
     async fn got(&mut self, request: Request) -> Result<Got, Fault> {
@@ -141,7 +97,7 @@ impl<'s> Fetcher<'s> {
             let failure = match self.attempt(request.clone()).await {
                 Ok(got) => {
                     if let Some(fetched) = &got {
-                        self.shared.count(|traffic| {
+                        self.caller.count(|traffic| {
                             traffic.pages += 1;
                             traffic.bytes += fetched.body.len() as u64;
                         });
@@ -152,7 +108,7 @@ impl<'s> Fetcher<'s> {
             };
             if failure.is_unauthorised && !renewed && self.renew() {
                 renewed = true;
-                self.shared.count(|traffic| traffic.retries += 1);
+                self.caller.count(|traffic| traffic.retries += 1);
                 continue;
             }
             if failure.is_unauthorised {
@@ -165,7 +121,7 @@ impl<'s> Fetcher<'s> {
                 self.caller.back_off(self.source.pauses, self.tries).await;
             }
             self.try_for(self.tries + 1);
-            self.shared.count(|traffic| traffic.retries += 1);
+            self.caller.count(|traffic| traffic.retries += 1);
         }
     }
 
@@ -191,13 +147,9 @@ impl<'s> Fetcher<'s> {
     }
 
     async fn send(&mut self, request: &Request) -> Result<Answer, Failure> {
-        let mut traffic = Traffic::default();
-        let admitted = self.admit(&mut traffic).await;
-        self.shared.add(traffic);
+        let admitted = self.admit().await;
         let (credential, permit) = admitted.map_err(|fault| Failure { is_unsent: true, ..fault.into() })?;
-        let mut traffic = Traffic::default();
-        let mut sent = self.caller.sends(&mut traffic);
-        self.shared.add(traffic);
+        let mut sent = self.caller.sends();
         let answer = self.source.client.exchange(request, &credential, Some(permit), &self.source.spec.errors).await;
         self.shown = Some(credential);
         let answer = answer?;
@@ -217,10 +169,10 @@ impl<'s> Fetcher<'s> {
 
     /// Waits for a credential and for leave of the budget. The credential comes first, for a login may need the
     /// budget itself; and it is looked at again after, for it may have expired in the wait.
-    async fn admit(&self, traffic: &mut Traffic) -> Result<(Credential, Permit), Fault> {
+    async fn admit(&self) -> Result<(Credential, Permit), Fault> {
         loop {
-            self.source.auth.ensure(&self.caller, traffic).await?;
-            let permit = self.caller.admit(&self.source.budget, self.blueprint.weight(), traffic).await?;
+            self.source.auth.ensure(&self.caller).await?;
+            let permit = self.caller.admit(&self.source.budget, self.blueprint.weight()).await?;
             if let Some(credential) = self.source.auth.ready() {
                 return Ok((credential, permit));
             }
@@ -297,14 +249,10 @@ fn is_conditional(request: &Request) -> bool {
     [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name))
 }
 
-pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
-}
-
 /// The request that a redirect asks for, on the same origin only. As every client does, a 303, and a 301 or 302 to
 /// a `POST`, becomes a `GET` (RFC 9110, 15.4).
 fn redirected(request: Request, line: RequestLine, answer: &Answer) -> Result<Request, Fault> {
-    let Some(location) = text(&answer.headers, &LOCATION) else {
+    let Some(location) = text(&answer.headers, LOCATION) else {
         return Err(Fault::Status { request: line, status: answer.status });
     };
     let joined = request.url.join(location);

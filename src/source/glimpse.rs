@@ -87,7 +87,7 @@ impl Source {
         {
             glimpse.page = Err(fault.into_run_error(page, tries));
         }
-        glimpse.traffic = reader.shared.traffic();
+        glimpse.traffic = reader.caller.traffic();
         glimpse
     }
 }
@@ -112,7 +112,7 @@ async fn look(reader: &Reader<'_>, glimpse: &mut Glimpse) -> Result<(), Broken> 
         ends: matches!(glimpse.onward, None | Some(Onward::End(_))),
     });
     let Understood { records, .. } = understood.map_err(broken)?;
-    let (parsing, traffic) = (parsing.elapsed(), reader.shared.traffic());
+    let (parsing, traffic) = (parsing.elapsed(), reader.caller.traffic());
     glimpse.page = Ok(Page { number: 1, document, records, parsing, traffic, bookmark: None });
     Ok(())
 }
@@ -137,9 +137,9 @@ async fn fetch(
 ) -> Result<Fetched, Broken> {
     let request = shown.blueprint.request(ask).map_err(broken)?;
     glimpse.request = Some(shown.request(&request));
-    let (began, before) = (Instant::now(), fetcher.traffic());
+    let (began, before) = (Instant::now(), fetcher.caller().traffic());
     let fetched = fetcher.page(ask).await;
-    let waited = Duration::from_millis(fetcher.traffic().wait_ms - before.wait_ms);
+    let waited = Duration::from_millis(fetcher.caller().traffic().wait_ms - before.wait_ms);
     let took = began.elapsed().saturating_sub(waited);
     match fetched {
         Ok(fetched) => {

@@ -32,6 +32,7 @@ mod clues;
 mod fault;
 mod fetch;
 mod glimpse;
+mod header;
 mod keep;
 mod ledger;
 mod ledger_form;

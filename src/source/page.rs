@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
 use url::Url;
 
 use super::fault::{Fault, RequestLine};
+use super::header::text;
 use super::link;
 use super::list::List;
 use super::paginate::{self, PageFacts};
@@ -107,7 +108,7 @@ pub(super) fn decoded(
     body: Bytes,
 ) -> Result<Document, Fault> {
     let (format, limit) = (&how.list.format, how.page_bytes_max);
-    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let declared = text(headers, CONTENT_TYPE).unwrap_or_default();
     let html = is_html(declared, &body);
     if html && matches!(format, Format::Csv(_)) {
         // Much of the web would pass for a table of one column.
@@ -138,8 +139,8 @@ fn next(
             None => Ok(None),
         },
         PaginationSpec::Cursor { from: CursorSource::Header(name), .. } => {
-            let text = headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-            Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
+            let token = text(headers, name).map(str::trim);
+            Ok(token.filter(|text| !text.is_empty()).map(str::to_owned))
         }
         PaginationSpec::LinkHeader { .. } => {
             let links = headers.get_all(LINK).into_iter().filter_map(|value| value.to_str().ok());

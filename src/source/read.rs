@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 use super::bookmark::Bookmark;
 use super::caller::Caller;
 use super::fault::Fault;
-use super::fetch::{Fetcher, Shared};
+use super::fetch::Fetcher;
 use super::page::{ParsedPage, Understanding};
 use super::partition::{self, Partition};
 use super::request::Blueprint;
@@ -185,7 +185,6 @@ pub(super) struct Reader<'s> {
     params: Vars,
     pub(super) caller: Caller,
     events: mpsc::Sender<ReadEvent>,
-    pub(super) shared: Shared,
     /// Pages handed out.
     pages: AtomicU32,
     end: Mutex<End>,
@@ -206,7 +205,6 @@ impl<'s> Reader<'s> {
             params,
             caller: Caller::new(source, events.clone()),
             events,
-            shared: Shared::default(),
             pages: AtomicU32::new(start.pages),
             start,
             end: Mutex::new(end),
@@ -216,7 +214,7 @@ impl<'s> Reader<'s> {
     /// Reads everything; returns the last event.
     async fn run(self) -> ReadEvent {
         let read = timeout_at(self.caller.deadline, self.lists()).await;
-        let traffic = self.shared.traffic();
+        let traffic = self.caller.traffic();
         match read {
             Ok(Ok(())) => ReadEvent::End(End { traffic, ..self.end.into_inner() }),
             Ok(Err(BrokenList { broken: Broken { fault, page, tries }, list })) => {
@@ -228,7 +226,7 @@ impl<'s> Reader<'s> {
                 ReadEvent::Failed { error, traffic, retry_in, refuses_place }
             }
             Err(_) => {
-                let (page, tries) = self.shared.at();
+                let (page, tries) = self.caller.at();
                 ReadEvent::Failed {
                     error: self.caller.out_of_time().into_run_error(page, tries),
                     traffic,
@@ -359,7 +357,7 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn fetcher(&self, blueprint: Blueprint) -> Fetcher<'_> {
-        Fetcher::new(self.source, blueprint, self.caller.clone(), &self.shared)
+        Fetcher::new(self.source, blueprint, self.caller.clone())
     }
 
     /// What the templates of a read of everything are filled in with.
@@ -371,7 +369,10 @@ impl<'s> Reader<'s> {
     fn ended(&self, key: Digest, walked: Walked, doubt: Option<Option<String>>) {
         let mut end = self.end.lock();
         end.not_modified |= walked.not_modified;
-        end.validators = walked.validators;
+        // Of many answers no one stands for the list.
+        if self.source.is_one_answer() {
+            end.validators = walked.validators;
+        }
         end.watermarks.extend(walked.mark.at.map(|at| (key, at)));
         if let Some(note) = doubt {
             end.doubt(note);

@@ -44,6 +44,14 @@ pub(super) enum Level {
     List { spec: Box<ParentList>, how: Box<Understanding> },
 }
 
+impl Inner {
+    /// Can one answer to one request be the whole list? Then it can be asked for on condition.
+    pub(super) fn is_one_answer(&self) -> bool {
+        let SourceSpec { pagination, partitions, incremental, .. } = &*self.spec;
+        matches!(pagination, PaginationSpec::None) && partitions.is_empty() && incremental.is_none()
+    }
+}
+
 impl Level {
     fn of(spec: &PartitionSpec, page_bytes_max: u64) -> Self {
         match spec {
@@ -138,12 +146,6 @@ impl Source {
     /// Outside a tokio runtime.
     pub fn read_from(&self, start: Start) -> Read {
         Read::start(Arc::clone(&self.inner), start)
-    }
-
-    /// Can one answer to one request be the whole list? Then it can be asked for on condition.
-    pub fn is_one_answer(&self) -> bool {
-        let SourceSpec { pagination, partitions, incremental, .. } = self.spec();
-        matches!(pagination, PaginationSpec::None) && partitions.is_empty() && incremental.is_none()
     }
 
     /// When the token that a login gave expires, where one with an end is held.

@@ -5,12 +5,14 @@ use std::future::pending;
 use std::pin::pin;
 
 use jiff::Timestamp;
-use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
+use reqwest::header::{ETAG, HeaderMap, LAST_MODIFIED};
 use tokio::task::spawn_blocking;
 
 use super::bookmark::Bookmark;
+use super::caller::Caller;
 use super::fault::Fault;
-use super::fetch::{Fetcher, Got, Shared};
+use super::fetch::{Fetcher, Got};
+use super::header::text;
 use super::page::{self, Fetched, ParsedPage, Understanding};
 use super::paginate::{Paginator, Step};
 use super::request::Ask;
@@ -105,7 +107,7 @@ impl<'s> Walk<'s> {
         let mut ahead = None;
         let mut next = self.next.take();
         if next.is_some() {
-            self.turn.next(self.pages_max, self.fetcher.shared())?;
+            self.turn.next(self.pages_max, self.fetcher.caller())?;
         }
         while let Some(ask) = next.take() {
             // Room first, page second: no more pages are held than there is room for, and one ahead.
@@ -137,7 +139,8 @@ impl<'s> Walk<'s> {
     /// and given up where it is not what follows after all.
     async fn hand_out(&mut self, fetched: Fetched, taker: &mut impl Taker) -> Result<(Option<Ask>, Ahead), Fault> {
         self.walked.validators = validators(&fetched.headers);
-        let (shared, traffic) = (self.fetcher.shared(), self.fetcher.traffic());
+        let caller = self.fetcher.caller().clone();
+        let traffic = caller.traffic();
         let foreseen = self.paginator.foreseen().filter(|_| self.turn.page < self.pages_max);
         let mut parsing = pin!(parse(self.how.clone(), fetched));
         let mut fetching = pin!(async {
@@ -171,7 +174,7 @@ impl<'s> Walk<'s> {
         });
         taker.take(parsed, traffic, bookmark)?;
         let Step::Next(ask) = step? else { return Ok((None, None)) };
-        self.turn.next(self.pages_max, shared)?;
+        self.turn.next(self.pages_max, &caller)?;
         if foreseen.as_ref() != Some(&ask) {
             return Ok((Some(ask), None));
         }
@@ -192,7 +195,7 @@ struct Turn {
 }
 
 impl Turn {
-    fn next(&mut self, limit: u32, shared: &Shared) -> Result<(), Fault> {
+    fn next(&mut self, limit: u32, caller: &Caller) -> Result<(), Fault> {
         if self.page >= limit {
             return Err(Fault::PagingLoop {
                 problem: format!("the list goes on after {limit} pages"),
@@ -200,14 +203,14 @@ impl Turn {
             });
         }
         *self = Self { page: self.page + 1, tries: None };
-        shared.is_at(self.page);
+        caller.is_at(self.page);
         Ok(())
     }
 }
 
 fn validators(headers: &HeaderMap) -> Validators {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
+    let owned = |name| text(headers, name).map(str::to_owned);
+    Validators { etag: owned(ETAG), last_modified: owned(LAST_MODIFIED) }
 }
 
 /// Parsing a large page takes long enough to hold up others, so it is done off the async threads.

@@ -7,6 +7,7 @@ use reqwest::header::{DATE, HeaderMap};
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
+use super::header::text;
 use super::retry::http_date;
 use crate::config::{IncrementalSpec, TimeFormat, WatermarkSpec};
 use crate::decode::RawRecord;
@@ -31,13 +32,12 @@ pub(super) struct Mark {
 
 impl Sign {
     pub(super) fn of(spec: &IncrementalSpec, headers: &HeaderMap, records: &[RawRecord]) -> Result<Self, Fault> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let date = header(DATE.as_str()).and_then(http_date);
+        let date = text(headers, DATE).and_then(http_date);
         let at = match &spec.watermark {
             WatermarkSpec::RecordMax(when) => newest(when, &spec.format, records)?,
             WatermarkSpec::ResponseHeader(name) => {
-                let text = header(name).ok_or_else(|| absent(name))?;
-                Some(spec.format.read(text).or_else(|| text.parse().ok()).ok_or_else(|| absent(name))?)
+                let told = text(headers, name).ok_or_else(|| absent(name))?;
+                Some(spec.format.read(told).or_else(|| told.parse().ok()).ok_or_else(|| absent(name))?)
             }
             WatermarkSpec::RunStart => Some(date.ok_or_else(|| absent("Date"))?),
         };
@@ -59,8 +59,7 @@ fn newest(
     let mut newest = None;
     let mut unreadable = 0;
     for record in records {
-        let Ok(document) = record.document() else { continue };
-        match when.scalar(&document).ok().flatten().map(|text| format.read(&text)) {
+        match when.scalar_of_record(record).ok().flatten().map(|text| format.read(&text)) {
             Some(Some(at)) => newest = newest.max(Some(at)),
             Some(None) => unreadable += 1,
             None => {}

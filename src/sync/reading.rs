@@ -176,11 +176,7 @@ impl<'a> Reading<'a> {
         Start {
             params: self.tally.feed.params.clone(),
             watermarks: self.beginning.since.as_ref().map(|since| since.watermarks.clone()).unwrap_or_default(),
-            unless: if self.tally.feed.entry.source.is_one_answer() {
-                self.beginning.unless.clone()
-            } else {
-                Default::default()
-            },
+            unless: self.beginning.unless.clone(),
             bookmarks: resumes.map(|resumes| resumes.bookmarks.clone()).unwrap_or_default(),
             pages: resumes.map_or(0, |resumes| resumes.pages),
         }

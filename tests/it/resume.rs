@@ -230,29 +230,16 @@ async fn a_kill_in_a_list_of_200_pages_reads_no_finished_page_again() {
     assert_eq!(status["events"][0]["attendees"], json!(1999), "{status}");
 }
 
-const CHANGES: &str = r#"
-[source.s]
-base_url = "URL"
-[source.s.request]
-path = "s"
-query = { since = "{since}" }
-[source.s.incremental]
-watermark = "record_max"
-record = ".at"
-lookback = "0s"
-full_every = "1h"
-[source.s.records]
-select = ".items[]"
-[source.s.mapping]
-external_id = ".id"
-email = ".email"
-first_name = ".first"
-last_name = ".last"
-[event.e]
-title = "The event"
-[[event.e.feed]]
-source = "s"
-"#;
+/// [`ONE_FEED`] whose list is one answer.
+fn one_answer() -> String {
+    ONE_FEED.replace("[source.s.pagination]\nkind = \"page\"\nparam = \"page\"\n", "")
+}
+
+/// The same, asked for what changed.
+fn changes() -> String {
+    one_answer().replace("path = \"s\"", "path = \"s\"\nquery = { since = \"{since}\" }")
+        + "[source.s.incremental]\nwatermark = \"record_max\"\nrecord = \".at\"\nlookback = \"0s\"\nfull_every = \"1h\"\n"
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_watermark_moves_with_what_was_read_and_never_after_a_failure() {
@@ -271,7 +258,7 @@ async fn the_watermark_moves_with_what_was_read_and_never_after_a_failure() {
         json(&json!({"items": new.map(record).collect::<Vec<_>>()}))
     })
     .await;
-    let appliance = Appliance::open(&server.config(CHANGES)).await;
+    let appliance = Appliance::open(&server.config(&changes())).await;
     let since = |asked: Vec<Asked>| asked.iter().map(|asked| asked.query.get("since").cloned()).collect::<Vec<_>>();
     let some = |text: &str| vec![Some(text.to_owned())];
 
@@ -297,7 +284,7 @@ async fn the_watermark_moves_with_what_was_read_and_never_after_a_failure() {
     let expected = "2026-02-02T00:00:00Z";
     assert_eq!(since(server.take()), [Some(expected.to_owned()), Some(expected.to_owned())], "neither moved it");
 
-    let appliance = appliance.reopen(&server.config(CHANGES)).await;
+    let appliance = appliance.reopen(&server.config(&changes())).await;
     appliance.sync("e", "s", false, false).await;
     assert_eq!(since(server.take()), some("2026-02-03T00:00:00Z"), "it outlives the process");
     appliance.clock.advance(SignedDuration::from_hours(1));
@@ -305,7 +292,7 @@ async fn the_watermark_moves_with_what_was_read_and_never_after_a_failure() {
     assert_eq!((since(server.take()), whole.complete, whole.counts.unchanged), (vec![None], true, 3));
     appliance.sync("e", "s", false, true).await;
     assert_eq!(since(server.take()), [None], "a full run asks for everything");
-    let appliance = appliance.reopen(&server.config(&CHANGES.replace(".first", ".last"))).await;
+    let appliance = appliance.reopen(&server.config(&changes().replace(".first", ".last"))).await;
     appliance.sync("e", "s", false, false).await;
     assert_eq!(since(server.take()), [None], "so does another mapping");
 }
@@ -324,9 +311,7 @@ async fn a_list_that_is_as_it_was_costs_one_request_and_counts_as_a_success() {
         ([("etag", etag)], body.to_string()).into_response()
     })
     .await;
-    let text = CHANGES.split("[source.s.incremental]").next().unwrap().replace("query = { since = \"{since}\" }\n", "");
-    let text = text + "[source.s.records]" + CHANGES.split("[source.s.records]").nth(1).unwrap();
-    let appliance = Appliance::open(&server.config(&text)).await;
+    let appliance = Appliance::open(&server.config(&one_answer())).await;
     appliance.sync("e", "s", false, false).await;
     server.take();
     let feed: FeedId = appliance.sync("e", "s", false, false).await.feed;

@@ -16,7 +16,7 @@ use crate::limits;
 use crate::mapping::Expression;
 use crate::source::client::Answer;
 use crate::source::fault::{Fault, Refusal, RequestLine};
-use crate::source::fetch::text;
+use crate::source::header::text;
 use crate::source::retry;
 
 const NO_JSON_HINT: &str = "the token is looked for in a JSON answer: check the login's address with curl";
@@ -50,7 +50,7 @@ impl<'a> Reading<'a> {
     ) -> Result<Granted, Fault> {
         let token = match &spec.from {
             TokenFrom::Body(path) => self.scalar(path)?,
-            TokenFrom::Header(name) => self.answer.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned),
+            TokenFrom::Header(name) => text(&self.answer.headers, name).map(str::to_owned),
             TokenFrom::Cookie(name) => cookie(&self.answer.headers, name),
         };
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Err(self.without_token(&spec.from)) };

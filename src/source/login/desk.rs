@@ -12,7 +12,6 @@ use super::answer::Reading;
 use crate::clock::Clock;
 use crate::config::BudgetHeaders;
 use crate::limits;
-use crate::model::Traffic;
 use crate::observe::ResponseCode;
 use crate::source::auth::Credential;
 use crate::source::budget::Budget;
@@ -48,16 +47,11 @@ struct Failure {
 }
 
 impl Desk {
-    pub(super) async fn ask(
-        &self,
-        request: &Request,
-        caller: &Caller,
-        traffic: &mut Traffic,
-    ) -> Result<Admitted, Fault> {
+    pub(super) async fn ask(&self, request: &Request, caller: &Caller) -> Result<Admitted, Fault> {
         let line = RequestLine::new(&request.method, &request.url);
         let mut tries = 1;
         loop {
-            let failure = match self.attempt(request, &line, tries, caller, traffic).await {
+            let failure = match self.attempt(request, &line, tries, caller).await {
                 Ok(admitted) => return Ok(admitted),
                 Err(failure) => failure,
             };
@@ -69,7 +63,7 @@ impl Desk {
                 Some(pause) => self.obey(pause, caller).await?,
             }
             tries += 1;
-            traffic.retries += 1;
+            caller.count(|traffic| traffic.retries += 1);
         }
     }
 
@@ -79,14 +73,13 @@ impl Desk {
         line: &RequestLine,
         tries: u32,
         caller: &Caller,
-        traffic: &mut Traffic,
     ) -> Result<Admitted, Failure> {
         let alone = |fault| Failure { fault, pause: None };
         let permit = match &self.budget {
-            Some(budget) => Some(caller.admit(budget, 1, traffic).await.map_err(alone)?),
+            Some(budget) => Some(caller.admit(budget, 1).await.map_err(alone)?),
             None => None,
         };
-        let mut sent = caller.sends(traffic);
+        let mut sent = caller.sends();
         let answer = self.client.exchange(request, &Credential::none(), permit, &[]).await;
         let answer = answer.map_err(|fault| alone(of_a_login(fault)))?;
         sent.code = ResponseCode::Status(answer.status);

@@ -18,7 +18,7 @@ use super::{oauth2, session};
 use crate::clock::Clock;
 use crate::config::{AuthSpec, OAuth2Spec, SourceSpec, TokenFrom, TokenSpec};
 use crate::limits;
-use crate::model::{ErrorReason, Keepsake, SourceName, Traffic};
+use crate::model::{ErrorReason, Keepsake, SourceName};
 use crate::observe::Observer;
 use crate::source::auth::{Credential, CredentialError};
 use crate::source::budget::Budget;
@@ -266,11 +266,7 @@ impl Login {
     }
 
     /// Sees to it that there is a token.
-    pub(in crate::source) async fn ensure(
-        self: &Arc<Self>,
-        caller: &Caller,
-        traffic: &mut Traffic,
-    ) -> Result<(), Fault> {
+    pub(in crate::source) async fn ensure(self: &Arc<Self>, caller: &Caller) -> Result<(), Fault> {
         let logins = {
             let state = self.state.lock();
             if state.ready().is_some() {
@@ -292,21 +288,15 @@ impl Login {
         }
         let (login, caller) = (Arc::clone(self), caller.clone());
         let task = tokio::spawn(async move {
-            let mut spent = Traffic::default();
-            let outcome = login.log_in(&caller, &mut spent).await;
+            let outcome = login.log_in(&caller).await;
             drop(turn);
-            (outcome, spent)
+            outcome
         });
-        let broken = |_| (Err(Fault::Internal { problem: "the login broke off".into() }), Traffic::default());
-        let (outcome, spent) = task.await.unwrap_or_else(broken);
-        traffic.requests += spent.requests;
-        traffic.retries += spent.retries;
-        traffic.wait_ms += spent.wait_ms;
-        outcome
+        task.await.unwrap_or_else(|_| Err(Fault::Internal { problem: "the login broke off".into() }))
     }
 
-    async fn log_in(&self, caller: &Caller, traffic: &mut Traffic) -> Result<(), Fault> {
-        let outcome = self.renewed(caller, traffic).await;
+    async fn log_in(&self, caller: &Caller) -> Result<(), Fault> {
+        let outcome = self.renewed(caller).await;
         let mut state = self.state.lock();
         state.logins += 1;
         let (login, reads) = (state.logins, state.reads);
@@ -314,7 +304,7 @@ impl Login {
         outcome
     }
 
-    async fn renewed(&self, caller: &Caller, traffic: &mut Traffic) -> Result<(), Fault> {
+    async fn renewed(&self, caller: &Caller) -> Result<(), Fault> {
         // What an earlier login gave and the store did not take comes first: it is all there is to get in with.
         if self.state.lock().pending.is_some() {
             self.settle().await?;
@@ -322,24 +312,24 @@ impl Login {
                 return Ok(());
             }
         }
-        let granted = timeout_at(caller.deadline, self.granted(caller, traffic)).await;
+        let granted = timeout_at(caller.deadline, self.granted(caller)).await;
         let (granted, at) = granted.unwrap_or_else(|_| Err(caller.out_of_time()))?;
         self.take(granted, at);
         self.settle().await
     }
 
     /// By the refresh token where there is one, else as configured.
-    async fn granted(&self, caller: &Caller, traffic: &mut Traffic) -> Result<(Granted, Timestamp), Fault> {
+    async fn granted(&self, caller: &Caller) -> Result<(Granted, Timestamp), Fault> {
         let held = self.state.lock().refresh.clone();
         if let (Some(spec), Some(held)) = (&self.way.refreshing, held) {
             let request = oauth2::refresh(spec, &held).map_err(|error| Fault::Config { problem: error.to_string() })?;
-            match self.desk.ask(&request, caller, traffic).await {
+            match self.desk.ask(&request, caller).await {
                 // Another grant gives a new one.
                 Err(Fault::LoginRefused { .. }) if spec.refresh_token.is_none() => self.state.lock().refresh = None,
                 answered => return self.read(&answered?),
             }
         }
-        let answered = self.desk.ask(&self.way.first, caller, traffic).await?;
+        let answered = self.desk.ask(&self.way.first, caller).await?;
         self.read(&answered)
     }
 
