@@ -171,8 +171,12 @@ pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const API_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A refused request is answered this long after it came, so that guessing is slow and tells nothing.
 pub const API_REFUSAL_PAUSE: Duration = Duration::from_millis(100);
-/// Most requests that wait for runs to end at one time; beyond, they are answered at once.
+/// Most requests that wait for runs to end, or follow them, at one time; beyond, they are answered at once.
 pub const API_WAITS_MAX: usize = 256;
+/// A run's progress is sent to whoever follows it this often at most.
+pub const API_EVENTS_EVERY: Duration = Duration::from_millis(250);
+/// An empty line is sent to whoever follows a run when nothing else was for this long.
+pub const API_EVENTS_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The store is asked this often at most whether it can be written to.
 pub const API_READY_EVERY: Duration = Duration::from_secs(5);
 /// Bounds of the pause after an accept that failed for want of descriptors or memory.

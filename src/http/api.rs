@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::problem::{Kind, Problem};
@@ -21,8 +21,8 @@ pub struct Api {
     pub app: App,
     /// SHA-256 of the token that lets this machine's command line in.
     pub local_token: [u8; 32],
-    /// One permit for each request that may wait for runs.
-    waits: Semaphore,
+    /// One permit for each request that may wait for runs or follow one.
+    waits: Arc<Semaphore>,
     /// When the store was last asked whether it can be written to, and its answer.
     pub readiness: Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
@@ -32,7 +32,7 @@ impl Api {
         Arc::new(Self {
             app: app.clone(),
             local_token: Sha256::digest(app.local_token.expose_secret()).into(),
-            waits: Semaphore::new(API_WAITS_MAX),
+            waits: Arc::new(Semaphore::new(API_WAITS_MAX)),
             readiness: Mutex::default(),
         })
     }
@@ -68,10 +68,15 @@ impl Api {
         Problem::new(Kind::Internal, "the run's journal cannot be read").hint("look at the disk and the server's log")
     }
 
+    /// A place among the requests that wait for runs, if there is one left.
+    pub fn place_to_wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.waits).try_acquire_owned().ok()
+    }
+
     /// Waits for something of the runs, at most this long. `None` when it took longer, or when too many requests wait
     /// already.
     pub async fn waiting<T>(&self, longest: Duration, ended: impl Future<Output = T>) -> Option<T> {
-        let _permit = self.waits.try_acquire().ok()?;
+        let _place = self.place_to_wait()?;
         timeout(longest, ended).await.ok()
     }
 

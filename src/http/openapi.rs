@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
-use super::routes::{attendees, changes, events, groups, health, preview, runs, sources, sync, tokens, users};
+use super::routes::{attendees, changes, events, follow, groups, health, preview, runs, sources, sync, tokens, users};
 
 /// The name of the security scheme.
 const TOKEN: &str = "token";
@@ -29,7 +29,7 @@ const TOKEN: &str = "token";
         events::list, events::get, events::put, events::delete, sync::start, preview::preview,
         attendees::list, attendees::get, users::list, users::get, users::look_up,
         groups::list, groups::get, groups::members,
-        runs::list, runs::get, changes::list, runs::log, runs::cancel,
+        runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
         sources::list, sources::get, tokens::list, tokens::create, tokens::delete,
     ),
     components(schemas(ProblemView)),

@@ -27,6 +27,7 @@ pub enum Kind {
     Internal,
     Stopping,
     StoreClosed,
+    Busy,
     SourceTimeout,
     DiskFull,
 }
@@ -49,6 +50,7 @@ impl Kind {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping"),
             Self::StoreClosed => (StatusCode::SERVICE_UNAVAILABLE, "store-closed", "The store is being opened again"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The server has too much to do"),
             Self::SourceTimeout => (StatusCode::GATEWAY_TIMEOUT, "source-timeout", "The source takes too long"),
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk is full"),
         }

@@ -13,7 +13,7 @@ use super::auth::{Guarded, Scope};
 use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
-use super::routes::{attendees, changes, events, groups, health, preview, runs, sources, sync, tokens, users};
+use super::routes::{attendees, changes, events, follow, groups, health, preview, runs, sources, sync, tokens, users};
 use crate::app::App;
 
 const GET: Method = Method::GET;
@@ -53,6 +53,7 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/runs/{run}", READ, runs::get),
         route(GET, "/v1/runs/{run}/changes", READ, changes::list),
         route(GET, "/v1/runs/{run}/log", READ, runs::log),
+        route(GET, "/v1/runs/{run}/events", READ, follow::follow),
         route(POST, "/v1/runs/{run}/cancel", SYNC, runs::cancel),
         route(GET, "/v1/sources", READ, sources::list),
         route(GET, "/v1/sources/{source}", READ, sources::get),

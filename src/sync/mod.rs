@@ -26,7 +26,7 @@ mod unfinished;
 pub use feed::{Feed, SourceEntry};
 pub use preview::{Preview, PreviewPage, PreviewPlan, PreviewRecord, Unplanned};
 pub use progress::{Phase, Progress};
-pub use runner::{Request, Runner, StartError, Started};
+pub use runner::{Following, Request, Runner, StartError, Started};
 pub use stopping::Stopping;
 
 pub use crate::source::{Onward, ShownAnswer, ShownRequest, Suggestion};

@@ -72,6 +72,13 @@ pub struct Started {
     pub already_running: bool,
 }
 
+/// A run that goes on, as whoever follows it hears of it.
+pub struct Following {
+    pub progress: watch::Receiver<Progress>,
+    /// The run when it has ended; open still where its commit was paused because the process ends.
+    pub ended: watch::Receiver<Option<Run>>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("there is no event '{0}'")]
@@ -286,6 +293,13 @@ impl Runner {
     pub async fn going(&self, run: RunId) -> Option<Progress> {
         let active = self.inner.active.lock().await;
         active.values().find(|going| going.run == run).map(|going| *going.progress.borrow())
+    }
+
+    /// A run that goes on, to be followed to its end.
+    pub async fn follow(&self, run: RunId) -> Option<Following> {
+        let active = self.inner.active.lock().await;
+        let going = active.values().find(|going| going.run == run)?;
+        Some(Following { progress: going.progress.clone(), ended: going.ended.clone() })
     }
 
     /// The run of a feed that goes on.

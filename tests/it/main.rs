@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod ends;
 mod fixtures;
+mod follow;
 mod formats;
 mod garbage;
 mod golden;

@@ -3,6 +3,7 @@
 pub mod attendees;
 pub mod changes;
 pub mod events;
+pub mod follow;
 pub mod groups;
 pub mod health;
 pub mod preview;

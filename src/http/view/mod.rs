@@ -16,6 +16,6 @@ pub use event::{AttendeeCounts, EventSavedView, EventStatusView, EventView, Feed
 pub use group::GroupView;
 pub use person::{AttendeeView, UserView};
 pub use preview::PreviewView;
-pub use run::{EndedView, LogLineView, RunView, StartedView, SyncView};
+pub use run::{EndedView, LogLineView, ProgressView, RunView, StartedView, SyncView};
 pub use source::{BudgetWindowView, PauseView, SourceErrorView, SourceFeedView, SourceView};
 pub use token::{NewTokenView, TokenView};

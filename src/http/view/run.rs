@@ -94,7 +94,7 @@ pub struct TrafficView {
 /// How far a run is.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Progress)]
-struct ProgressView {
+pub struct ProgressView {
     phase: PhaseView,
     /// Pages and records read.
     pages: u64,

@@ -5,6 +5,7 @@ mod bodies;
 mod described;
 mod events;
 pub mod fixture;
+mod follow;
 mod people;
 mod runs;
 mod wire;

@@ -58,6 +58,15 @@ pub struct Caller {
 impl Caller {
     /// The status and the body; `None` where no whole answer comes.
     pub async fn ask(&self, method: &str, path: &str) -> Option<(u16, Value)> {
+        let text = self.exchange(method, path).await?;
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        // A body cut off is no JSON.
+        Some((status, serde_json::from_str(body).ok()?))
+    }
+
+    /// Everything that comes until the connection ends.
+    pub async fn exchange(&self, method: &str, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(self.address).await.ok()?;
         let token = &self.token;
         let request = format!(
@@ -66,11 +75,7 @@ impl Caller {
         stream.write_all(request.as_bytes()).await.ok()?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        // A body cut off is no JSON.
-        Some((status, serde_json::from_str(body).ok()?))
+        String::from_utf8(bytes).ok()
     }
 }
 
