@@ -20,7 +20,7 @@ use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
 use crate::store::{ChangeSet, Store, StoreError};
-use crate::sync::{Runner, SourceEntry, Stopping};
+use crate::sync::{Kept, Runner, SourceEntry, Stopping};
 
 /// Everything that runs, wired.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl App {
             store.clone(),
             sources,
             config.events.clone(),
-            config.store.journal_days,
+            Kept { journals: config.store.journal_days, audit: config.store.audit_days },
             clock.clone(),
             observer.clone(),
             stopping,

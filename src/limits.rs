@@ -226,6 +226,10 @@ pub const FEEDS_LABELLED_MAX: usize = 200;
 /// Days that journals are kept: by default and at most.
 pub const JOURNAL_DAYS: u32 = 30;
 pub const JOURNAL_DAYS_MAX: u32 = 3650;
+/// How long the audit log is kept, in days.
+pub const AUDIT_DAYS: u32 = 365;
+/// Most entries of the audit log that are forgotten at one time.
+pub const AUDIT_FORGOTTEN_AT_ONCE: usize = 10_000;
 /// Bounds of the connect and idle time-outs that a source may set.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);

@@ -58,6 +58,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Option<RunsVerb>,
     },
+    /// Show who did what by hand.
+    Audit(AuditArgs),
     /// Make, list and revoke API tokens.
     Token {
         #[command(subcommand)]
@@ -130,6 +132,16 @@ pub struct SyncArgs {
     /// Map every record anew, also the unchanged ones.
     #[arg(long)]
     pub full: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Only what was done to this event, run, user or token.
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// How many, the newest first.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
 }
 
 #[derive(Debug, Args)]

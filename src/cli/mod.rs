@@ -2,6 +2,7 @@
 //! to the running server or, when there is none, answered by the same router in this process.
 
 mod args;
+mod audit;
 mod check;
 mod client;
 mod demo;

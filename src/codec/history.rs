@@ -9,7 +9,7 @@ use super::seal::{self, CodecError, Kind};
 use super::v1;
 use crate::model::{
     Counts, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey, Level, LogLine, Run, RunError, RunId,
-    RunOutcome, SourceName, Traffic, Trigger,
+    RunOutcome, SourceName, TokenId, Traffic, Trigger,
 };
 
 /// The store's counters, in every batch.
@@ -40,6 +40,13 @@ pub struct StoredToken {
     pub sha256: [u8; 32],
     pub scopes: Vec<String>,
     pub created_at: Timestamp,
+}
+
+impl StoredToken {
+    pub fn id(&self) -> TokenId {
+        let [a, b, c, d, e, f, ..] = self.sha256;
+        TokenId([a, b, c, d, e, f])
+    }
 }
 
 pub fn encode_token(token: &StoredToken) -> Vec<u8> {

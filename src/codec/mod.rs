@@ -6,6 +6,7 @@
 //!
 //! Invariant: pure. No I/O.
 
+mod audit;
 mod block;
 mod convert;
 mod entry;
@@ -22,6 +23,7 @@ mod tests;
 mod v1;
 mod v2;
 
+pub use audit::{decode_audit_entry, encode_audit_entry};
 pub use block::{Block, Unpacked, decode_person, encode_person};
 pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer, Planned};
 pub use feed::{decode_feed_state, encode_feed_state};

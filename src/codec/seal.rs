@@ -33,6 +33,7 @@ pub enum Kind {
     IndexHead = 14,
     /// What a source keeps beyond the process.
     Keepsake = 15,
+    Audit = 16,
 }
 
 impl Kind {

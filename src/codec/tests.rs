@@ -332,6 +332,7 @@ proptest! {
         prop_assert!(decode_feed_state(&garbage).is_err());
         prop_assert!(decode_group(&garbage).is_err());
         prop_assert!(decode_token(&garbage).is_err());
+        prop_assert!(super::decode_audit_entry(&garbage).is_err());
         prop_assert!(Block::open(&garbage).is_err());
         prop_assert!(EntryDecoder::default().decode(&garbage).is_err());
         prop_assert!(ItemDecoder::default().decode(&garbage).is_err());

@@ -235,6 +235,17 @@ pub struct Token<'a> {
 }
 
 #[derive(Encode, BorrowDecode)]
+pub struct AuditEntry<'a> {
+    pub at_ms: i64,
+    /// Id and name; `None`: the machine's own command line.
+    pub token: Option<([u8; 6], &'a str)>,
+    /// The word, so that the list of actions can grow.
+    pub action: &'a str,
+    pub subject: &'a str,
+    pub note: &'a str,
+}
+
+#[derive(Encode, BorrowDecode)]
 pub struct Run<'a> {
     pub id: u64,
     pub event: &'a str,

@@ -47,6 +47,8 @@ pub struct StoreSpec {
     pub path: PathBuf,
     /// How long journals are kept, in days.
     pub journal_days: u32,
+    /// How long the audit log is kept, in days.
+    pub audit_days: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::auth::Caller;
 use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::journal::JournalError;
 use crate::limits::API_WAITS_MAX;
-use crate::model::{Event, EventName};
+use crate::model::{Actor, AuditAction, AuditEntry, Event, EventName};
 use crate::store::StoreError;
 
 pub type Shared = Arc<Api>;
@@ -39,6 +40,19 @@ impl Api {
 
     pub fn event(&self, name: &EventName) -> Result<Arc<Event>, Problem> {
         self.app.runner.event(name).ok_or_else(|| Problem::not_found(format!("there is no event '{name}'")))
+    }
+
+    /// An entry for the audit log.
+    pub fn audit(&self, caller: Caller, action: AuditAction, subject: impl ToString, note: String) -> AuditEntry {
+        let actor = match caller {
+            Caller::Local => Actor::CommandLine,
+            Caller::Token(id) => {
+                let view = self.app.store.view();
+                let token = view.tokens().iter().find(|token| token.id() == id);
+                Actor::Token { id, name: token.map(|token| token.name.clone()).unwrap_or_default() }
+            }
+        };
+        AuditEntry { at: self.app.clock.now(), actor, action, subject: subject.to_string(), note }
     }
 
     /// What the client is told when the store fails; the log is told the rest. `operation` begins with `read` or

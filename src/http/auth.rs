@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::api::{Api, Shared};
 use super::problem::{Kind, Problem};
 use crate::limits::API_REFUSAL_PAUSE;
-use crate::model::Trigger;
+use crate::model::{TokenId, Trigger};
 
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -59,14 +59,14 @@ impl Scope {
 pub enum Caller {
     /// The command line of this machine.
     Local,
-    Token,
+    Token(TokenId),
 }
 
 impl Caller {
     pub const fn trigger(self) -> Trigger {
         match self {
             Self::Local => Trigger::Cli,
-            Self::Token => Trigger::Api,
+            Self::Token(_) => Trigger::Api,
         }
     }
 }
@@ -118,7 +118,7 @@ impl Scope {
         }
         match known {
             _ if local => Ok(Caller::Local),
-            Some(stored) if self.is_granted_by(&stored.scopes) => Ok(Caller::Token),
+            Some(stored) if self.is_granted_by(&stored.scopes) => Ok(Caller::Token(stored.id())),
             Some(_) => Err(Refusal::Scope),
             None if token.is_none() => Err(Refusal::Missing),
             None => Err(Refusal::Unknown),

@@ -13,7 +13,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
-use super::routes::{attendees, changes, events, follow, groups, health, preview, runs, sources, sync, tokens, users};
+use super::routes::{
+    attendees, audit, changes, events, follow, groups, health, preview, runs, sources, sync, tokens, users,
+};
 
 /// The name of the security scheme.
 const TOKEN: &str = "token";
@@ -30,7 +32,7 @@ const TOKEN: &str = "token";
         attendees::list, attendees::get, users::list, users::get, users::look_up,
         groups::list, groups::get, groups::members,
         runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
-        sources::list, sources::get, tokens::list, tokens::create, tokens::delete,
+        sources::list, sources::get, audit::list, tokens::list, tokens::create, tokens::delete,
     ),
     components(schemas(ProblemView)),
     modifiers(&FromTable),

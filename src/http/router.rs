@@ -13,7 +13,9 @@ use super::auth::{Guarded, Scope};
 use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
-use super::routes::{attendees, changes, events, follow, groups, health, preview, runs, sources, sync, tokens, users};
+use super::routes::{
+    attendees, audit, changes, events, follow, groups, health, preview, runs, sources, sync, tokens, users,
+};
 use crate::app::App;
 
 const GET: Method = Method::GET;
@@ -57,6 +59,7 @@ fn table() -> Vec<Route> {
         route(POST, "/v1/runs/{run}/cancel", SYNC, runs::cancel),
         route(GET, "/v1/sources", READ, sources::list),
         route(GET, "/v1/sources/{source}", READ, sources::get),
+        route(GET, "/v1/audit", ADMIN, audit::list),
         route(GET, "/v1/tokens", ADMIN, tokens::list),
         route(POST, "/v1/tokens", ADMIN, tokens::create),
         route(DELETE, "/v1/tokens/{id}", ADMIN, tokens::delete),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here reads a clock, does I/O or imports another module of the crate.
 
+mod audit;
 mod change;
 mod digest;
 mod email;
@@ -14,13 +15,16 @@ mod person;
 mod record;
 mod run;
 
+pub use audit::{Actor, AuditAction, AuditEntry, AuditId};
 pub use change::{Action, Entry, PersonChange, RecordNote, Verdict};
 pub use digest::Digest;
 pub use email::{Email, EmailError, EmailKey};
 pub use event::{Event, FeedPosition, FeedSettings, FeedState, Validators};
 pub use field::{EventField, Field, UnknownField, Value};
 pub use group::{Group, GroupKey, GroupName};
-pub use ids::{ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, UserId, UserNo};
+pub use ids::{
+    ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, TokenId, UserId, UserNo,
+};
 pub use keepsake::Keepsake;
 pub use person::{Attendance, Owner, Person, ProfileField, Registration, RegistrationState};
 pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};

@@ -2,7 +2,7 @@
 
 use crate::codec::SymbolKind;
 use crate::limits::BLOCK_USERS;
-use crate::model::{EventName, FeedId, GroupKey, Keepsake, RunId, SourceName, UserNo};
+use crate::model::{AuditId, EventName, FeedId, GroupKey, Keepsake, RunId, SourceName, UserNo};
 
 /// What the engine itself keeps; see [`super::integrity`].
 pub const INTEGRITY: &[u8] = b"!";
@@ -15,6 +15,7 @@ pub const EVENTS: &[u8] = b"e";
 pub const GROUPS: &[u8] = b"g";
 pub const TOKENS: &[u8] = b"t";
 pub const KEEPSAKES: &[u8] = b"k";
+pub const AUDIT: &[u8] = b"a";
 
 /// The block that holds a user.
 pub const fn block_of(UserNo(user): UserNo) -> u32 {
@@ -91,4 +92,18 @@ pub fn keepsake_id(key: &[u8]) -> Option<(SourceName, Keepsake)> {
     let (source, what) = text.split_once('\0')?;
     let what = Keepsake::ALL.into_iter().find(|known| known.as_str() == what)?;
     Some((SourceName::parse(source).ok()?, what))
+}
+
+/// The entry of a batch's audit log at a place of it; batches are counted, so numbers ascend.
+pub const fn audit_id(generation: u64, place: u16) -> AuditId {
+    AuditId((generation << 16) | place as u64)
+}
+
+pub fn audit(AuditId(id): AuditId) -> Vec<u8> {
+    join(AUDIT, &id.to_be_bytes())
+}
+
+/// The number of an entry from its key.
+pub fn audit_number(key: &[u8]) -> Option<AuditId> {
+    Some(AuditId(u64::from_be_bytes(key.strip_prefix(AUDIT)?.try_into().ok()?)))
 }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::{RwLock, RwLockReadGuard};
 use roaring::RoaringBitmap;
+use sled::IVec;
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::io_error;
@@ -15,12 +17,14 @@ use super::room::Room;
 use super::state::State;
 use super::writer::{Ack, ChangeSet, Command, Writer};
 use super::{StoreError, keys};
-use crate::codec::{StoredToken, Symbols, Unpacked, decode_meta, decode_person, decode_run};
+use crate::codec::{
+    CodecError, Kind, StoredToken, Symbols, Unpacked, decode_audit_entry, decode_meta, decode_person, decode_run,
+};
 use crate::faults::Faults;
-use crate::limits::{BATCH_BYTES_MAX, WRITER_QUEUE};
+use crate::limits::{AUDIT_FORGOTTEN_AT_ONCE, BATCH_BYTES_MAX, WRITER_QUEUE};
 use crate::model::{
-    CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey, Keepsake, Person, Run,
-    RunId, SourceName, UserId, UserNo,
+    AuditEntry, AuditId, CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey,
+    Keepsake, Person, Run, RunId, SourceName, UserId, UserNo,
 };
 
 /// An open store. Cloning shares it; the last clone stops the writer.
@@ -368,6 +372,56 @@ impl Store {
         }
         Ok(runs)
     }
+}
+
+/// The audit log.
+impl Store {
+    /// Entries that `wanted` picks, newest first, from below `before`.
+    pub fn audit(
+        &self,
+        before: Option<AuditId>,
+        limit: usize,
+        wanted: impl Fn(&AuditEntry) -> bool,
+    ) -> Result<Vec<(AuditId, AuditEntry)>, StoreError> {
+        self.shared.live.with(|engine| {
+            let mut found = Vec::new();
+            for row in engine.scan(keys::AUDIT).rev() {
+                let (id, entry) = audit_row(row?)?;
+                if before.is_none_or(|before| id < before) && wanted(&entry) {
+                    found.push((id, entry));
+                }
+                if found.len() >= limit {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Forgets what is older. Blocks.
+    pub fn forget_audit_before(&self, oldest: Timestamp) -> Result<(), StoreError> {
+        let last = self.shared.live.with(|engine| {
+            let mut last = None;
+            for row in engine.scan(keys::AUDIT).take(AUDIT_FORGOTTEN_AT_ONCE) {
+                let (id, entry) = audit_row(row?)?;
+                if entry.at >= oldest {
+                    break;
+                }
+                last = Some(id);
+            }
+            Ok(last)
+        })?;
+        match last {
+            Some(last) => self.commit(ChangeSet { forget_audit: Some(last), ..ChangeSet::default() }).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+fn audit_row((key, sealed): (IVec, IVec)) -> Result<(AuditId, AuditEntry), StoreError> {
+    let failed = |source| StoreError::Codec { what: "an entry of the audit log".into(), source };
+    let id = keys::audit_number(&key).ok_or(CodecError::Short(Kind::Audit)).map_err(failed)?;
+    Ok((id, decode_audit_entry(&sealed).map_err(failed)?))
 }
 
 fn decode(id: RunId, sealed: &[u8]) -> Result<Run, StoreError> {

@@ -17,8 +17,8 @@ use super::state::read_symbol;
 use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
-    Kind, SymbolKind, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta, decode_person,
-    decode_run, decode_token, open,
+    Kind, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_event, decode_feed_state, decode_group,
+    decode_meta, decode_person, decode_run, decode_token, open,
 };
 use crate::faults::Faults;
 use crate::limits::BLOCK_USERS;
@@ -154,7 +154,7 @@ impl Reader<'_> {
         rows
     }
 
-    /// Groups, feeds, events, tokens and what sources keep: few, and found by their names.
+    /// Groups, feeds, events, tokens, what sources keep and the audit log: few, and found by their names.
     fn copy_named(&mut self) -> Result<(), StoreError> {
         for (_, sealed) in self.rows(keys::GROUPS, "groups") {
             let Some(group) = self.decoded("a group", decode_group(&sealed)) else { continue };
@@ -177,6 +177,10 @@ impl Reader<'_> {
             let keepsakes = keys::keepsake_id(&key).map(|(source, what)| (source, what, value.to_vec()));
             let keepsakes = keepsakes.into_iter().collect();
             self.new.commit(ChangeSet { keepsakes, ..ChangeSet::default() })?;
+        }
+        for (_, sealed) in self.rows(keys::AUDIT, "entries of the audit log") {
+            let Some(entry) = self.decoded("an entry of the audit log", decode_audit_entry(&sealed)) else { continue };
+            self.new.commit(ChangeSet { audit: vec![entry], ..ChangeSet::default() })?;
         }
         for (_, sealed) in self.rows(keys::TOKENS, "tokens") {
             let Some(token) = self.decoded("a token", decode_token(&sealed)) else { continue };

@@ -92,6 +92,11 @@ impl State {
             let run = keys::run_number(&key).map_or_else(|| "a run".to_owned(), |run| format!("run {run}"));
             open(Kind::Run, &sealed).map_err(unreadable(run))?;
         }
+        for row in engine.scan(keys::AUDIT) {
+            let (key, sealed) = row?;
+            sum.add(&key, &sealed);
+            open(Kind::Audit, &sealed).map_err(unreadable("an entry of the audit log"))?;
+        }
         Ok(sum)
     }
 

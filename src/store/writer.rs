@@ -17,13 +17,13 @@ use super::room::Room;
 use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
-    Block, CodecError, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_event,
-    encode_feed_state, encode_group, encode_meta, encode_person, encode_run, encode_token, seal,
+    Block, CodecError, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_audit_entry,
+    encode_event, encode_feed_state, encode_group, encode_meta, encode_person, encode_run, encode_token, seal,
 };
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::{
-    Event, EventName, FeedId, FeedState, Group, GroupName, Keepsake, Person, PersonChange, Run, RunId, SourceName,
-    UserId, UserNo,
+    AuditEntry, AuditId, Event, EventName, FeedId, FeedState, Group, GroupName, Keepsake, Person, PersonChange, Run,
+    RunId, SourceName, UserId, UserNo,
 };
 
 /// Changes that happen together or not at all.
@@ -44,6 +44,10 @@ pub struct ChangeSet {
     pub token: Option<super::TokenWrite>,
     /// Sources' keepsakes to put as they are.
     pub keepsakes: Vec<(SourceName, Keepsake, Vec<u8>)>,
+    /// What was done by hand, in order; at most 65,536.
+    pub audit: Vec<AuditEntry>,
+    /// Entries of the audit log up to this one are forgotten.
+    pub forget_audit: Option<AuditId>,
 }
 
 /// New users, encoded.
@@ -265,6 +269,12 @@ impl Writer {
         for (source, what, value) in &set.keepsakes {
             batch.put(keys::keepsake(source, *what), seal(Kind::Keepsake, value));
         }
+        for (entry, place) in set.audit.iter().zip(0..) {
+            batch.put(keys::audit(keys::audit_id(meta.generation, place)), encode_audit_entry(entry));
+        }
+        if let Some(last) = set.forget_audit {
+            self.forget_audit(&mut batch, last)?;
+        }
         for (kind, number, name) in self.symbols.since(self.stored_symbols) {
             batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
         }
@@ -350,6 +360,19 @@ impl Writer {
             (Some(_), before) => current == before.as_ref(),
         };
         if planned_upon { Ok(()) } else { Err(StoreError::Conflict(change.id)) }
+    }
+
+    fn forget_audit(&self, batch: &mut Batch, last: AuditId) -> Result<(), StoreError> {
+        self.live.with(|engine| {
+            for row in engine.scan(keys::AUDIT) {
+                let (key, _) = row?;
+                if keys::audit_number(&key).is_some_and(|id| id > last) {
+                    break;
+                }
+                batch.remove(key.to_vec());
+            }
+            Ok(())
+        })
     }
 
     fn put_groups(&self, batch: &mut Batch, names: &[GroupName]) -> Vec<Group> {

@@ -26,6 +26,7 @@ mod unfinished;
 pub use feed::{Feed, SourceEntry};
 pub use preview::{Preview, PreviewPage, PreviewPlan, PreviewRecord, Unplanned};
 pub use progress::{Phase, Progress};
+pub use recovery::Kept;
 pub use runner::{Following, Request, Runner, StartError, Started};
 pub use stopping::Stopping;
 

@@ -55,12 +55,33 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Removes journals older than `days`, and reads that nobody takes up any more; the runs stay in history without their
-/// changes. Whatever the clock says, a
-/// run that has not ended keeps its journal: it may have to go on from it.
-pub fn drop_old_journals(store: &Store, days: u32, now: Timestamp) {
-    let oldest = now.saturating_sub(SignedDuration::from_hours(i64::from(days) * 24));
-    let Ok(oldest) = oldest else { return };
+/// For how many days things are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    pub journals: u32,
+    pub audit: u32,
+}
+
+impl Kept {
+    /// Drops what is older, and reads that nobody takes up any more. Blocks.
+    pub fn drop_older(self, store: &Store, observer: &Observer, now: Timestamp) {
+        if let Some(oldest) = days_before(now, self.journals) {
+            drop_old_journals(store, oldest, now);
+        }
+        let forgotten = days_before(now, self.audit).map_or(Ok(()), |oldest| store.forget_audit_before(oldest));
+        if let Err(error) = forgotten {
+            observer.store_failed("write what the audit log forgets", &error.to_string());
+        }
+    }
+}
+
+fn days_before(now: Timestamp, days: u32) -> Option<Timestamp> {
+    now.saturating_sub(SignedDuration::from_hours(i64::from(days) * 24)).ok()
+}
+
+/// Removes journals older than that, and reads that nobody takes up any more; the runs stay in history without their
+/// changes. Whatever the clock says, a run that has not ended keeps its journal: it may have to go on from it.
+fn drop_old_journals(store: &Store, oldest: Timestamp, now: Timestamp) {
     // What nobody takes up any more holds personal data for nothing.
     let is_too_old_to_go_on =
         |modified| SignedDuration::try_from(RESUME_WITHIN).is_ok_and(|most| now.duration_since(modified) >= most);
@@ -81,4 +102,47 @@ pub fn drop_old_journals(store: &Store, days: u32, now: Timestamp) {
 
 fn run_of(journal: &Path) -> Option<RunId> {
     journal.file_stem()?.to_str()?.parse().ok().map(RunId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Actor, AuditAction, AuditEntry};
+    use crate::store::ChangeSet;
+
+    fn days(days: i64) -> SignedDuration {
+        SignedDuration::from_hours(24 * days)
+    }
+
+    #[test]
+    fn what_is_older_is_dropped_each_after_its_own_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let now = Timestamp::now();
+        let entry = |age: i64| AuditEntry {
+            at: now - days(age),
+            actor: Actor::CommandLine,
+            action: AuditAction::RunCancelled,
+            subject: age.to_string(),
+            note: String::new(),
+        };
+        let audit = [400, 366, 364, 1].map(entry).to_vec();
+        store.commit(ChangeSet { audit, ..ChangeSet::default() }).unwrap();
+        let journal = |name: &str, age: i64| {
+            let path = store.runs_folder().join(name);
+            std::fs::write(&path, "").unwrap();
+            let written = std::fs::File::options().write(true).open(path).unwrap();
+            written.set_modified((now - days(age)).into()).unwrap();
+        };
+        for (name, age) in [("1.journal", 31), ("2.journal", 29), ("e@s.read", 8), ("f@s.read", 6), ("notes", 400)] {
+            journal(name, age);
+        }
+        Kept { journals: 30, audit: 365 }.drop_older(&store, &Observer::default(), now);
+        let mut left: Vec<_> =
+            std::fs::read_dir(store.runs_folder()).unwrap().map(|f| f.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["2.journal", "f@s.read", "notes"]);
+        let kept = store.audit(None, 10, |_| true).unwrap();
+        assert_eq!(kept.iter().map(|(_, entry)| entry.subject.as_str()).collect::<Vec<_>>(), ["1", "364"]);
+    }
 }

@@ -13,10 +13,11 @@ use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
 use super::preview::{Preparation, Preview};
 use super::progress::{Lines, Progress};
+use super::recovery::{self, Kept};
+use super::restart;
 use super::run::Execution;
 use super::stopping::Stopping;
 use super::unfinished::Unfinished;
-use super::{recovery, restart};
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
 use crate::limits::{GO_ON_EVERY, STOP_RUNS_TIMEOUT};
@@ -37,7 +38,7 @@ struct Inner {
     sources: BTreeMap<SourceName, SourceEntry>,
     /// Events declared in the config file.
     provisioned: BTreeMap<EventName, Arc<Event>>,
-    journal_days: u32,
+    kept: Kept,
     clock: Clock,
     observer: Observer,
     active: Mutex<HashMap<FeedId, Active>>,
@@ -102,28 +103,17 @@ impl Runner {
         store: Store,
         sources: BTreeMap<SourceName, SourceEntry>,
         provisioned: BTreeMap<EventName, Arc<Event>>,
-        journal_days: u32,
+        kept: Kept,
         clock: Clock,
         observer: Observer,
         stopping: Stopping,
     ) -> Result<Self, StoreError> {
         let unfinished = Arc::new(Unfinished::new(store.clone(), clock.clone(), observer.clone()));
         recovery::recover(&store, &clock, &observer, &stopping, &unfinished)?;
-        recovery::drop_old_journals(&store, journal_days, clock.now());
+        kept.drop_older(&store, &observer, clock.now());
         let (active, turn, previews) = (Mutex::default(), Arc::default(), AtomicU64::default());
-        let inner = Inner {
-            store,
-            sources,
-            provisioned,
-            journal_days,
-            clock,
-            observer,
-            active,
-            turn,
-            stopping,
-            unfinished,
-            previews,
-        };
+        let inner =
+            Inner { store, sources, provisioned, kept, clock, observer, active, turn, stopping, unfinished, previews };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -272,10 +262,17 @@ impl Runner {
             }
         };
         self.inner.active.lock().await.remove(&feed);
-        recovery::drop_old_journals(&self.inner.store, self.inner.journal_days, self.inner.clock.now());
+        self.drop_what_is_old().await;
         self.go_on_later(feed);
         // Nobody need be waiting. Whoever waits for a run that left no word looks it up in history.
         let _ = ended.send(run);
+    }
+
+    async fn drop_what_is_old(&self) {
+        let inner = Arc::clone(&self.inner);
+        let drop = move || inner.kept.drop_older(&inner.store, &inner.observer, inner.clock.now());
+        // It fails only with the runtime.
+        let _ = tokio::task::spawn_blocking(drop).await;
     }
 
     async fn end_panicked(&self, run: Run) -> Option<Run> {

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::read::{Item, Section, shown};
 use crate::config::suggest::nearest;
 use crate::config::{LogFormat, LogSpec, ServerSpec, StoreSpec};
-use crate::limits::{JOURNAL_DAYS, JOURNAL_DAYS_MAX};
+use crate::limits::{AUDIT_DAYS, JOURNAL_DAYS, JOURNAL_DAYS_MAX};
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7070);
 const STORE_PATH_DEFAULT: &str = "data";
@@ -53,8 +53,12 @@ pub(in crate::config) fn read_store(mut section: Section<'_>, folder: &Path) -> 
         Some(item) => item.integer(1..=JOURNAL_DAYS_MAX),
         None => Some(JOURNAL_DAYS),
     };
+    let audit_days = match section.optional("audit_days") {
+        Some(item) => item.integer(1..=JOURNAL_DAYS_MAX),
+        None => Some(AUDIT_DAYS),
+    };
     section.finish();
-    Some(StoreSpec { path: folder.join(path?), journal_days: journal_days? })
+    Some(StoreSpec { path: folder.join(path?), journal_days: journal_days?, audit_days: audit_days? })
 }
 
 pub(in crate::config) fn read_log(mut section: Section<'_>) -> Option<LogSpec> {

@@ -161,6 +161,7 @@ proptest! {
 const KEYS: &[&str] = &[
     "server: listen",
     "store: journal_days",
+    "store: audit_days",
     "log: level",
     "source.crm: base_url",
     "source.crm: edit_url",

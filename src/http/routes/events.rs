@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::config::{Fault, Warning, validate_event};
 use crate::http::api::{Api, Shared};
+use crate::http::auth::Caller;
 use crate::http::extract::{Body, Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::shapes::Name;
 use crate::http::view::{AttendeeCounts, EventSavedView, EventView, FeedView};
-use crate::model::{Event, EventName, FeedId, FeedSettings, SourceName};
+use crate::model::{AuditAction, Event, EventName, FeedId, FeedSettings, SourceName};
 use crate::store::{ChangeSet, EventWrite};
 
 #[derive(Deserialize, IntoParams)]
@@ -112,6 +113,7 @@ async fn view(api: &Api, event: &Event) -> EventView {
     ))]
 pub async fn put(
     State(api): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path(path): Path<EventPath>,
     _: Query<Nothing>,
     Body(body): Body<EventSettings>,
@@ -121,12 +123,14 @@ pub async fn put(
     let checked = validate_event(path.event, body.title, body.starts_at, feeds, &api.app.config.sources);
     let (event, warnings) = checked.map_err(|faults| invalid(&faults))?;
     let status = if api.app.runner.event(&event.name).is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    let saved = save(&api, event, &warnings).await?;
+    let saved = save(&api, caller, event, &warnings).await?;
     Ok((status, Json(saved)))
 }
 
-async fn save(api: &Api, event: Event, warnings: &[Warning]) -> Result<EventSavedView, Problem> {
-    let set = ChangeSet { event: Some(EventWrite::Put(event.clone())), ..ChangeSet::default() };
+async fn save(api: &Api, caller: Caller, event: Event, warnings: &[Warning]) -> Result<EventSavedView, Problem> {
+    let feeds: Vec<_> = event.feeds.iter().map(|feed| feed.source.as_str()).collect();
+    let audit = vec![api.audit(caller, AuditAction::EventSaved, &event.name, format!("feeds: {}", feeds.join(", ")))];
+    let set = ChangeSet { event: Some(EventWrite::Put(event.clone())), audit, ..ChangeSet::default() };
     api.app.store.commit_async(set).await.map_err(api.store_failed("write an event"))?;
     for feed in &event.feeds {
         api.app.observer.feed_known(&FeedId { event: event.name.clone(), source: feed.source.clone() });
@@ -158,13 +162,15 @@ pub fn invalid(faults: &[Fault]) -> Problem {
     ))]
 pub async fn delete(
     State(api): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path(path): Path<EventPath>,
     _: Query<Nothing>,
 ) -> Result<StatusCode, Problem> {
     refuse_provisioned(&api, &path.event)?;
     let event = api.event(&path.event)?;
     refuse_in_use(&api, &event).await?;
-    let set = ChangeSet { event: Some(EventWrite::Delete(path.event)), ..ChangeSet::default() };
+    let audit = vec![api.audit(caller, AuditAction::EventRemoved, &path.event, String::new())];
+    let set = ChangeSet { event: Some(EventWrite::Delete(path.event)), audit, ..ChangeSet::default() };
     api.app.store.commit_async(set).await.map_err(api.store_failed("write that an event is removed"))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,7 @@
 //! The routes, by resource. Each asks the store or the runner, and shapes what it found with a view.
 
 pub mod attendees;
+pub mod audit;
 pub mod changes;
 pub mod events;
 pub mod follow;

@@ -1,18 +1,20 @@
 //! Runs: history, progress, log, and ending one early.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::http::api::{Api, Shared};
+use crate::http::auth::Caller;
 use crate::http::extract::{EmptyBody, Nothing, Path, Query, Wait};
 use crate::http::paging::{Cursor, Limit, Page};
 use crate::http::problem::Problem;
 use crate::http::shapes::{self, Name, OutcomeFilter};
 use crate::http::view::{LogLineView, RunView};
-use crate::model::{EventName, Run, RunId, RunOutcome, SourceName};
+use crate::model::{AuditAction, EventName, Run, RunId, RunOutcome, SourceName};
+use crate::store::ChangeSet;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -128,6 +130,7 @@ pub async fn log(
     ))]
 pub async fn cancel(
     State(api): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path(path): Path<RunPath>,
     _: Query<Nothing>,
     _: EmptyBody,
@@ -136,6 +139,12 @@ pub async fn cancel(
     // For a moment after its end is stored, a run is still among those that go on.
     if run.ended_at.is_some() || !api.app.runner.cancel(run.id).await {
         return Err(Problem::conflict(format!("run {} has ended", run.id)));
+    }
+    let audit = vec![api.audit(caller, AuditAction::RunCancelled, run.id, String::new())];
+    let set = ChangeSet { audit, ..ChangeSet::default() };
+    // A full disk must not keep anybody from ending a run.
+    if let Err(error) = api.app.store.commit_async(set).await {
+        api.app.observer.store_failed("write the audit log", &error.to_string());
     }
     Ok((StatusCode::ACCEPTED, Json(view(&api, &run).await)))
 }

@@ -2,9 +2,9 @@
 //!
 //! Invariant: a token's value is in the answer that makes it, and nowhere else; the store has its digest.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -12,12 +12,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::random_token;
 use crate::http::api::{Api, Shared};
-use crate::http::auth::Scope;
+use crate::http::auth::{Caller, Scope};
 use crate::http::extract::{Body, Nothing, Path, Query};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::view::{NewTokenView, TokenView};
 use crate::limits::{API_TOKEN_NAME_BYTES_MAX, API_TOKENS_MAX};
+use crate::model::{AuditAction, AuditEntry};
 use crate::store::{ChangeSet, StoredToken, TokenWrite};
 
 #[derive(Deserialize, IntoParams)]
@@ -84,6 +85,7 @@ pub async fn list(State(api): State<Shared>, Query(query): Query<ListQuery>) -> 
     ))]
 pub async fn create(
     State(api): State<Shared>,
+    Extension(caller): Extension<Caller>,
     _: Query<Nothing>,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<NewTokenView>), Problem> {
@@ -100,7 +102,9 @@ pub async fn create(
         created_at: api.app.clock.now(),
     };
     let made = TokenView::from(&stored);
-    write(&api, TokenWrite::Put(stored)).await?;
+    let note = format!("{}: {}", stored.name, stored.scopes.join(", "));
+    let entry = api.audit(caller, AuditAction::TokenMade, stored.id(), note);
+    write(&api, TokenWrite::Put(stored), entry).await?;
     Ok((StatusCode::CREATED, Json(NewTokenView { made, token: token.expose_secret().to_owned() })))
 }
 
@@ -113,16 +117,18 @@ pub async fn create(
     ))]
 pub async fn delete(
     State(api): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Path(path): Path<TokenPath>,
     _: Query<Nothing>,
 ) -> Result<StatusCode, Problem> {
-    let found = api.app.store.view().tokens().iter().find(|token| TokenView::from(*token).id == path.id).cloned();
+    let found = api.app.store.view().tokens().iter().find(|token| token.id().to_string() == path.id).cloned();
     let token = found.ok_or_else(|| Problem::not_found("there is no token with this id"))?;
-    write(&api, TokenWrite::Delete(token)).await?;
+    let entry = api.audit(caller, AuditAction::TokenRevoked, token.id(), token.name.clone());
+    write(&api, TokenWrite::Delete(token), entry).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn write(api: &Api, token: TokenWrite) -> Result<(), Problem> {
-    let set = ChangeSet { token: Some(token), ..ChangeSet::default() };
+async fn write(api: &Api, token: TokenWrite, entry: AuditEntry) -> Result<(), Problem> {
+    let set = ChangeSet { token: Some(token), audit: vec![entry], ..ChangeSet::default() };
     api.app.store.commit_async(set).await.map(drop).map_err(api.store_failed("write a token"))
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: only shapes. A view asks nobody; it is made of what the route has found.
 
+mod audit;
 mod change;
 mod event;
 mod group;
@@ -11,6 +12,7 @@ mod run;
 mod source;
 mod token;
 
+pub use audit::{AuditActionView, AuditEntryView};
 pub use change::{ChangeAction, ChangeView};
 pub use event::{AttendeeCounts, EventSavedView, EventStatusView, EventView, FeedView, StatusView};
 pub use group::GroupView;

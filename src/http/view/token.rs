@@ -31,7 +31,7 @@ pub struct NewTokenView {
 impl From<&StoredToken> for TokenView {
     fn from(token: &StoredToken) -> Self {
         Self {
-            id: token.sha256.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+            id: token.id().to_string(),
             name: token.name.clone(),
             scopes: token.scopes.clone(),
             created_at: token.created_at,

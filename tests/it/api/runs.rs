@@ -71,6 +71,8 @@ async fn a_run_is_cancelled_once() {
     assert_eq!(run["outcome"], "cancelled");
     fixture.post("/v1/runs/1/cancel", None).await.problem(409);
     fixture.post("/v1/runs/9/cancel", None).await.problem(404);
+    let log = fixture.list("/v1/audit?action=run_cancelled", 10).await;
+    assert_eq!(log.iter().map(|entry| &entry["subject"]).collect::<Vec<_>>(), ["1"], "once");
     assert_eq!(fixture.app.store.user_count(), 0);
     let hint = fixture.get("/v1/runs/1/changes").await;
     hint.problem(404);

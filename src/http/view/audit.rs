@@ -1,0 +1,69 @@
+//! The audit log.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::model::{Actor, AuditAction, AuditEntry, AuditId};
+
+/// Something that was done because somebody said so. Nothing in it is personal.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+pub struct AuditEntryView {
+    /// A later entry has a higher number.
+    id: u64,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    actor: ActorView,
+    action: AuditActionView,
+    /// To what: an event's name, a run's number, a user's or a token's id.
+    subject: String,
+    /// More of it in words.
+    note: String,
+}
+
+/// Who did it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Actor)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum ActorView {
+    /// Whoever uses the command line on the machine itself.
+    CommandLine,
+    /// Whoever has the token.
+    Token { id: String, name: String },
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AuditAction)]
+pub enum AuditActionView {
+    TokenMade,
+    TokenRevoked,
+    EventSaved,
+    EventRemoved,
+    RunCancelled,
+}
+
+impl From<AuditAction> for AuditActionView {
+    fn from(action: AuditAction) -> Self {
+        match action {
+            AuditAction::TokenMade => Self::TokenMade,
+            AuditAction::TokenRevoked => Self::TokenRevoked,
+            AuditAction::EventSaved => Self::EventSaved,
+            AuditAction::EventRemoved => Self::EventRemoved,
+            AuditAction::RunCancelled => Self::RunCancelled,
+        }
+    }
+}
+
+impl AuditEntryView {
+    pub fn of(AuditId(id): AuditId, entry: &AuditEntry) -> Self {
+        let actor = match &entry.actor {
+            Actor::CommandLine => ActorView::CommandLine,
+            Actor::Token { id, name } => ActorView::Token { id: id.to_string(), name: name.clone() },
+        };
+        let action = entry.action.into();
+        Self { id, at: entry.at, actor, action, subject: entry.subject.clone(), note: entry.note.clone() }
+    }
+}

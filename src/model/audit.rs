@@ -1,0 +1,55 @@
+//! Who did what by hand. Kept apart from the journals, and longer; nothing in it is personal.
+
+use jiff::Timestamp;
+
+use super::ids::TokenId;
+
+/// Something that was done because somebody said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub action: AuditAction,
+    /// To what: an event's name, a run's number, a user's or a token's id.
+    pub subject: String,
+    /// More of it in words: names of fields and settings, never a person's values.
+    pub note: String,
+}
+
+/// Where an entry stands in the log. A later one has a higher number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditId(pub u64);
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Whoever uses the command line on the machine itself.
+    CommandLine,
+    /// Whoever has the token.
+    Token { id: TokenId, name: String },
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AuditAction {
+    TokenMade,
+    TokenRevoked,
+    EventSaved,
+    EventRemoved,
+    RunCancelled,
+}
+
+impl AuditAction {
+    pub const ALL: [Self; 5] =
+        [Self::TokenMade, Self::TokenRevoked, Self::EventSaved, Self::EventRemoved, Self::RunCancelled];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenMade => "token_made",
+            Self::TokenRevoked => "token_revoked",
+            Self::EventSaved => "event_saved",
+            Self::EventRemoved => "event_removed",
+            Self::RunCancelled => "run_cancelled",
+        }
+    }
+}
