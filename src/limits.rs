@@ -226,6 +226,8 @@ pub const FEEDS_LABELLED_MAX: usize = 200;
 /// Days that journals are kept: by default and at most.
 pub const JOURNAL_DAYS: u32 = 30;
 pub const JOURNAL_DAYS_MAX: u32 = 3650;
+/// Most runs that are looked through for what a person should look at.
+pub const REVIEW_RUNS_MAX: usize = 1_000;
 /// How long the audit log is kept, in days.
 pub const AUDIT_DAYS: u32 = 365;
 /// Most entries of the audit log that are forgotten at one time.

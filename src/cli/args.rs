@@ -58,6 +58,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Option<RunsVerb>,
     },
+    /// Show what of an event a person should look at: unusable records, shared ids and emails.
+    Review { event: String },
     /// Show who did what by hand.
     Audit(AuditArgs),
     /// Make, list and revoke API tokens.

@@ -12,6 +12,7 @@ mod presets;
 mod preview;
 mod print;
 mod rebuild;
+mod review;
 mod runs;
 mod serve;
 mod start;

@@ -14,7 +14,7 @@ use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
-    attendees, audit, changes, events, follow, groups, health, preview, runs, sources, sync, tokens, users,
+    attendees, audit, changes, events, follow, groups, health, preview, review, runs, sources, sync, tokens, users,
 };
 use crate::app::App;
 
@@ -43,6 +43,7 @@ fn table() -> Vec<Route> {
         route(DELETE, "/v1/events/{event}", ADMIN, events::delete),
         route(POST, "/v1/events/{event}/sync", SYNC, sync::start),
         route(POST, "/v1/events/{event}/preview", ADMIN, preview::preview),
+        route(GET, "/v1/events/{event}/review", READ, review::list),
         route(GET, "/v1/events/{event}/attendees", READ, attendees::list),
         route(GET, "/v1/events/{event}/attendees/{user}", READ, attendees::get),
         route(GET, "/v1/users", READ, users::list),

@@ -14,6 +14,7 @@ mod moves;
 mod person;
 mod profile;
 mod rank;
+mod review;
 mod route;
 
 pub use detail::{Detail, details};
@@ -22,4 +23,5 @@ pub use merge::Arriving;
 pub use moves::{Arrival, Mover, Verdict, resolve};
 pub use person::{Inputs, Policy, plan_person};
 pub use rank::Rank;
+pub use review::{Finding, Matter, Review, shares_email, used_ids};
 pub use route::{Candidate, Facts, Known, Role, Route, Target, Task, losers, route};

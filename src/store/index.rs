@@ -99,6 +99,10 @@ impl Index {
         self.by_id.find(&self.id, id.as_u128()).map(UserNo)
     }
 
+    pub fn user_id(&self, UserNo(user): UserNo) -> Option<UserId> {
+        self.users.contains(user).then(|| self.id.get(user as usize).copied().map(UserId::from_u128)).flatten()
+    }
+
     pub fn registration(&self, hash: u128) -> Option<RegistrationHit> {
         self.registrations.find(hash).map(hit)
     }

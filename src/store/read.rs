@@ -274,6 +274,19 @@ impl Store {
         view.index().registration(view.index().registration_hash(feed, external_id)).map(|hit| hit.user)
     }
 
+    /// Users of whom the feed's list has more than one record, ascending.
+    pub fn users_with_several_registrations(&self, feed: &FeedId) -> Vec<UserNo> {
+        let view = self.view();
+        let (mut seen, mut several) = (RoaringBitmap::new(), RoaringBitmap::new());
+        for number in view.index().present(feed) {
+            let UserNo(user) = view.index().registration_user(number);
+            if !seen.insert(user) {
+                several.insert(user);
+            }
+        }
+        several.into_iter().map(UserNo).collect()
+    }
+
     pub fn user_count(&self) -> u64 {
         self.view().index().users().len()
     }

@@ -17,6 +17,7 @@ mod reading;
 mod recalling;
 mod recovery;
 mod restart;
+mod review;
 mod run;
 mod runner;
 mod stopping;
@@ -27,6 +28,7 @@ pub use feed::{Feed, SourceEntry};
 pub use preview::{Preview, PreviewPage, PreviewPlan, PreviewRecord, Unplanned};
 pub use progress::{Phase, Progress};
 pub use recovery::Kept;
+pub use review::{ReviewError, ReviewItem};
 pub use runner::{Following, Request, Runner, StartError, Started};
 pub use stopping::Stopping;
 

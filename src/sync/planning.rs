@@ -473,22 +473,12 @@ impl<'a> Planning<'a> {
             Some(Action::Remove) => counts.remove += 1,
             Some(Action::Delete) => counts.delete += 1,
         }
-        if change.and_then(|change| change.after.as_ref()).is_some_and(|person| self.is_shared(person)) {
+        if change
+            .and_then(|change| change.after.as_ref())
+            .is_some_and(|person| plan::shares_email(person, &self.feed.id))
+        {
             self.counts.shared_email += 1;
         }
-    }
-
-    /// Do this feed's registrations bear differing names under the one email?
-    fn is_shared(&self, person: &Person) -> bool {
-        if person.registrations.len() < 2 {
-            return false;
-        }
-        let mut names = HashSet::new();
-        for registration in person.registrations.iter().filter(|r| r.feed == self.feed.id && !r.is_cancelled()) {
-            let name = |wanted: &Field| registration.fields.iter().find(|(field, _)| field == wanted).map(|(_, v)| v);
-            names.insert(Field::MANDATORY.each_ref().map(name));
-        }
-        names.len() > 1
     }
 
     fn skip(&mut self, at: usize, reason: SkipReason) -> Result<(), Failure> {

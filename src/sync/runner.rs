@@ -15,6 +15,7 @@ use super::preview::{Preparation, Preview};
 use super::progress::{Lines, Progress};
 use super::recovery::{self, Kept};
 use super::restart;
+use super::review::{self, ReviewError, ReviewItem};
 use super::run::Execution;
 use super::stopping::Stopping;
 use super::unfinished::Unfinished;
@@ -334,6 +335,11 @@ impl Runner {
         let unfinished = &self.inner.unfinished;
         let runs = self.inner.store.runs(before, limit, |run| wanted(&unfinished.corrected(run)))?;
         Ok(runs.iter().map(|run| unfinished.corrected(run).into_owned()).collect())
+    }
+
+    /// Everything there is to look at in a feed; found anew each time. Blocks.
+    pub fn review(&self, feed: &FeedId) -> Result<Vec<ReviewItem>, ReviewError> {
+        review::review(&self.inner.store, feed)
     }
 
     /// Finishes what a full or broken disk had stopped, unless a run is at it. Blocks.

@@ -17,6 +17,7 @@ mod power;
 mod preview;
 mod properties;
 mod resume;
+mod review;
 mod steps;
 mod support;
 mod traps;

@@ -8,6 +8,7 @@ pub mod follow;
 pub mod groups;
 pub mod health;
 pub mod preview;
+pub mod review;
 pub mod runs;
 pub mod sources;
 pub mod sync;

@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::UserView;
-use crate::model::{Action, Entry, FeedId, GroupName, PersonChange, RecordNote, Verdict};
+use crate::model::{Action, Entry, FeedId, GroupName, PersonChange, Position, RecordNote, Verdict};
 use crate::plan::{Detail, details};
 use crate::sync::Runner;
 
@@ -63,7 +63,7 @@ pub struct ChangeView {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Position)]
-struct PositionView {
+pub struct PositionView {
     /// From 1.
     page: u32,
     /// From 0.
@@ -143,11 +143,17 @@ impl ChangeView {
         };
         Self {
             external_id: note.external_id.as_ref().map(ToString::to_string),
-            position: Some(PositionView { page: note.position.page, index: note.position.index }),
+            position: Some(note.position.into()),
             reason: Some(reason),
             field: (!field.is_empty()).then(|| field.to_owned()),
             ..self
         }
+    }
+}
+
+impl From<Position> for PositionView {
+    fn from(Position { page, index }: Position) -> Self {
+        Self { page, index }
     }
 }
 
