@@ -228,6 +228,12 @@ pub const JOURNAL_DAYS: u32 = 30;
 pub const JOURNAL_DAYS_MAX: u32 = 3650;
 /// Most runs that are looked through for what a person should look at.
 pub const REVIEW_RUNS_MAX: usize = 1_000;
+/// Most runs whose plans are looked through for one person.
+pub const EXPLAIN_RUNS_MAX: usize = 1_000;
+/// How long the source's list is looked through for one person; less than our command line waits for an answer.
+pub const EXPLAIN_FETCH_MAX: Duration = Duration::from_secs(50);
+/// Most records of the source's list that an explanation shows.
+pub const EXPLAIN_RECORDS_MAX: usize = 20;
 /// How long the audit log is kept, in days.
 pub const AUDIT_DAYS: u32 = 365;
 /// Most entries of the audit log that are forgotten at one time.

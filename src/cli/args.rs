@@ -58,6 +58,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Option<RunsVerb>,
     },
+    /// Tell why somebody is, or is not, in an event.
+    Explain(ExplainArgs),
     /// Show what of an event a person should look at: unusable records, shared ids and emails.
     Review { event: String },
     /// Show who did what by hand.
@@ -134,6 +136,33 @@ pub struct SyncArgs {
     /// Map every record anew, also the unchanged ones.
     #[arg(long)]
     pub full: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    pub event: String,
+    #[command(flatten)]
+    pub whom: Whom,
+    /// One of the event's sources, instead of all.
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Look into the source itself, too.
+    #[arg(long)]
+    pub fetch: bool,
+}
+
+/// Who is meant: exactly one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Whom {
+    #[arg(long)]
+    pub email: Option<String>,
+    /// The source's own id of a record.
+    #[arg(long)]
+    pub external_id: Option<String>,
+    /// A user's id.
+    #[arg(long)]
+    pub user: Option<String>,
 }
 
 #[derive(Debug, Args)]

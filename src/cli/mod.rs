@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod demo;
 mod error;
+mod explain;
 mod load;
 mod presets;
 mod preview;

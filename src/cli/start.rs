@@ -9,7 +9,7 @@ use super::args::{Cli, RunsVerb, Verb};
 use super::client::Client;
 use super::error::CliError;
 use super::load::load;
-use super::{audit, check, demo, presets, preview, rebuild, review, runs, serve, status, sync, token};
+use super::{audit, check, demo, explain, presets, preview, rebuild, review, runs, serve, status, sync, token};
 use crate::config::Config;
 use crate::observe::init_log;
 use crate::sync::Stopping;
@@ -88,6 +88,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             begin_log(&config, log)?;
             rebuild::rebuild(config, &args, json).await
         }
+        Verb::Explain(args) => explain::explain(&client(&path, log).await?, &args, json).await,
         Verb::Review { event } => review::review(&client(&path, log).await?, &event, json).await,
         Verb::Audit(args) => audit::audit(&client(&path, log).await?, &args, json).await,
         Verb::Token { verb } => token::token(&client(&path, log).await?, verb, json).await,

@@ -14,7 +14,8 @@ use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
-    attendees, audit, changes, events, follow, groups, health, preview, review, runs, sources, sync, tokens, users,
+    attendees, audit, changes, events, explain, follow, groups, health, preview, review, runs, sources, sync, tokens,
+    users,
 };
 use crate::app::App;
 
@@ -43,6 +44,8 @@ fn table() -> Vec<Route> {
         route(DELETE, "/v1/events/{event}", ADMIN, events::delete),
         route(POST, "/v1/events/{event}/sync", SYNC, sync::start),
         route(POST, "/v1/events/{event}/preview", ADMIN, preview::preview),
+        route(POST, "/v1/events/{event}/explain", READ, explain::explain),
+        route(POST, "/v1/events/{event}/explain/live", SYNC, explain::live),
         route(GET, "/v1/events/{event}/review", READ, review::list),
         route(GET, "/v1/events/{event}/attendees", READ, attendees::list),
         route(GET, "/v1/events/{event}/attendees/{user}", READ, attendees::get),

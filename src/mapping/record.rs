@@ -146,7 +146,7 @@ impl Reader<'_, '_> {
     fn outcome(&self) -> Outcome {
         let id = self.mapped_id();
         let outcome = match self.fate() {
-            Ok(Fate::Skip) => return Outcome::Skipped(SkipReason::Filtered),
+            Ok(Fate::Skip) => return Outcome::Skipped(SkipReason::Filtered, id.ok().flatten()),
             Ok(Fate::Keep(state)) => self.keep(id.clone(), state),
             Err(fault) => Err(fault),
         };

@@ -56,8 +56,8 @@ impl MappedRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Mapped(MappedRecord),
-    /// `skip_when` was true.
-    Skipped(SkipReason),
+    /// A rule took it out. Its external id, where it could be read.
+    Skipped(SkipReason, Option<ExternalId>),
     Rejected(Rejection),
 }
 

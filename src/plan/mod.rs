@@ -9,6 +9,7 @@ mod attendance;
 mod detail;
 mod duplicates;
 mod erase;
+mod explain;
 mod merge;
 mod moves;
 mod person;
@@ -19,6 +20,7 @@ mod route;
 
 pub use detail::{Detail, details};
 pub use duplicates::Version;
+pub use explain::{Answer, Evidence, LastDone, Question, Step, explain};
 pub use merge::Arriving;
 pub use moves::{Arrival, Mover, Verdict, resolve};
 pub use person::{Inputs, Policy, plan_person};

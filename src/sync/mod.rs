@@ -6,6 +6,7 @@
 
 mod beginning;
 mod committing;
+mod explain;
 mod failure;
 mod feed;
 mod journaling;
@@ -24,6 +25,7 @@ mod stopping;
 mod tally;
 mod unfinished;
 
+pub use explain::{ExplainError, Explanation, Look, Subject, Whose};
 pub use feed::{Feed, SourceEntry};
 pub use preview::{Preview, PreviewPage, PreviewPlan, PreviewRecord, Unplanned};
 pub use progress::{Phase, Progress};

@@ -89,7 +89,7 @@ impl Preview {
 }
 
 impl Preparation {
-    fn page(&self, page: &Page, turn: &Mutex<()>) -> PreviewPage {
+    pub fn page(&self, page: &Page, turn: &Mutex<()>) -> PreviewPage {
         let mapping = &self.feed.entry.mapping;
         let record = |raw: &RawRecord| PreviewRecord {
             raw: raw.clone(),

@@ -289,7 +289,9 @@ impl<'a> Reading<'a> {
                 }
                 return self.spool_record(key, SpooledRecord { position, raw, mapped, record });
             }
-            Outcome::Skipped(reason) => RecordNote { position, external_id: None, verdict: Verdict::Skip(reason) },
+            Outcome::Skipped(reason, external_id) => {
+                RecordNote { position, external_id, verdict: Verdict::Skip(reason) }
+            }
             Outcome::Rejected(Rejection { external_id, reason, field }) => {
                 RecordNote { position, external_id, verdict: Verdict::Reject { reason, field } }
             }

@@ -9,9 +9,10 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
+use super::explain::{self, ExplainError, Explanation, Look, Subject, Whose};
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
-use super::preview::{Preparation, Preview};
+use super::preview::{Preparation, Preview, PreviewPage};
 use super::progress::{Lines, Progress};
 use super::recovery::{self, Kept};
 use super::restart;
@@ -198,15 +199,41 @@ impl Runner {
     /// enters no history.
     pub async fn preview(&self, feed: Feed) -> Result<Preview, StartError> {
         let glimpse = feed.entry.source.glimpse(&feed.params).await;
+        self.prepared(feed, move |preparation, turn| Preview::of(glimpse, preparation, turn)).await
+    }
+
+    /// Maps and plans something of a feed, on a thread that may block.
+    async fn prepared<T: Send + 'static>(
+        &self,
+        feed: Feed,
+        work: impl FnOnce(&Preparation, &parking_lot::Mutex<()>) -> T + Send + 'static,
+    ) -> Result<T, StartError> {
         let Inner { store, clock, turn, previews, .. } = &*self.inner;
         let (store, clock, number) = (store.clone(), clock.clone(), previews.fetch_add(1, Ordering::Relaxed));
         let (preparation, turn) = (Preparation { store, feed, clock, number }, Arc::clone(turn));
-        let made = tokio::task::spawn_blocking(move || Preview::of(glimpse, &preparation, &turn)).await;
+        let made = tokio::task::spawn_blocking(move || work(&preparation, &turn)).await;
         // It panicked, or the runtime ends.
         made.map_err(|error| match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => StartError::Stopping,
         })
+    }
+
+    /// Explains one person, or one record, in a feed from what is here and what the runs wrote down. Blocks.
+    pub fn explain(&self, feed: &FeedId, subject: &Subject) -> Result<Explanation, ExplainError> {
+        explain::from_journals(&self.inner.store, feed, subject)
+    }
+
+    /// Looks for their records in the source's list as it is now, within its budget, and tells what a sync would do with
+    /// them. Changes nobody and enters no history.
+    pub async fn explain_live(&self, feed: Feed, subject: &Subject) -> Result<(Look, Vec<PreviewPage>), StartError> {
+        let whose = Whose::of(&self.inner.store, &feed.id, subject)?;
+        let mut look = explain::look(&feed, &whose).await;
+        let mut pages = Vec::with_capacity(look.pages.len());
+        for page in std::mem::take(&mut look.pages) {
+            pages.push(self.prepared(feed.clone(), move |preparation, turn| preparation.page(&page, turn)).await?);
+        }
+        Ok((look, pages))
     }
 
     /// Starts a run; one that goes on already is returned, not doubled. A caller that goes away meanwhile changes

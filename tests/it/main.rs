@@ -4,6 +4,7 @@ mod abuse;
 mod api;
 mod cli;
 mod ends;
+mod explain;
 mod fixtures;
 mod follow;
 mod formats;

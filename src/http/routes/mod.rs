@@ -4,6 +4,7 @@ pub mod attendees;
 pub mod audit;
 pub mod changes;
 pub mod events;
+pub mod explain;
 pub mod follow;
 pub mod groups;
 pub mod health;

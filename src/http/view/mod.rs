@@ -5,6 +5,7 @@
 mod audit;
 mod change;
 mod event;
+mod explain;
 mod group;
 mod person;
 mod preview;
@@ -16,6 +17,7 @@ mod token;
 pub use audit::{AuditActionView, AuditEntryView};
 pub use change::{ChangeAction, ChangeView, PositionView};
 pub use event::{AttendeeCounts, EventSavedView, EventStatusView, EventView, FeedView, StatusView};
+pub use explain::{ExplainedView, FeedExplanationView, LookView};
 pub use group::GroupView;
 pub use person::{AttendeeView, UserView};
 pub use preview::PreviewView;

@@ -101,7 +101,7 @@ struct PreviewPlanView {
 /// A record of the source.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PreviewRecord)]
-struct PreviewRecordView {
+pub struct PreviewRecordView {
     /// Its number on the page, from 1.
     number: usize,
     /// As the source sent it.
@@ -211,7 +211,7 @@ impl PreviewView {
 }
 
 impl PreviewRecordView {
-    fn of(number: usize, record: PreviewRecord, is_planned: bool, skip_when: Option<&str>) -> Self {
+    pub fn of(number: usize, record: PreviewRecord, is_planned: bool, skip_when: Option<&str>) -> Self {
         let unchanged = is_planned.then(|| record.is_unchanged());
         // The record was cut out of a body that was checked to be JSON.
         let text = std::str::from_utf8(record.raw.bytes()).ok();
@@ -231,7 +231,7 @@ impl PreviewRecordView {
                 }
                 view.mapped = Some(mapped.into());
             }
-            Outcome::Skipped(reason) => view.skip = Some(SkipView::of(reason, skip_when)),
+            Outcome::Skipped(reason, _) => view.skip = Some(SkipView::of(reason, skip_when)),
             Outcome::Rejected(rejection) => view.reject = Some(rejection.into()),
         }
         match (&view.skip, &view.reject) {

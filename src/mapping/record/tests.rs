@@ -101,9 +101,12 @@ fn states() {
     ] {
         assert_eq!(mapped(changes).state, state, "{changes}");
     }
-    assert_eq!(map(r#"{"test":true}"#), Outcome::Skipped(SkipReason::Filtered));
-    assert_eq!(map(r#"{"test":true,"status":"canceled"}"#), Outcome::Skipped(SkipReason::Filtered));
-    assert_eq!(map(r#"{"test":true,"id":null,"email":7}"#), Outcome::Skipped(SkipReason::Filtered));
+    assert_eq!(map(r#"{"test":true}"#), Outcome::Skipped(SkipReason::Filtered, ExternalId::new("4711")));
+    assert_eq!(
+        map(r#"{"test":true,"status":"canceled"}"#),
+        Outcome::Skipped(SkipReason::Filtered, ExternalId::new("4711"))
+    );
+    assert_eq!(map(r#"{"test":true,"id":null,"email":7}"#), Outcome::Skipped(SkipReason::Filtered, None));
     assert_eq!(mapped(r#"{"test":false}"#).state, RecordState::Attending);
 }
 
