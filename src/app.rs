@@ -20,7 +20,7 @@ use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
 use crate::store::{ChangeSet, Store, StoreError};
-use crate::sync::{Kept, Runner, SourceEntry, Stopping};
+use crate::sync::{Hooks, Kept, Runner, SourceEntry, Stopping};
 
 /// Everything that runs, wired.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ pub struct App {
     pub config: Arc<Config>,
     pub store: Store,
     pub runner: Runner,
+    pub hooks: Hooks,
     pub observer: Observer,
     pub clock: Clock,
     /// Lets this machine's command line in; new with every process, never stored but in [`Beacon`].
@@ -66,7 +67,9 @@ impl App {
             observer.clone(),
             stopping,
         )?;
-        let app = Self { config: Arc::new(config), store, runner, observer, clock, local_token: random_token()? };
+        let hooks = Hooks::new(runner.clone(), clock.clone(), observer.clone());
+        let config = Arc::new(config);
+        let app = Self { config, store, runner, hooks, observer, clock, local_token: random_token()? };
         app.register();
         Ok(app)
     }
@@ -87,8 +90,11 @@ impl App {
 
     /// Registers every series that may come, at zero.
     fn register(&self) {
-        for source in self.runner.sources().keys() {
+        for (source, entry) in self.runner.sources() {
             self.observer.source_known(source);
+            if entry.source.spec().hook.is_some() {
+                self.observer.hooks_known(source);
+            }
         }
         for event in self.runner.events() {
             for feed in &event.feeds {

@@ -113,6 +113,22 @@ pub const FULL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const FULL_EVERY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// An interrupted read goes on within this time; after it, it starts again.
 pub const RESUME_WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Most ids of one hook's run; where hooks name more, everything is read instead.
+pub const HOOK_IDS_MAX: usize = 1_000;
+/// Hooks start one sync of a feed in this time, unless the source says otherwise, and at most.
+pub const HOOK_SYNC_EVERY: Duration = Duration::from_secs(10);
+pub const HOOK_SYNC_EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// A hint that gave way to a sync is taken up again no sooner, so that the sync has begun.
+pub const HOOK_GIVES_WAY: Duration = Duration::from_millis(250);
+/// A hook's time may differ from ours by so much.
+pub const HOOK_AGE_MAX: Duration = Duration::from_secs(5 * 60);
+/// The same hook is a repetition for so long at most …
+pub const HOOK_REMEMBERED: Duration = Duration::from_secs(5 * 60);
+/// … and of so many of a source at most, the latest.
+pub const HOOKS_REMEMBERED_MAX: usize = 10_000;
+/// Bounds of a secret in a hook's path, in bytes.
+pub const HOOK_PATH_SECRET_BYTES_MIN: usize = 16;
+pub const HOOK_PATH_SECRET_BYTES_MAX: usize = 256;
 /// Most lists of partitions that a source may be asked for at one time.
 pub const CONCURRENCY_MAX: u32 = 16;
 /// A wait shorter than this is not told to whoever watches a read.

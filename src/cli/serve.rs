@@ -70,6 +70,7 @@ pub async fn run(
     let why = stop.await;
     app.observer.stopping(why);
     let ended = app.runner.shutdown().await;
+    app.hooks.drop_pending();
     // Only now, so that whoever waits for a run is told how it ended. Nobody listening means that the server has ended
     // by itself.
     let _ = stopping.send(true);

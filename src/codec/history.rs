@@ -120,6 +120,8 @@ pub fn encode_run(run: &Run) -> Vec<u8> {
         trigger: match run.trigger {
             Trigger::Cli => v1::Trigger::Cli,
             Trigger::Api => v1::Trigger::Api,
+            Trigger::Hook => v1::Trigger::Hook,
+            Trigger::Hint => v1::Trigger::Hint,
         },
         dry_run: run.dry_run,
         full: run.full,
@@ -161,6 +163,8 @@ pub fn decode_run(sealed: &[u8]) -> Result<Run, CodecError> {
         trigger: match stored.trigger {
             v1::Trigger::Cli => Trigger::Cli,
             v1::Trigger::Api => Trigger::Api,
+            v1::Trigger::Hook => Trigger::Hook,
+            v1::Trigger::Hint => Trigger::Hint,
         },
         dry_run: stored.dry_run,
         full: stored.full,

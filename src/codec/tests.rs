@@ -204,7 +204,7 @@ fn run() -> impl Strategy<Value = Run> {
         |(feed, started_at, ended_at, outcome, error, (n, planned, flags), log)| Run {
             id: RunId(n[0]),
             feed,
-            trigger: if flags[0] { Trigger::Cli } else { Trigger::Api },
+            trigger: Trigger::ALL[usize::from(flags[0]) * 2 + usize::from(flags[1])],
             dry_run: flags[1],
             full: flags[2],
             started_at,

@@ -271,6 +271,9 @@ pub struct Run<'a> {
 pub enum Trigger {
     Cli,
     Api,
+    // Appended: what was written before reads as it did.
+    Hook,
+    Hint,
 }
 
 #[derive(Encode, BorrowDecode, Clone, Copy)]

@@ -7,6 +7,7 @@
 
 mod environment;
 mod fault;
+mod hook;
 mod load;
 mod parts;
 mod preset;
@@ -23,10 +24,11 @@ mod tests;
 
 pub use environment::Environment;
 pub use fault::{ConfigError, Fault, Warning};
+pub use hook::{HookEvent, HookProof, HookRecord, HookSpec, SignatureSpec, SignatureText};
 pub use parts::{source_placeholders, validate_event};
 pub use preset::{FilledIn, PRESETS, Preset};
 pub use spec::*;
 pub use suggest::nearest;
-pub use template::{CURSOR, SINCE, Template, TemplateError, Vars, percent_encode};
+pub use template::{CURSOR, HOOK_ID, SINCE, Template, TemplateError, Vars, percent_encode};
 pub use units::parse_duration;
 pub use unsaved::{Unsaved, read_unsaved, written_out};

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::units::spell_duration;
-use super::{FilledIn, Template};
+use super::{FilledIn, HookSpec, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SourceName};
@@ -84,6 +84,8 @@ pub struct SourceSpec {
     pub partitions: Vec<PartitionSpec>,
     /// `None`: every read asks for the whole list.
     pub incremental: Option<IncrementalSpec>,
+    /// `None`: it tells of nothing by itself.
+    pub hook: Option<Arc<HookSpec>>,
     /// What answers mean that it alone gives; the first that is met counts.
     pub errors: Vec<ErrorRule>,
     /// What its pages are written in.
@@ -107,8 +109,14 @@ pub enum DeleteScope {
 impl SourceSpec {
     /// What its costliest request costs, in the units of its budget.
     pub fn weight_max(&self) -> u32 {
+        self.requests().map(|request| request.weight).fold(self.request.weight, u32::max)
+    }
+
+    /// Every request that it is asked by, logins apart.
+    pub fn requests(&self) -> impl Iterator<Item = &RequestSpec> {
         let parents = self.partitions.iter().filter_map(PartitionSpec::request);
-        parents.map(|request| request.weight).fold(self.request.weight, u32::max)
+        let record = self.hook.iter().filter_map(|hook| hook.request());
+        parents.chain([&self.request]).chain(record)
     }
 }
 

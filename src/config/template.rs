@@ -34,6 +34,9 @@ pub const CURSOR: &str = "cursor";
 /// The placeholder of the time from which on changes are asked for.
 pub const SINCE: &str = "since";
 
+/// The placeholder of the record that a hook names.
+pub const HOOK_ID: &str = "hook.id";
+
 /// Values for placeholders.
 pub type Vars = BTreeMap<String, String>;
 

@@ -71,7 +71,7 @@ pub fn read_unsaved(
 }
 
 /// The table `[source.<name>]` of a configuration file as [`read_unsaved`] takes it: with its secrets written out, but for
-/// those of a login, which stays the saved one. `None` where there is no such table, or no such file that can be read.
+/// those of a login, which stays the saved one; and without its hook, which tries nothing. `None` where there is no such table, or no such file that can be read.
 pub fn written_out(path: &Path, environment: &Environment, name: &SourceName) -> Option<Map<String, Value>> {
     let text = std::fs::read_to_string(path).ok()?;
     let findings = Findings::new(&text);
@@ -88,7 +88,7 @@ pub fn written_out(path: &Path, environment: &Environment, name: &SourceName) ->
             if key == "auth" { written_auth(&item, by_preset.as_ref(), &secrets)? } else { written(&item, None)? };
         Some((key.to_owned(), value))
     };
-    entries.into_iter().map(entry).collect()
+    entries.into_iter().filter(|(key, _)| *key != "hook").map(entry).collect()
 }
 
 fn written_auth(item: &Item<'_>, preset: Option<&Value>, secrets: &Secrets<'_>) -> Option<Value> {

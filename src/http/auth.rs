@@ -82,7 +82,7 @@ pub struct Guarded<H> {
 
 /// Why a request is refused, as a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+pub enum Refusal {
     Missing,
     Unknown,
     Scope,
@@ -128,7 +128,7 @@ impl Scope {
     /// RFC 6750 §3.1
     fn insufficient(self) -> HeaderValue {
         let challenge = format!(r#"Bearer error="insufficient_scope", scope="{}""#, self.as_str());
-        HeaderValue::from_str(&challenge).unwrap_or(unauthenticated())
+        HeaderValue::from_str(&challenge).unwrap_or(bearer_challenge())
     }
 
     fn forbidden(self) -> Problem {
@@ -136,20 +136,37 @@ impl Scope {
     }
 }
 
+impl Refusal {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+            Self::Scope => "scope",
+        }
+    }
+}
+
 async fn refuse(api: Shared, scope: Scope, refusal: Refusal, came: Instant) -> Response {
-    let (reason, challenge, problem) = match refusal {
-        Refusal::Missing => ("missing", unauthenticated(), unauthorized()),
-        Refusal::Unknown => ("unknown", unauthenticated(), unauthorized()),
-        Refusal::Scope => ("scope", scope.insufficient(), scope.forbidden()),
-    };
-    api.app.observer.auth_failed(reason);
+    if refusal != Refusal::Scope {
+        return unauthenticated(&api, refusal, came).await;
+    }
+    refused(&api, refusal, came, scope.forbidden(), scope.insufficient()).await
+}
+
+/// What everybody is told who does not prove to be anybody, by whatever means, and how late.
+pub async fn unauthenticated(api: &Api, refusal: Refusal, came: Instant) -> Response {
+    refused(api, refusal, came, unauthorized(), bearer_challenge()).await
+}
+
+async fn refused(api: &Api, refusal: Refusal, came: Instant, problem: Problem, challenge: HeaderValue) -> Response {
+    api.app.observer.auth_failed(refusal.as_str());
     tokio::time::sleep_until(came + API_REFUSAL_PAUSE).await;
     let mut response = problem.into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     response
 }
 
-const fn unauthenticated() -> HeaderValue {
+const fn bearer_challenge() -> HeaderValue {
     HeaderValue::from_static("Bearer")
 }
 

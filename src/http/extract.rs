@@ -135,7 +135,7 @@ fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// The router caps the body's size for this extractor.
-async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     let reading = Bytes::from_request(request, state);
     let slow = || format!("it must be here within {} s", API_BODY_TIMEOUT.as_secs());
     let read = tokio::time::timeout(API_BODY_TIMEOUT, reading).await;

@@ -11,7 +11,8 @@
 //! The command line asks the same router, over HTTP when a server runs and in its own process otherwise, so what
 //! it can do is what the API can do.
 //!
-//! Invariant: no rule of a sync lives here. No secret and nothing personal gets into a URL, a log line or a metric;
+//! Invariant: no rule of a sync lives here. No secret and nothing personal gets into a URL, a log line or a metric, but for
+//! the secret in the path of a hook, of which the template is told;
 //! a token's value is in exactly one answer, the one that makes it.
 
 mod answer;
@@ -28,6 +29,7 @@ mod router;
 mod routes;
 mod serve;
 mod shapes;
+mod signature;
 mod view;
 
 pub use auth::Scope;

@@ -14,8 +14,8 @@ use utoipa::{Modify, OpenApi};
 use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
-    attendees, audit, changes, events, explain, follow, groups, health, preview, review, runs, sources, sync, tokens,
-    users,
+    attendees, audit, changes, events, explain, follow, groups, health, hooks, preview, review, runs, sources, sync,
+    tokens, users,
 };
 
 /// The name of the security scheme.
@@ -29,11 +29,13 @@ const TOKEN: &str = "token";
         HTTP request or has too long a URI or too many headers."),
     paths(
         health::live, health::ready, document, health::metrics, health::status,
-        events::list, events::get, events::put, events::delete, sync::start, preview::preview, review::list, explain::explain, explain::live,
+        events::list, events::get, events::put, events::delete, sync::start, preview::preview,
+        review::list, explain::explain, explain::live,
         attendees::list, attendees::get, users::list, users::get, users::look_up,
         groups::list, groups::get, groups::members,
         runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
-        sources::list, sources::get, audit::list, tokens::list, tokens::create, tokens::delete,
+        sources::list, sources::get, hooks::signed, hooks::by_path, audit::list,
+        tokens::list, tokens::create, tokens::delete,
     ),
     components(schemas(ProblemView)),
     modifiers(&FromTable),

@@ -14,8 +14,8 @@ use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
-    attendees, audit, changes, events, explain, follow, groups, health, preview, review, runs, sources, sync, tokens,
-    users,
+    attendees, audit, changes, events, explain, follow, groups, health, hooks, preview, review, runs, sources, sync,
+    tokens, users,
 };
 use crate::app::App;
 
@@ -63,6 +63,8 @@ fn table() -> Vec<Route> {
         route(POST, "/v1/runs/{run}/cancel", SYNC, runs::cancel),
         route(GET, "/v1/sources", READ, sources::list),
         route(GET, "/v1/sources/{source}", READ, sources::get),
+        route(POST, "/v1/sources/{source}/hook", ANYBODY, hooks::signed),
+        route(POST, "/v1/sources/{source}/hook/{secret}", ANYBODY, hooks::by_path),
         route(GET, "/v1/audit", ADMIN, audit::list),
         route(GET, "/v1/tokens", ADMIN, tokens::list),
         route(POST, "/v1/tokens", ADMIN, tokens::create),

@@ -39,16 +39,28 @@ pub enum Trigger {
     Cli,
     /// `POST …/sync`
     Api,
+    /// A source's hook had everything read.
+    Hook,
+    /// A source's hook named records, and only these were read.
+    Hint,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 2] = [Self::Cli, Self::Api];
+    pub const ALL: [Self; 4] = [Self::Cli, Self::Api, Self::Hook, Self::Hint];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cli => "cli",
             Self::Api => "api",
+            Self::Hook => "hook",
+            Self::Hint => "hint",
         }
+    }
+
+    /// A hint changes people and nothing else: what is known of the feed (how far it was read, when it last succeeded, what
+    /// it waits for) is of its syncs.
+    pub const fn is_hint(self) -> bool {
+        matches!(self, Self::Hint)
     }
 }
 

@@ -40,6 +40,7 @@ pub const SOURCE_REQUEST_DURATION: &str = "rollcall_source_request_duration_seco
 pub const SOURCE_BUDGET_WAIT: &str = "rollcall_source_budget_wait_seconds";
 pub const SOURCE_BUDGET_REMAINING: &str = "rollcall_source_budget_remaining";
 pub const CREDENTIAL_EXPIRY: &str = "rollcall_source_credential_expiry_timestamp_seconds";
+pub const HOOKS: &str = "rollcall_hooks_total";
 pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
 pub const HTTP_REQUEST_DURATION: &str = "rollcall_http_request_duration_seconds";
 pub const HTTP_AUTH_FAILURES: &str = "rollcall_http_auth_failures_total";
@@ -74,6 +75,11 @@ pub const CATALOGUE: &[Metric] = &[
         CREDENTIAL_EXPIRY,
         Kind::Gauge,
         "When the token of a source that logs in expires, once one with an end is held.",
+    ),
+    metric(
+        HOOKS,
+        Kind::Counter,
+        "Hooks of the source by outcome (accepted, repeated, unmatched, malformed, refused), where it sends any.",
     ),
     metric(HTTP_REQUESTS, Kind::Counter, "Requests to this API by route template, method and status."),
     metric(HTTP_REQUEST_DURATION, Kind::Histogram(API_BUCKETS), "How long this API takes to answer."),

@@ -11,5 +11,5 @@ mod stages;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use log::{Format, init_log};
-pub use observer::{CommunityFacts, FeedFacts, Observer, ResponseCode};
+pub use observer::{CommunityFacts, FeedFacts, HookOutcome, Observer, ResponseCode};
 pub use stages::Stages;

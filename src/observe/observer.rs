@@ -42,6 +42,34 @@ impl ResponseCode {
     }
 }
 
+/// What came of a hook, as a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookOutcome {
+    Accepted,
+    /// The same came a while ago.
+    Repeated,
+    /// No feed of the source is for the event it names.
+    Unmatched,
+    /// It is the source's, but cannot be read.
+    Malformed,
+    /// It is not proved to be the source's.
+    Refused,
+}
+
+impl HookOutcome {
+    const ALL: [Self; 5] = [Self::Accepted, Self::Repeated, Self::Unmatched, Self::Malformed, Self::Refused];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Repeated => "repeated",
+            Self::Unmatched => "unmatched",
+            Self::Malformed => "malformed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// What the store knows of one feed.
 pub struct FeedFacts<'a> {
     pub feed: &'a FeedId,
@@ -133,6 +161,15 @@ impl Observer {
             }
             counter!(c::SYNC_PAGES, "source" => source.to_string()).absolute(0);
             counter!(c::SYNC_BYTES, "source" => source.to_string()).absolute(0);
+        });
+    }
+
+    /// Registers the series of a source that sends hooks at zero.
+    pub fn hooks_known(&self, source: &SourceName) {
+        self.record(|| {
+            for outcome in HookOutcome::ALL {
+                hooks_total(source, outcome).absolute(0);
+            }
         });
     }
 
@@ -300,6 +337,20 @@ impl Observer {
         tracing::info!(%source, pause_s = pause.as_secs_f64(), why, "waiting for a source");
     }
 
+    /// A hook came for a source that has hooks.
+    pub fn hook(&self, source: &SourceName, outcome: HookOutcome) {
+        tracing::debug!(%source, outcome = outcome.label(), "hook");
+        if outcome == HookOutcome::Malformed {
+            tracing::warn!(%source, "a hook could not be read; its answer says why");
+        }
+        self.record(|| hooks_total(source, outcome).increment(1));
+    }
+
+    /// What hooks asked for is not read: so many records, or everything. The next sync brings it.
+    pub fn hints_dropped(&self, feed: &FeedId, records: usize, everything: bool) {
+        tracing::info!(event = %feed.event, source = %feed.source, records, everything, "hints dropped");
+    }
+
     /// What was written down of a source's budget cannot be read.
     pub fn ledger_lost(&self, source: &SourceName, problem: &str) {
         tracing::warn!(%source, problem, "what was used of the source's budget cannot be read; asking it again only \
@@ -337,6 +388,10 @@ impl Observer {
 fn runs_total(feed: &FeedId, trigger: Trigger, outcome: RunOutcome) -> metrics::Counter {
     counter!(c::SYNC_RUNS, "event" => feed.event.to_string(), "source" => feed.source.to_string(),
         "trigger" => trigger.as_str(), "outcome" => outcome.as_str())
+}
+
+fn hooks_total(source: &SourceName, outcome: HookOutcome) -> metrics::Counter {
+    counter!(c::HOOKS, "source" => source.to_string(), "outcome" => outcome.label())
 }
 
 fn changes_total(feed: &FeedId, action: &'static str) -> metrics::Counter {

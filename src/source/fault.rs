@@ -162,6 +162,11 @@ impl Fault {
         }
     }
 
+    /// Is what was asked for not there, or no longer?
+    pub(super) fn says_gone(&self) -> bool {
+        matches!(self, Self::Status { status: 404 | 410, .. })
+    }
+
     /// The status that the source answered with, where that is what is wrong.
     pub(super) fn status(&self) -> Option<u16> {
         match self {

@@ -1,6 +1,6 @@
 //! A list as it is asked for and found in its pages: the source's own, or one of parents.
 
-use crate::config::{PaginationSpec, ParentList, RequestSpec, SourceSpec};
+use crate::config::{HookRecord, PaginationSpec, ParentList, RequestSpec, SourceSpec};
 use crate::decode::Format;
 use crate::mapping::Expression;
 
@@ -16,6 +16,12 @@ impl List {
         let SourceSpec { request, pagination, format, mapping, .. } = spec;
         let (request, pagination, format) = (request.clone(), pagination.clone(), format.clone());
         Self { request, pagination, select: mapping.select.clone(), format }
+    }
+
+    /// A record that a hook names is a list of its own, of one page and as JSON.
+    pub(super) fn of_record(HookRecord { request, select }: &HookRecord) -> Self {
+        let (request, select) = (request.clone(), select.clone());
+        Self { request, pagination: PaginationSpec::None, select, format: Format::Json }
     }
 
     /// Parents come as JSON.

@@ -17,6 +17,7 @@
 //!   └─ watermark how far the source was read, in its own time
 //! ```
 //!
+//! `single` reads only the records that hooks named, each by a request of its own.
 //! [`Glimpse`] is the first page alone, to look at: what was asked and came, masked, and what it suggests.
 //!
 //! Invariant: a credential goes to the base URL's origin alone, what a login asks for it to the login's, and both appear in no error, log line or `Debug` output.
@@ -47,6 +48,7 @@ mod read;
 mod request;
 mod retry;
 mod rules;
+mod single;
 #[allow(clippy::module_inception, reason = "the type is the module's name giver")]
 mod source;
 mod suggest;

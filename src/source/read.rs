@@ -36,6 +36,8 @@ use crate::model::{Digest, RunError, Traffic, Validators};
 pub struct Start {
     /// Fill in the `{param.x}` placeholders, by their bare names.
     pub params: BTreeMap<String, String>,
+    /// Only these records, by the ids that hooks named, and by the request of the source's `hook`.
+    pub only: Option<Arc<BTreeSet<String>>>,
     /// How far each list was read before, where only what changed since is wanted. Lists that are new are read whole.
     pub watermarks: BTreeMap<Digest, Timestamp>,
     /// The list is wanted only if it is no longer what these say.
@@ -182,18 +184,18 @@ async fn run(source: Arc<Inner>, start: Start, events: mpsc::Sender<ReadEvent>) 
 pub(super) struct Reader<'s> {
     pub(super) source: &'s Inner,
     start: Start,
-    params: Vars,
+    pub(super) params: Vars,
     pub(super) caller: Caller,
     events: mpsc::Sender<ReadEvent>,
     /// Pages handed out.
     pages: AtomicU32,
-    end: Mutex<End>,
+    pub(super) end: Mutex<End>,
 }
 
 /// What broke, and in which of the lists, from 1.
 pub(super) struct BrokenList {
     pub(super) broken: Broken,
-    list: Option<(usize, usize)>,
+    pub(super) list: Option<(usize, usize)>,
 }
 
 impl<'s> Reader<'s> {
@@ -213,7 +215,13 @@ impl<'s> Reader<'s> {
 
     /// Reads everything; returns the last event.
     async fn run(self) -> ReadEvent {
-        let read = timeout_at(self.caller.deadline, self.lists()).await;
+        let read = timeout_at(self.caller.deadline, async {
+            match &self.start.only {
+                None => self.lists().await,
+                Some(ids) => self.singles(ids).await,
+            }
+        });
+        let read = read.await;
         let traffic = self.caller.traffic();
         match read {
             Ok(Ok(())) => ReadEvent::End(End { traffic, ..self.end.into_inner() }),
@@ -305,7 +313,7 @@ impl<'s> Reader<'s> {
         if let Some(bookmark) = bookmark {
             walk = walk.from(bookmark);
         }
-        let mut taker = Records { reader: self, place: None };
+        let mut taker = Records::of(self);
         let Some(walked) = self.walked(&mut walk, &mut taker).await? else { return Ok(()) };
         let (reconciles, note) = (walk.paginator().reconciles(), walk.paginator().note());
         self.ended(key, walked, if reconciles { None } else { Some(note) });
@@ -341,7 +349,12 @@ impl<'s> Reader<'s> {
         Ok((since, vars))
     }
 
-    fn walk<'w>(&'w self, how: &'w Understanding, partition: &Partition, vars: Vars) -> Result<Walk<'w>, Broken> {
+    pub(super) fn walk<'w>(
+        &'w self,
+        how: &'w Understanding,
+        partition: &Partition,
+        vars: Vars,
+    ) -> Result<Walk<'w>, Broken> {
         let fetcher = self.fetcher(self.blueprint(how, partition, &vars)?);
         Ok(Walk::new(how, fetcher, self.source.spec.limits.pages_max, partition.key()))
     }
@@ -405,9 +418,15 @@ impl Taker for Parents<'_> {
 }
 
 /// Hands pages of records to whoever reads.
-struct Records<'r, 's> {
+pub(super) struct Records<'r, 's> {
     reader: &'r Reader<'s>,
     place: Option<OwnedPermit<ReadEvent>>,
+}
+
+impl<'r, 's> Records<'r, 's> {
+    pub(super) const fn of(reader: &'r Reader<'s>) -> Self {
+        Self { reader, place: None }
+    }
 }
 
 impl Taker for Records<'_, '_> {

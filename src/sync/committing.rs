@@ -28,6 +28,9 @@ pub fn succeed(run: &mut Run, before: &FeedState, position: Option<FeedPosition>
     let now = clock.now();
     run.outcome = Some(RunOutcome::Done);
     run.ended_at = Some(now);
+    if run.trigger.is_hint() {
+        return Ending { feed: run.feed.clone(), state: before.clone() };
+    }
     let state = FeedState {
         complete_reads: before.complete_reads.saturating_add(u32::from(run.complete)),
         last_run: Some(run.id),

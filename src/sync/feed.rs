@@ -1,6 +1,6 @@
 //! What a run of one feed works with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::{DeleteScope, SourceSpec};
@@ -22,6 +22,8 @@ pub struct Feed {
     pub id: FeedId,
     pub entry: SourceEntry,
     pub params: BTreeMap<String, String>,
+    /// Only these records are to be read, by the ids that hooks named.
+    pub only: Option<Arc<BTreeSet<String>>>,
     /// Sources' priorities and events' starts, for precedence.
     priorities: HashMap<SourceName, i32>,
     starts: HashMap<EventName, Option<jiff::Timestamp>>,
@@ -42,6 +44,7 @@ impl Feed {
             id: FeedId { event: event.name.clone(), source: source.clone() },
             entry,
             params: settings.params.clone(),
+            only: None,
             priorities: sources.iter().map(priority).collect(),
             starts: events.iter().map(|event| (event.name.clone(), event.starts_at)).collect(),
         })

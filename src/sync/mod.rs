@@ -2,13 +2,16 @@
 //!
 //! [`Runner`] starts runs and knows which go on. A run reads (`reading`) without changing anybody, plans
 //! (`planning`) into a journal, then commits (`committing`) what the journal says. Planning and committing
-//! of different feeds take turns, so a plan always rests on what is there.
+//! of different feeds take turns, so a plan always rests on what is there. [`Hooks`] starts runs where a source says that
+//! somebody changed.
 
 mod beginning;
 mod committing;
+mod delivery;
 mod explain;
 mod failure;
 mod feed;
+mod hooks;
 mod journaling;
 mod log;
 mod planning;
@@ -25,8 +28,10 @@ mod stopping;
 mod tally;
 mod unfinished;
 
+pub use delivery::Unreadable;
 pub use explain::{ExplainError, Explanation, Look, Subject, Whose};
 pub use feed::{Feed, SourceEntry};
+pub use hooks::{HookError, Hooks};
 pub use preview::{Preview, PreviewPage, PreviewPlan, PreviewRecord, Unplanned};
 pub use progress::{Phase, Progress};
 pub use recovery::Kept;

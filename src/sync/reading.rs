@@ -82,9 +82,15 @@ impl<'a> Reading<'a> {
     ) -> Result<Self, Failure> {
         let incremental = feed.spec().incremental.as_ref();
         let (position, seed) = (state.position.as_ref(), feed.position_seed());
-        let beginning = Beginning::new(incremental, position, seed, run.full, run.started_at);
+        let beginning = match &feed.only {
+            None => Beginning::new(incremental, position, seed, run.full, run.started_at),
+            Some(ids) => {
+                log.add(Level::Info, format!("only what hooks named is read: {} ids", ids.len()));
+                Beginning::new(None, None, seed, run.full, run.started_at)
+            }
+        };
         let folder = store.runs_folder();
-        if run.dry_run || !feed.spec().stable {
+        if run.dry_run || feed.only.is_some() || !feed.spec().stable {
             let spool = SpoolWriter::create(&spool_path(&folder, run.id), store.faults())?;
             let (tally, resumes) = (Tally::new(store, feed, run.full), None);
             return Ok(Self::with(tally, spool, beginning, resumes));
@@ -175,6 +181,7 @@ impl<'a> Reading<'a> {
         let resumes = self.resumes.as_ref();
         Start {
             params: self.tally.feed.params.clone(),
+            only: self.tally.feed.only.clone(),
             watermarks: self.beginning.since.as_ref().map(|since| since.watermarks.clone()).unwrap_or_default(),
             unless: self.beginning.unless.clone(),
             bookmarks: resumes.map(|resumes| resumes.bookmarks.clone()).unwrap_or_default(),
@@ -217,16 +224,19 @@ impl<'a> Reading<'a> {
     }
 
     fn end(self, end: End, log: &mut RunLog) -> Found {
-        let position = self.beginning.after(&end);
+        let is_hint = self.tally.feed.only.is_some();
+        let position = self.beginning.after(&end).filter(|_| !is_hint);
         let End { traffic, reconciles, note, not_modified, .. } = end;
         let Self { tally, spool, beginning, resumes, stages, .. } = self;
         let Tally { candidates, notes, new_groups, seen, unchanged, counts, unidentified, .. } = tally;
         let mut say = |level, text: &str| log.add(level, text.to_owned());
         if let Some(note) = note {
-            say(Level::Warn, &note);
+            say(if is_hint { Level::Info } else { Level::Warn }, &note);
         }
         let resumed = resumes.is_some_and(|resumes| !resumes.bookmarks.is_empty());
-        if not_modified {
+        if is_hint {
+            say(Level::Info, "only some records were read: nobody counts as missing");
+        } else if not_modified {
             say(Level::Info, "the source says that the list is as it was");
         } else if beginning.since.is_some() {
             say(Level::Info, "only what changed was asked for: nobody counts as missing");
@@ -237,7 +247,7 @@ impl<'a> Reading<'a> {
         } else if unidentified {
             say(Level::Warn, "a rejected record has no readable external id: nobody counts as missing");
         }
-        let whole = reconciles && !not_modified && !resumed && beginning.since.is_none();
+        let whole = reconciles && !is_hint && !not_modified && !resumed && beginning.since.is_none();
         let complete = whole && !unidentified;
         Found { spool, candidates, notes, new_groups, seen, unchanged, counts, traffic, complete, position, stages }
     }

@@ -19,8 +19,13 @@ pub fn cut_short(store: &Store, feed: &FeedId) -> Result<Option<Run>, StoreError
     if !store.run(last)?.is_some_and(|run| was_cut_short(&run)) {
         return Ok(None);
     }
-    let newest = store.runs(None, CUT_SHORT_MAX, |run| run.feed == *feed && !run.dry_run)?;
+    let newest = store.runs(None, CUT_SHORT_MAX, |run| is_sync_of(run, feed))?;
     Ok(if may_start_again(&newest) { newest.into_iter().next() } else { None })
+}
+
+/// A dry run is none, nor is a hint, which nobody misses once there was a sync.
+fn is_sync_of(run: &Run, feed: &FeedId) -> bool {
+    run.feed == *feed && !run.dry_run && !run.trigger.is_hint()
 }
 
 /// Given a feed's runs, newest first.
@@ -40,7 +45,7 @@ pub fn out_of_quota(store: &Store, feed: &FeedId, over: Timestamp, stable: bool)
     if state.goes_on_at != Some(over) {
         return Ok(None);
     }
-    let newest = store.runs(None, CUT_SHORT_MAX, |run| run.feed == *feed && !run.dry_run)?;
+    let newest = store.runs(None, CUT_SHORT_MAX, |run| is_sync_of(run, feed))?;
     let was_out = |run: &Run| run.error.as_ref().is_some_and(|error| error.reason == ErrorReason::Quota);
     let in_a_row = newest.iter().take_while(|run| was_out(run)).count();
     let may = if stable { in_a_row > 0 } else { (1..CUT_SHORT_MAX).contains(&in_a_row) };

@@ -1,6 +1,6 @@
 //! Starts runs, knows which go on, and ends them when the process does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,13 +49,23 @@ struct Inner {
     unfinished: Arc<Unfinished>,
     /// Previews made so far.
     previews: AtomicU64,
+    /// Hints that were cancelled for a sync, until whoever started them hears of it.
+    gave_way: parking_lot::Mutex<HashSet<RunId>>,
 }
 
 struct Active {
     run: RunId,
+    trigger: Trigger,
     progress: watch::Receiver<Progress>,
     cancel: watch::Sender<bool>,
     ended: watch::Receiver<Option<Run>>,
+}
+
+/// What came of trying to begin a run.
+enum Entered {
+    Begun(RunId),
+    /// This one of the same feed goes on.
+    Going(RunId, Trigger),
 }
 
 /// What to run and how.
@@ -114,8 +124,20 @@ impl Runner {
         recovery::recover(&store, &clock, &observer, &stopping, &unfinished)?;
         kept.drop_older(&store, &observer, clock.now());
         let (active, turn, previews) = (Mutex::default(), Arc::default(), AtomicU64::default());
-        let inner =
-            Inner { store, sources, provisioned, kept, clock, observer, active, turn, stopping, unfinished, previews };
+        let inner = Inner {
+            store,
+            sources,
+            provisioned,
+            kept,
+            clock,
+            observer,
+            active,
+            turn,
+            stopping,
+            unfinished,
+            previews,
+            gave_way: parking_lot::Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -141,6 +163,11 @@ impl Runner {
         let mut vars: Vars = params.map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
         vars.insert("external_id".into(), registration.external_id.to_string());
         template.render(&vars, percent_encode).ok()
+    }
+
+    /// Is the process to end, so that no run begins?
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stopping.is_said()
     }
 
     /// Is the event declared in the config file, hence read-only over the API?
@@ -245,14 +272,35 @@ impl Runner {
         begun.unwrap_or(Err(StartError::Stopping))
     }
 
+    /// A sync does not wait for a hint, nor is it taken for one: the hint gives way.
     async fn begin(self, feed: Feed, run: Run) -> Result<Started, StartError> {
+        loop {
+            match self.clone().enter(feed.clone(), run.clone()).await? {
+                Entered::Begun(run) => return Ok(Started { run, already_running: false }),
+                Entered::Going(going, trigger) if trigger.is_hint() && !run.trigger.is_hint() => {
+                    self.inner.gave_way.lock().insert(going);
+                    self.cancel(going).await;
+                    // How it ended is its own affair.
+                    let _ = self.wait(going).await;
+                }
+                Entered::Going(run, _) => return Ok(Started { run, already_running: true }),
+            }
+        }
+    }
+
+    /// Was this hint cancelled because a sync began? Told once.
+    pub(super) fn gave_way(&self, hint: RunId) -> bool {
+        self.inner.gave_way.lock().remove(&hint)
+    }
+
+    async fn enter(self, feed: Feed, run: Run) -> Result<Entered, StartError> {
         let mut active = self.inner.active.lock().await;
         // Asked under the lock: whoever stops the runs waits for all that are in the table.
         if self.inner.stopping.is_said() {
             return Err(StartError::Stopping);
         }
         if let Some(going) = active.get(&feed.id) {
-            return Ok(Started { run: going.run, already_running: true });
+            return Ok(Entered::Going(going.run, going.trigger));
         }
         let ack = self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await;
         let ack = ack.inspect_err(|error| self.inner.observer.run_refused(&run, &error.to_run_error()))?;
@@ -260,8 +308,8 @@ impl Runner {
         let (progress, progress_out) = watch::channel(Progress::START);
         let (cancel, cancelled) = watch::channel(false);
         let (ended, ended_out) = watch::channel(None);
-        let id = run.id;
-        active.insert(feed.id.clone(), Active { run: id, progress: progress_out, cancel, ended: ended_out });
+        let (id, trigger) = (run.id, run.trigger);
+        active.insert(feed.id.clone(), Active { run: id, trigger, progress: progress_out, cancel, ended: ended_out });
         drop(active);
         let execution = Execution {
             store: self.inner.store.clone(),
@@ -275,13 +323,14 @@ impl Runner {
         };
         self.inner.observer.run_started(&execution.run);
         tokio::spawn(self.supervise(execution, ended));
-        Ok(Started { run: id, already_running: false })
+        Ok(Entered::Begun(id))
     }
 
     /// Runs on a blocking thread and tells whoever waits.
     async fn supervise(self, execution: Execution, ended: watch::Sender<Option<Run>>) {
         let feed = execution.feed.id.clone();
         let asked = execution.run.clone();
+        let is_hint = asked.trigger.is_hint();
         let run = match tokio::task::spawn_blocking(move || execution.execute()).await {
             Ok(run) => Some(run),
             Err(_) => {
@@ -291,7 +340,9 @@ impl Runner {
         };
         self.inner.active.lock().await.remove(&feed);
         self.drop_what_is_old().await;
-        self.go_on_later(feed);
+        if !is_hint {
+            self.go_on_later(feed);
+        }
         // Nobody need be waiting. Whoever waits for a run that left no word looks it up in history.
         let _ = ended.send(run);
     }

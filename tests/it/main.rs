@@ -11,6 +11,7 @@ mod formats;
 mod garbage;
 mod golden;
 mod guide;
+mod hooks;
 mod hostile;
 mod kills;
 mod logins;

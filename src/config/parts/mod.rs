@@ -5,6 +5,7 @@ mod budget;
 mod errors;
 mod event;
 mod format;
+mod hook;
 mod incremental;
 mod login;
 mod mapping;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
+use super::hook::says;
 use super::pagination::read_pagination;
 use super::request::{Claims, read_request};
 use super::source::request_templates;
 use super::text::{expression, is_param_name, optional_expression};
 use crate::config::read::{Item, Section};
-use crate::config::{CURSOR, PaginationSpec, ParentList, PartitionSpec, RequestSpec, SINCE};
+use crate::config::{CURSOR, HOOK_ID, PaginationSpec, ParentList, PartitionSpec, RequestSpec, SINCE};
 use crate::limits::{PARENT_FIELDS_MAX, PARTITION_LEVELS_MAX, PARTITIONS_MAX};
 use crate::mapping::Expression;
 
@@ -73,8 +74,7 @@ fn read_list(
     let place = request.place().clone();
     let findings = section.findings();
     let request = read_request(request.section_as("source.<name>.request"), base_url.cloned(), &mut claims);
-    let uses = |request: &RequestSpec, word: &str| request_templates(request).iter().any(|t| t.uses(word));
-    let cursor = request.as_ref().map(|request| uses(request, CURSOR));
+    let cursor = request.as_ref().map(|request| says(request, CURSOR));
     let pagination = match section.optional("pagination") {
         Some(item) => read_pagination(item.section_as("source.<name>.pagination"), &mut claims, cursor),
         None => Some((PaginationSpec::None, false)),
@@ -85,8 +85,12 @@ fn read_list(
     let skip_when = optional_expression(section, "skip_when");
     let fields = read_fields(section);
     let request = request?;
-    if uses(&request, SINCE) {
+    if says(&request, SINCE) {
         findings.fault(&place, "a list of parents is always read whole, so that it cannot say {since}", "leave it out");
+        return None;
+    }
+    if says(&request, HOOK_ID) {
+        findings.fault(&place, "a list of parents does not know {hook.id}", "leave it out");
         return None;
     }
     check_parents(&request, parents, |problem, mend| findings.fault(&place, problem, mend))?;

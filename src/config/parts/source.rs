@@ -8,6 +8,7 @@ use url::Url;
 use super::auth::read_auth;
 use super::budget::{read_budget, read_budget_headers};
 use super::errors::read_errors;
+use super::hook::{Below, read_hook, says};
 use super::incremental::read_incremental;
 use super::login::Logins;
 use super::mapping::read_mapping;
@@ -18,18 +19,20 @@ use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
 use crate::config::{
-    BodySpec, CURSOR, DeleteScope, JsonTemplate, PartitionSpec, RequestSpec, SourceLimits, SourceSpec, Template, Vars,
+    BodySpec, CURSOR, DeleteScope, HOOK_ID, JsonTemplate, PartitionSpec, RequestSpec, SourceLimits, SourceSpec,
+    Template, Vars,
 };
 use crate::limits;
 use crate::model::SourceName;
 
 /// The params that a source's templates use, without their `param.`: what each of its feeds must give.
 pub fn source_placeholders(source: &SourceSpec) -> BTreeSet<String> {
-    let parents = source.partitions.iter().filter_map(PartitionSpec::request);
-    let mut templates: Vec<_> = parents.chain([&source.request]).flat_map(request_templates).collect();
+    let mut templates: Vec<_> = source.requests().flat_map(request_templates).collect();
     templates.extend(&source.edit_url);
     let placeholders = templates.into_iter().flat_map(Template::placeholders);
-    placeholders.filter_map(|name| name.strip_prefix("param.")).map(ToOwned::to_owned).collect()
+    let params = placeholders.filter_map(|name| name.strip_prefix("param."));
+    let by_hook = source.hook.iter().filter_map(|hook| hook.event.as_ref()).map(|event| event.param.as_str());
+    params.chain(by_hook).map(ToOwned::to_owned).collect()
 }
 
 pub(super) fn request_templates(request: &RequestSpec) -> Vec<&Template> {
@@ -75,15 +78,18 @@ pub(in crate::config) fn read_source(
     let partitions = read_partitions(&mut section, base_url.as_ref(), &mut parents);
     let request = read_request(section.section("request"), base_url.clone(), &mut claims);
     let request = request.filter(|request| is_below(request, &parents, partitions.is_some(), &section));
+    let request = request.filter(|request| names_no_hook(request, &section));
     let incremental = read_incremental(section.section("incremental"), request.as_ref());
-    let logins = Logins { secrets, base_url, allow_http };
+    let logins = Logins { secrets, base_url: base_url.clone(), allow_http };
     let auth = read_auth(section.section("auth"), &logins, &mut claims);
-    let uses_cursor = |request: &RequestSpec| request_templates(request).iter().any(|template| template.uses(CURSOR));
-    let cursor = request.as_ref().map(uses_cursor);
+    let cursor = request.as_ref().map(|request| says(request, CURSOR));
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
     let errors = read_errors(section.list("error"));
     let mapping = read_mapping(&mut section);
+    let select = mapping.as_ref().map(|(_, mapping)| &mapping.select);
+    let hook = read_hook(section.section("hook"), Below { secrets, base_url, select });
     let heaviest = request.iter().chain(partitions.iter().flatten().filter_map(PartitionSpec::request));
+    let heaviest = heaviest.chain(hook.iter().flatten().filter_map(|hook| hook.request()));
     let heaviest = heaviest.map(|request| request.weight).max();
     let budget = read_budget(section.list("budget"), heaviest);
     let budget_headers = read_budget_headers(section.section("budget_headers"));
@@ -102,6 +108,7 @@ pub(in crate::config) fn read_source(
         stable,
         partitions: partitions?,
         incremental: incremental?,
+        hook: hook?,
         errors: errors?,
         format,
         mapping,
@@ -116,6 +123,17 @@ fn is_below(request: &RequestSpec, parents: &Parents, known: bool, section: &Sec
     let place = section.place().key("request", section.place().line);
     let fault = |problem, mend| section.findings().fault(&place, problem, mend);
     !known || check_parents(request, parents, fault).is_some()
+}
+
+/// Only the request of a hook's record knows which one that is.
+fn names_no_hook(request: &RequestSpec, section: &Section<'_>) -> bool {
+    let named = says(request, HOOK_ID);
+    if named {
+        let place = section.place().key("request", section.place().line);
+        let mend = "move it to record in [source.<name>.hook]";
+        section.findings().fault(&place, "a list does not know {hook.id}", mend);
+    }
+    !named
 }
 
 /// The address that people are sent to: absolute, `https` or `http`, whatever its placeholders are.

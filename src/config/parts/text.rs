@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::config::Template;
 use crate::config::read::{Item, Section, shown};
-use crate::config::template::{CURSOR, SINCE};
+use crate::config::template::{CURSOR, HOOK_ID, SINCE};
 use crate::mapping::Expression;
 
 /// Longest name of a param.
@@ -30,7 +30,7 @@ const RESERVED_HEADERS: [&str; 13] = [
 /// Which placeholders a template may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placeholders {
-    /// Those of a request. Whether there is a cursor, a time or such a parent is checked where these are read.
+    /// Those of a request. Whether there is a cursor, a time, a hook or such a parent is checked where these are read.
     ParamsAndCursor,
     ParamsAndExternalId,
     /// Of a login, which serves every feed.
@@ -85,7 +85,7 @@ fn is_allowed(placeholder: &str, allowed: Placeholders) -> bool {
         None => match allowed {
             Placeholders::ParamsAndCursor => {
                 let parent = placeholder.strip_prefix("parent.");
-                [CURSOR, SINCE].contains(&placeholder) || parent.is_some_and(is_param_name)
+                [CURSOR, SINCE, HOOK_ID].contains(&placeholder) || parent.is_some_and(is_param_name)
             }
             Placeholders::ParamsAndExternalId => placeholder == "external_id",
             Placeholders::None => false,

@@ -1,6 +1,7 @@
 //! The configuration as a whole: its rules, its secrets, its reference.
 
 mod events;
+mod hooks;
 mod lists;
 mod logins;
 mod presets;

@@ -27,8 +27,11 @@ fn read_example() -> (Option<Config>, Vec<Fault>, Vec<Warning>, BTreeSet<String>
         "GUESTS_PASSWORD",
         "STAFF_PASSWORD",
         "HELPERS_PASSWORD",
+        "CRM_HOOK_SECRET",
+        "SPEAKERS_HOOK_SECRET",
+        "PRESS_HOOK_PATH",
     ];
-    let secrets = secrets.into_iter().map(|name| (name, "s"));
+    let secrets = secrets.into_iter().map(|name| (name, "a-secret-of-enough-bytes"));
     let environment = Environment::from_iter(secrets.chain([("CREDENTIALS_DIRECTORY", credentials.as_str())]));
     let findings = Findings::new(EXAMPLE);
     let config = read_text(EXAMPLE, &folder.path().join("rollcall.toml"), &environment, false, &findings);

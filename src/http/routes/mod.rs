@@ -8,6 +8,7 @@ pub mod explain;
 pub mod follow;
 pub mod groups;
 pub mod health;
+pub mod hooks;
 pub mod preview;
 pub mod review;
 pub mod runs;

@@ -22,7 +22,7 @@ pub struct SourcePath {
     /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
     #[param(value_type = Name, inline)]
     #[serde(deserialize_with = "name")]
-    source: SourceName,
+    pub source: SourceName,
 }
 
 /// Lists the sources by name.
@@ -67,7 +67,8 @@ fn view(api: &Api, name: &SourceName, entry: &SourceEntry, events: &[Arc<Event>]
     let budget = windows.map(|window| BudgetWindowView::of(&window.window, window.left, window.opens_at)).collect();
     let paused = allowance.paused.map(|(until, why)| PauseView::of(until, why.as_str()));
     let expires_at = entry.source.credential_expires_at();
-    Ok(SourceView::of(entry.source.spec(), expires_at, budget, paused, feeds, last_error(api, last_runs)?))
+    let (last_hook, last_error) = (api.app.hooks.last(name), last_error(api, last_runs)?);
+    Ok(SourceView::of(entry.source.spec(), expires_at, budget, paused, last_hook, feeds, last_error))
 }
 
 /// The newest failure among the last runs of the source's feeds.

@@ -28,6 +28,9 @@ pub struct SourceView {
     budget: Vec<BudgetWindowView>,
     /// Set while it is not asked at all.
     paused: Option<PauseView>,
+    /// When its last hook was taken since the server started.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_hook_at: Option<Timestamp>,
     feeds: Vec<SourceFeedView>,
     /// Why the newest failed run failed, where that was the last run of its feed.
     last_error: Option<SourceErrorView>,
@@ -85,6 +88,7 @@ impl SourceView {
         credential_expires_at: Option<Timestamp>,
         budget: Vec<BudgetWindowView>,
         paused: Option<PauseView>,
+        last_hook_at: Option<Timestamp>,
         feeds: Vec<SourceFeedView>,
         last_error: Option<SourceErrorView>,
     ) -> Self {
@@ -100,6 +104,7 @@ impl SourceView {
             priority: spec.priority,
             budget,
             paused,
+            last_hook_at,
             feeds,
             last_error,
         }

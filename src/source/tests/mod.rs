@@ -63,6 +63,7 @@ pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
         pagination,
         stable: false,
         partitions: Vec::new(),
+        hook: None,
         incremental: None,
         errors: Vec::new(),
         format: Format::Json,

@@ -18,7 +18,7 @@ use super::fixture::Fixture;
 fn filled(template: &str) -> String {
     let user = "00000000-0000-8000-8000-000000000000";
     let parts = [("{event}", "nowhere"), ("{user}", user), ("{group}", "nobody"), ("{run}", "999"), ("{id}", "0")];
-    let parts = parts.into_iter().chain([("{source}", "nothing")]);
+    let parts = parts.into_iter().chain([("{source}", "nothing"), ("{secret}", "0123456789abcdef")]);
     parts.fold(template.to_owned(), |path, (name, value)| path.replace(name, value))
 }
 
@@ -38,6 +38,11 @@ async fn every_route_wants_its_scope_or_admin() {
 async fn check_scope(fixture: &Fixture, route: RouteSpec, tokens: &[(Scope, String)]) {
     let (method, path) = (route.method, filled(route.path));
     let Some(wanted) = route.scope else {
+        if path.contains("/hook") {
+            // A hook is proved by other means, and there is none here.
+            fixture.ask_as(None, method, &path, None).await.problem(404);
+            return;
+        }
         assert_eq!(fixture.ask_as(None, method, &path, None).await.status, 200, "{path}");
         return;
     };

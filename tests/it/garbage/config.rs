@@ -16,7 +16,7 @@ static EXAMPLE: LazyLock<String> = LazyLock::new(|| {
     text.replace(r#"{ credential = "members-password" }"#, r#"{ env = "CRM_TOKEN" }"#)
 });
 
-const SECRET: &str = "canary-7f3a";
+const SECRET: &str = "canary-7f3a-long-enough";
 
 /// The environment variables that the example names.
 fn variables() -> impl Iterator<Item = &'static str> {

@@ -1,0 +1,8 @@
+//! Hooks: a source says that somebody changed, and is asked.
+
+mod effects;
+mod gathering;
+mod refusals;
+mod served;
+mod system;
+mod vendors;
