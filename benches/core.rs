@@ -15,7 +15,7 @@ use rollcall::decode::{Document, RawRecord};
 use rollcall::demo::{EVENT, Fake, FakeOptions, TOKEN, TOKEN_VARIABLE, config_toml};
 use rollcall::mapping::Mapping;
 use rollcall::model::{
-    CommunityKey, Digest, Email, EventField, EventName, FeedId, Field, MappedRecord, Outcome, Person, RunId,
+    CommunityKey, Digest, Email, EventField, EventName, FeedId, Field, FieldRule, MappedRecord, Outcome, Person, RunId,
     SourceName, UserId,
 };
 use rollcall::plan::{Arriving, Inputs, Policy, Rank, plan_person};
@@ -84,9 +84,10 @@ fn plan(feed: &FeedId, record: &MappedRecord, before: Option<&Person>) -> Option
         now: Timestamp::UNIX_EPOCH,
         complete_read: None,
         delete_user: false,
-        mapped_fields: &fields,
-        mapped_event_fields: &event_fields,
+        kept_fields: &fields,
+        kept_event_fields: &event_fields,
         rank: &|_| Rank::default(),
+        rule: &|_, _| FieldRule::default(),
     };
     let arriving = vec![Arriving { record: record.clone(), raw: Digest(1), mapped: Digest(2), moved: None }];
     let inputs = Inputs {

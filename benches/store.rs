@@ -65,6 +65,7 @@ fn person(key: &CommunityKey, number: u32) -> Person {
             fields: Vec::new(),
         }],
         created_at: Timestamp::UNIX_EPOCH,
+        by_hand: None,
     }
 }
 

@@ -210,6 +210,16 @@ pub const PREVIEW_TEXT_BYTES_MAX: usize = 2 * 1024;
 pub const PREVIEW_HEADERS_MAX: usize = 20;
 /// How long a preview waits for a sync that plans or commits, before it goes without a plan of its own.
 pub const PREVIEW_TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long what is done by hand waits for a sync that plans or commits, before it is refused.
+pub const BY_HAND_TURN_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Most profile fields of one person to which an edit may add.
+pub const EDITED_FIELDS_MAX: usize = 256;
+/// Most profile fields of one person that are protected by name.
+pub const PROTECTED_FIELDS_MAX: usize = 256;
+/// Most memberships of one person that are decided by hand.
+pub const MEMBERSHIPS_BY_HAND_MAX: usize = 256;
+/// Most people whose memberships are lifted in one batch when a group is deleted.
+pub const MEMBERSHIPS_LIFTED_PER_BATCH: usize = 256;
 /// Most values of an answer that are looked at for a suggestion, how deep they may lie, and the longest key that may
 /// lead there, in bytes.
 pub const CLUES_MAX: usize = 512;

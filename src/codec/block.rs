@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::by_hand::{by_hand_from_v2, by_hand_to_v2};
 use super::person::{person_from_v1, person_to_v1};
 use super::seal::{self, CodecError, Kind};
 use super::symbols::Symbols;
@@ -13,7 +14,8 @@ use crate::model::Person;
 
 const SLOTS: usize = BLOCK_USERS as usize;
 
-/// The first version's payload is the list of the slots; since the second it is packed.
+/// The first version's payload is the list of the slots; since the second it is packed. Since the third what was decided
+/// by hand may stand behind a person.
 const UNPACKED: u8 = 1;
 
 /// LZ4 packs at most so well.
@@ -95,12 +97,22 @@ impl Block {
     }
 }
 
-/// Encodes one person for a slot; the names used are interned in `symbols`.
+/// Encodes one person for a slot; the names used are interned in `symbols`. What was decided by hand follows.
 pub fn encode_person(symbols: &mut Symbols, person: &Person) -> Vec<u8> {
-    seal::payload(&person_to_v1(symbols, person))
+    let mut slot = seal::payload(&person_to_v1(symbols, person));
+    if let Some(by_hand) = by_hand_to_v2(symbols, person) {
+        seal::append(&mut slot, &by_hand);
+    }
+    slot
 }
 
 /// Decodes one slot.
 pub fn decode_person(symbols: &Symbols, slot: &[u8]) -> Result<Person, CodecError> {
-    person_from_v1(symbols, &seal::read_payload::<v1::Person<'_>>(Kind::Block, slot)?)
+    let (person, rest) = seal::split_payload::<v1::Person<'_>>(Kind::Block, slot)?;
+    let mut person = person_from_v1(symbols, &person)?;
+    if !rest.is_empty() {
+        let by_hand = by_hand_from_v2(symbols, &seal::read_payload(Kind::Block, rest)?)?;
+        person.by_hand = Some(Box::new(by_hand));
+    }
+    Ok(person)
 }

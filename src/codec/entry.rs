@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::by_hand::{by_hand_from_v2, by_hand_to_v2};
 use super::convert::{millis, named_feed, new_symbols, note_from_v1, note_to_v1, take_symbols};
 use super::feed::{position_from_v2, position_to_v2};
 use super::newcomer::{Head, Newcomer};
@@ -9,7 +10,9 @@ use super::person::{person_from_v1, person_to_v1};
 use super::seal::{self, CodecError, Kind};
 use super::symbols::Symbols;
 use super::{v1, v2};
-use crate::model::{Action, Entry, FeedId, FeedPosition, GroupKey, GroupName, PersonChange, RunId, UserId, UserNo};
+use crate::model::{
+    Action, Entry, FeedId, FeedPosition, GroupKey, GroupName, Person, PersonChange, RunId, UserId, UserNo,
+};
 
 /// The first frame of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +77,10 @@ impl JournalTrailer {
     }
 }
 
+/// The version of an entry of people of whom nothing was decided by hand, and the one in which that may follow.
+const PLAIN: u8 = 1;
+const BY_HAND: u8 = 2;
+
 /// Encodes the entries of one journal, in order.
 #[derive(Debug, Default)]
 pub struct EntryEncoder {
@@ -83,10 +90,17 @@ pub struct EntryEncoder {
 impl EntryEncoder {
     pub fn encode(&mut self, entry: &Entry) -> Vec<u8> {
         let seen = self.symbols.counts();
+        let by_hand = entry_by_hand_to_v2(&mut self.symbols, entry);
         let entry = entry_to_v1(&mut self.symbols, entry);
         let new = new_symbols(&self.symbols, seen);
         let symbols = new.iter().map(|(kind, name)| (*kind, &**name)).collect();
-        seal::write(Kind::JournalEntry, &v1::JournalEntry { symbols, entry })
+        let version = if by_hand.is_some() { BY_HAND } else { PLAIN };
+        seal::write_with(Kind::JournalEntry, version, |sealed| {
+            seal::append(sealed, &v1::JournalEntry { symbols, entry });
+            if let Some(by_hand) = &by_hand {
+                seal::append(sealed, by_hand);
+            }
+        })
     }
 }
 
@@ -112,23 +126,52 @@ impl EntryDecoder {
 
     /// As [`Self::decode`], but leaves somebody new encoded.
     pub fn decode_planned(&mut self, sealed: &[u8]) -> Result<Planned, CodecError> {
-        let payload = seal::open(Kind::JournalEntry, sealed)?;
-        if let Some((head, newcomer)) = Head::of(payload) {
+        let (version, payload) = seal::open_version(Kind::JournalEntry, sealed)?;
+        if let Some((head, newcomer)) = Head::of(payload).filter(|_| version == PLAIN) {
             take_symbols(&mut self.symbols, Kind::JournalEntry, &head.symbols)?;
             return Ok(Planned::Newcomer(newcomer));
         }
-        self.decode_payload(payload).map(Planned::Other)
+        self.decode_payload(version, payload).map(Planned::Other)
     }
 
     pub fn decode(&mut self, sealed: &[u8]) -> Result<Entry, CodecError> {
-        self.decode_payload(seal::open(Kind::JournalEntry, sealed)?)
+        let (version, payload) = seal::open_version(Kind::JournalEntry, sealed)?;
+        self.decode_payload(version, payload)
     }
 
-    fn decode_payload(&mut self, payload: &[u8]) -> Result<Entry, CodecError> {
-        let stored: v1::JournalEntry<'_> = seal::read_payload(Kind::JournalEntry, payload)?;
-        take_symbols(&mut self.symbols, Kind::JournalEntry, &stored.symbols)?;
-        entry_from_v1(&self.symbols, stored.entry)
+    fn decode_payload(&mut self, version: u8, payload: &[u8]) -> Result<Entry, CodecError> {
+        const KIND: Kind = Kind::JournalEntry;
+        let (stored, by_hand) = match version {
+            PLAIN => (seal::read_payload::<v1::JournalEntry<'_>>(KIND, payload)?, None),
+            _ => {
+                let (stored, rest) = seal::split_payload(KIND, payload)?;
+                let by_hand = (!rest.is_empty()).then(|| seal::read_payload::<v2::EntryByHand<'_>>(KIND, rest));
+                (stored, by_hand.transpose()?)
+            }
+        };
+        take_symbols(&mut self.symbols, KIND, &stored.symbols)?;
+        let mut entry = entry_from_v1(&self.symbols, stored.entry)?;
+        if let (Entry::Person(change), Some(by_hand)) = (&mut entry, by_hand) {
+            self.put_by_hand(change.before.as_mut(), by_hand.before.as_ref())?;
+            self.put_by_hand(change.after.as_mut(), by_hand.after.as_ref())?;
+        }
+        Ok(entry)
     }
+
+    fn put_by_hand(&self, person: Option<&mut Person>, stored: Option<&v2::ByHand<'_>>) -> Result<(), CodecError> {
+        if let (Some(person), Some(stored)) = (person, stored) {
+            person.by_hand = Some(Box::new(by_hand_from_v2(&self.symbols, stored)?));
+        }
+        Ok(())
+    }
+}
+
+/// `None` of an entry in which nothing was decided by hand.
+fn entry_by_hand_to_v2<'a>(symbols: &mut Symbols, entry: &'a Entry) -> Option<v2::EntryByHand<'a>> {
+    let Entry::Person(change) = entry else { return None };
+    let before = change.before.as_ref().and_then(|person| by_hand_to_v2(symbols, person));
+    let after = change.after.as_ref().and_then(|person| by_hand_to_v2(symbols, person));
+    (before.is_some() || after.is_some()).then_some(v2::EntryByHand { before, after })
 }
 
 fn entry_to_v1<'a>(symbols: &mut Symbols, entry: &'a Entry) -> v1::Entry<'a> {

@@ -2,6 +2,7 @@
 //! is looked up. Reading every person of a store is several times faster so.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use bincode::BorrowDecode;
 use bincode::de::{BorrowDecoder, Decode};
@@ -10,12 +11,18 @@ use bincode::error::DecodeError;
 use super::convert::digest;
 use super::seal::{self, CodecError, Kind};
 use super::symbols::{SymbolKind, Symbols};
-use super::v1;
+use super::{v1, v2};
 use crate::model::{Digest, UserId};
 
-/// A stored person; see [`crate::model::Person`]. The fields are those of `v1::Person`, in their order.
-#[derive(BorrowDecode)]
+/// A stored person; see [`crate::model::Person`].
 pub struct Glance<'a> {
+    person: PersonGlance<'a>,
+    by_hand: Option<v2::ByHand<'a>>,
+}
+
+/// The fields of `v1::Person`, in their order.
+#[derive(BorrowDecode)]
+pub struct PersonGlance<'a> {
     id: [u8; 16],
     pub email: &'a str,
     _email_owner: u8,
@@ -81,11 +88,18 @@ impl<'de, C, T: BorrowDecode<'de, C>> BorrowDecode<'de, C> for Passed<T> {
 impl<'a> Glance<'a> {
     /// Looks at one slot of a block.
     pub fn at(slot: &'a [u8]) -> Result<Self, CodecError> {
-        seal::read_payload(Kind::Block, slot)
+        let (person, rest) = seal::split_payload(Kind::Block, slot)?;
+        let by_hand = (!rest.is_empty()).then(|| seal::read_payload(Kind::Block, rest)).transpose()?;
+        Ok(Self { person, by_hand })
     }
 
     pub fn id(&self) -> UserId {
         UserId::from_u128(u128::from_le_bytes(self.id))
+    }
+
+    fn by_hand(&self, set: v2::Override) -> impl Iterator<Item = u32> {
+        let memberships = self.by_hand.iter().flat_map(|by_hand| &by_hand.memberships);
+        memberships.filter(move |membership| membership.set == set).map(|membership| membership.group)
     }
 
     /// Does the store have every name that the index takes from it?
@@ -102,9 +116,19 @@ impl<'a> Glance<'a> {
         self.groups().try_for_each(|group| check(SymbolKind::Group, group))
     }
 
-    /// The symbols of the groups that some registration grants, some more than once.
+    /// The symbols of the groups that the person is in, some more than once.
     pub fn groups(&self) -> impl Iterator<Item = u32> {
-        self.registrations.iter().filter(|r| !r.is_cancelled()).flat_map(|r| r.groups.iter().copied())
+        let granted = self.registrations.iter().filter(|r| !r.is_cancelled()).flat_map(|r| r.groups.iter().copied());
+        let all = granted.chain(self.by_hand(v2::Override::Added));
+        all.filter(|group| self.by_hand.is_none() || !self.by_hand(v2::Override::Excluded).any(|out| out == *group))
+    }
+}
+
+impl<'a> Deref for Glance<'a> {
+    type Target = PersonGlance<'a>;
+
+    fn deref(&self) -> &PersonGlance<'a> {
+        &self.person
     }
 }
 

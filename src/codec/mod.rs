@@ -8,6 +8,7 @@
 
 mod audit;
 mod block;
+mod by_hand;
 mod convert;
 mod entry;
 mod feed;

@@ -44,8 +44,10 @@ impl Kind {
             Self::Feed | Self::JournalHeader => 2,
             // From version 2 on a read can be taken up from it. It outlives no version.
             Self::SpoolItem => 2,
-            // From version 2 on its people are packed.
-            Self::Block => 2,
+            // From version 2 on its people are packed, from 3 on what was decided by hand may follow one.
+            Self::Block => 3,
+            // In version 2 what was decided by hand may follow; what has nothing of it is written as version 1.
+            Self::JournalEntry => 2,
             // From version 2 on it says the sum of the blocks, too.
             Self::Integrity => 2,
             _ => 1,
@@ -129,11 +131,16 @@ pub fn checksum_of(sealed: &[u8]) -> Option<u64> {
 
 /// Encodes and seals.
 pub(super) fn write<T: Encode>(kind: Kind, value: &T) -> Vec<u8> {
+    write_with(kind, kind.version(), |sealed| append(sealed, value))
+}
+
+/// Seals what `fill` appends, as of a version that may be older than the newest.
+pub(super) fn write_with(kind: Kind, version: u8, fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(USUAL_BYTES);
     sealed.extend_from_slice(&[0; HEADER_BYTES]);
-    append(&mut sealed, value);
-    let sum = checksum(kind as u8, kind.version(), &sealed[HEADER_BYTES..]);
-    sealed[..2].copy_from_slice(&[kind as u8, kind.version()]);
+    fill(&mut sealed);
+    let sum = checksum(kind as u8, version, &sealed[HEADER_BYTES..]);
+    sealed[..2].copy_from_slice(&[kind as u8, version]);
     sealed[2..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
     sealed
 }
@@ -148,7 +155,7 @@ pub(super) fn payload<T: Encode>(value: &T) -> Vec<u8> {
 /// Most people and journal entries take less, so that their encoding is never moved while it grows.
 const USUAL_BYTES: usize = 768;
 
-fn append<T: Encode>(bytes: &mut Vec<u8>, value: &T) {
+pub(super) fn append<T: Encode>(bytes: &mut Vec<u8>, value: &T) {
     // The frozen structs hold nothing that bincode cannot encode, and a Vec takes any size.
     bincode::encode_into_writer(value, Appending(bytes), bincode_config()).expect("frozen structs always encode");
 }
@@ -169,13 +176,20 @@ pub(super) fn read<'a, T: BorrowDecode<'a, ()>>(kind: Kind, sealed: &'a [u8]) ->
 
 /// Decodes a payload, consuming every byte.
 pub(super) fn read_payload<'a, T: BorrowDecode<'a, ()>>(kind: Kind, payload: &'a [u8]) -> Result<T, CodecError> {
+    match split_payload(kind, payload)? {
+        (value, []) => Ok(value),
+        (_, rest) => Err(CodecError::malformed(kind, format!("{} bytes left over", rest.len()))),
+    }
+}
+
+/// Decodes what a payload must begin with. Returns the rest, too.
+pub(super) fn split_payload<'a, T: BorrowDecode<'a, ()>>(
+    kind: Kind,
+    payload: &'a [u8],
+) -> Result<(T, &'a [u8]), CodecError> {
     let (value, used) = bincode::borrow_decode_from_slice(payload, bincode_config())
         .map_err(|error| CodecError::malformed(kind, error))?;
-    if used == payload.len() {
-        Ok(value)
-    } else {
-        Err(CodecError::malformed(kind, format!("{} bytes left over", payload.len() - used)))
-    }
+    Ok((value, &payload[used..]))
 }
 
 /// Decodes what a payload begins with. Returns how many bytes that was; `None` where it begins with something else.

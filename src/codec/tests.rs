@@ -9,10 +9,11 @@ use super::{
     decode_person, decode_run, decode_token, encode_person, encode_run,
 };
 use crate::model::{
-    Action, Attendance, Counts, Digest, Email, Entry, ErrorReason, EventField, EventName, ExternalId, FeedId, Field,
-    GroupKey, GroupName, Level, LogLine, MappedRecord, Owner, Person, PersonChange, Position, ProfileField, RecordNote,
-    RecordState, Registration, RegistrationState, RejectReason, Run, RunError, RunId, RunOutcome, SkipReason,
-    SourceName, Traffic, Trigger, UserId, UserNo, Value, Verdict,
+    Action, Attendance, AttendanceByHand, ByHand, Counts, Decision, Digest, Email, Entry, ErrorReason, EventField,
+    EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Level, LogLine, MappedRecord, MembershipByHand,
+    Override, Owner, Person, PersonChange, Position, ProfileField, Protected, RecordNote, RecordState, Registration,
+    RegistrationState, RejectReason, Run, RunError, RunId, RunOutcome, SkipReason, SourceName, Traffic, Trigger,
+    UserId, UserNo, Value, Verdict,
 };
 
 /// Milliseconds, which is what is kept of our own times.
@@ -112,6 +113,31 @@ fn attendance() -> impl Strategy<Value = Attendance> {
     })
 }
 
+fn decision() -> impl Strategy<Value = Decision> {
+    ("[a-z ]{1,9}", time()).prop_map(|(by, at)| Decision { by: by.into(), at })
+}
+
+fn by_hand() -> impl Strategy<Value = ByHand> {
+    let set = || prop_oneof![Just(Override::Added), Just(Override::Excluded)];
+    let group = "[a-c]".prop_map(|name| GroupName::new(&name).unwrap().key);
+    let attendance = (event(), set(), decision());
+    let attendance = attendance.prop_map(|(event, set, decision)| AttendanceByHand { event, set, decision });
+    let membership = (group, set(), option::of(event()), decision());
+    let membership =
+        membership.prop_map(|(group, set, event, decision)| MembershipByHand { group, set, event, decision });
+    let protected = prop_oneof![Just(Protected::All), vec(field(), 0..3).prop_map(Protected::Fields)];
+    (vec(attendance, 0..3), vec(membership, 0..3), protected).prop_map(|(attendances, memberships, protected)| ByHand {
+        attendances,
+        memberships,
+        protected,
+    })
+}
+
+/// Somebody of whom something may have been decided by hand.
+fn somebody() -> impl Strategy<Value = Person> {
+    (person(), option::of(by_hand())).prop_map(|(person, by_hand)| Person { by_hand: by_hand.map(Box::new), ..person })
+}
+
 fn person() -> impl Strategy<Value = Person> {
     let profile = btree_map(field(), (value(), owner()), 0..6);
     let lists = (vec(registration(), 0..4), vec(attendance(), 0..3));
@@ -124,6 +150,7 @@ fn person() -> impl Strategy<Value = Person> {
             registrations,
             attendances,
             created_at,
+            by_hand: None,
         },
     )
 }
@@ -150,7 +177,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         Just(Action::Delete),
         Just(Action::Touch)
     ];
-    let change = (action, option::of(any::<u32>()), any::<u128>(), option::of(person()), option::of(person()));
+    let change = (action, option::of(any::<u32>()), any::<u128>(), option::of(somebody()), option::of(somebody()));
     let change = change.prop_map(|(action, user, id, before, after)| {
         let (user, id) = (user.map(UserNo), UserId::from_u128(id));
         Entry::Person(Box::new(PersonChange { action, user, id, before, after }))
@@ -169,7 +196,8 @@ fn newcomer() -> impl Strategy<Value = Entry> {
 
 fn is_newcomer(entry: &Entry) -> bool {
     let Entry::Person(change) = entry else { return false };
-    change.user.is_none() && change.before.is_none() && change.after.is_some()
+    let is_plain = |person: &Person| person.by_hand.is_none();
+    change.user.is_none() && change.before.is_none() && change.after.as_ref().is_some_and(is_plain)
 }
 
 fn item() -> impl Strategy<Value = Item> {
@@ -225,7 +253,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn people_come_back_from_their_block_as_they_were(people in vec(person(), 1..4)) {
+    fn people_come_back_from_their_block_as_they_were(people in vec(somebody(), 1..4)) {
         let mut symbols = Symbols::default();
         let mut block = Block::default();
         for (slot, person) in people.iter().enumerate() {
@@ -242,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn a_glance_at_a_person_sees_what_the_person_is(person in person()) {
+    fn a_glance_at_a_person_sees_what_the_person_is(person in somebody()) {
         let mut symbols = Symbols::default();
         let bytes = encode_person(&mut symbols, &person);
         let glance = Glance::at(&bytes).unwrap();
@@ -265,6 +293,13 @@ proptest! {
         seen.dedup();
         let is: Vec<_> = person.groups().iter().map(|group| group.as_str().to_owned()).collect();
         prop_assert_eq!(seen, is);
+    }
+
+    #[test]
+    fn nothing_by_hand_takes_no_byte(person in person()) {
+        let mut symbols = Symbols::default();
+        let before = super::seal::payload(&super::person::person_to_v1(&mut symbols, &person));
+        prop_assert_eq!(encode_person(&mut symbols, &person), before);
     }
 
     #[test]
@@ -342,7 +377,7 @@ proptest! {
 
     /// Inside a block nothing but the block's own checksum guards a person: damage that passes it must not panic.
     #[test]
-    fn a_damaged_person_never_panics(person in person(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_damaged_person_never_panics(person in somebody(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut symbols = Symbols::default();
         let mut bytes = encode_person(&mut symbols, &person);
         let at = at.index(bytes.len());

@@ -66,3 +66,43 @@ pub enum SpoolBody<'a> {
         same: Vec<[u8; 16]>,
     },
 }
+
+/// What follows a [`v1::Person`] of whom something was decided by hand.
+#[derive(Encode, BorrowDecode)]
+pub struct ByHand<'a> {
+    pub attendances: Vec<AttendanceByHand<'a>>,
+    pub memberships: Vec<MembershipByHand<'a>>,
+    /// Of every field.
+    pub protects_all: bool,
+    pub protected: Vec<v1::Field>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct AttendanceByHand<'a> {
+    pub event: u32,
+    pub set: Override,
+    pub by: &'a str,
+    pub at_ms: i64,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct MembershipByHand<'a> {
+    pub group: u32,
+    pub set: Override,
+    pub event: Option<u32>,
+    pub by: &'a str,
+    pub at_ms: i64,
+}
+
+#[derive(Encode, BorrowDecode, Clone, Copy, PartialEq, Eq)]
+pub enum Override {
+    Added,
+    Excluded,
+}
+
+/// What follows a [`v1::JournalEntry`] of a person of whom something was decided by hand.
+#[derive(Encode, BorrowDecode)]
+pub struct EntryByHand<'a> {
+    pub before: Option<ByHand<'a>>,
+    pub after: Option<ByHand<'a>>,
+}

@@ -42,16 +42,21 @@ impl Api {
         self.app.runner.event(name).ok_or_else(|| Problem::not_found(format!("there is no event '{name}'")))
     }
 
-    /// An entry for the audit log.
-    pub fn audit(&self, caller: Caller, action: AuditAction, subject: impl ToString, note: String) -> AuditEntry {
-        let actor = match caller {
+    /// Who is calling.
+    pub fn actor(&self, caller: Caller) -> Actor {
+        match caller {
             Caller::Local => Actor::CommandLine,
             Caller::Token(id) => {
                 let view = self.app.store.view();
                 let token = view.tokens().iter().find(|token| token.id() == id);
                 Actor::Token { id, name: token.map(|token| token.name.clone()).unwrap_or_default() }
             }
-        };
+        }
+    }
+
+    /// An entry for the audit log.
+    pub fn audit(&self, caller: Caller, action: AuditAction, subject: impl ToString, note: String) -> AuditEntry {
+        let actor = self.actor(caller);
         AuditEntry { at: self.app.clock.now(), actor, action, subject: subject.to_string(), note }
     }
 

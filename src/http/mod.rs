@@ -25,6 +25,7 @@ mod layers;
 mod openapi;
 mod paging;
 mod problem;
+mod refusal;
 mod router;
 mod routes;
 mod serve;

@@ -31,8 +31,10 @@ const TOKEN: &str = "token";
         health::live, health::ready, document, health::metrics, health::status,
         events::list, events::get, events::put, events::delete, sync::start, preview::preview,
         review::list, explain::explain, explain::live,
-        attendees::list, attendees::get, users::list, users::get, users::look_up,
-        groups::list, groups::get, groups::members,
+        attendees::list, attendees::get, attendees::put, attendees::delete,
+        users::list, users::get, users::edit, users::protect, users::look_up,
+        groups::list, groups::get, groups::put, groups::delete,
+        groups::members, groups::put_member, groups::delete_member,
         runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
         sources::list, sources::get, hooks::signed, hooks::by_path, audit::list,
         tokens::list, tokens::create, tokens::delete,
@@ -65,6 +67,7 @@ fn operation_of<'a>(item: &'a mut PathItem, route: &RouteSpec) -> Option<&'a mut
         "PUT" => item.put.as_mut(),
         "POST" => item.post.as_mut(),
         "DELETE" => item.delete.as_mut(),
+        "PATCH" => item.patch.as_mut(),
         _ => None,
     }
 }
@@ -113,7 +116,7 @@ fn answers_of_every(route: &RouteSpec, takes_json: bool) -> Vec<(&'static str, &
         ]);
     }
     // A route that takes no settings still takes an empty object.
-    if matches!(route.method, Method::POST | Method::PUT) {
+    if matches!(route.method, Method::POST | Method::PUT | Method::PATCH) {
         answers.extend([("408", "The body came too slowly"), ("422", "The body is not what this route takes")]);
     }
     if takes_json {

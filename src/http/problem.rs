@@ -21,6 +21,8 @@ pub enum Kind {
     MethodNotAllowed,
     BodyTimeout,
     Conflict,
+    Locked,
+    EmailTaken,
     TooLarge,
     MediaType,
     Invalid,
@@ -44,6 +46,8 @@ impl Kind {
             }
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", "The request's body came too slowly"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "The state of things forbids this"),
+            Self::Locked => (StatusCode::CONFLICT, "locked", "The value is a source's"),
+            Self::EmailTaken => (StatusCode::CONFLICT, "email-taken", "The email is another user's"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request's body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The request's body is not JSON"),
             Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request's body is not valid"),
@@ -68,7 +72,19 @@ pub struct Problem {
 struct Words {
     detail: String,
     errors: Vec<FieldError>,
+    locked: Vec<LockedValue>,
     hint: Option<String>,
+}
+
+/// A value that is to be edited where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Locked)]
+pub struct LockedValue {
+    /// `email`, or a profile field.
+    pub field: String,
+    pub source: String,
+    /// Where the person can be edited there, where the source's configuration tells.
+    pub edit_url: Option<String>,
 }
 
 /// What is wrong with one field of the body, one parameter of the query or one part of the path.
@@ -93,6 +109,12 @@ pub struct ProblemView {
     /// Every fault of a request that is not valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// Where the first of the values that are locked can be edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edit_url: Option<String>,
+    /// Every value that cannot be edited here, for it is a source's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    locked: Vec<LockedValue>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -128,6 +150,16 @@ impl Problem {
         problem
     }
 
+    /// Values that are sources'.
+    pub fn locked(values: Vec<LockedValue>) -> Self {
+        let parts: Vec<_> =
+            values.iter().map(|value| format!("{} is set by source '{}'", value.field, value.source)).collect();
+        let mut problem = Self::new(Kind::Locked, parts.join("; "))
+            .hint("edit it in the source, or protect the field from it (PUT /v1/users/{user}/protected)");
+        problem.words.locked = values;
+        problem
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.words.hint = Some(hint.into());
         self
@@ -137,9 +169,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, slug, title) = self.kind.facts();
-        let Words { detail, errors, hint } = *self.words;
+        let Words { detail, errors, locked, hint } = *self.words;
+        let edit_url = locked.iter().find_map(|value| value.edit_url.clone());
         let r#type = format!("urn:rollcall:problem:{slug}");
-        let body = ProblemView { r#type, title, status: status.as_u16(), detail, errors, hint };
+        let body = ProblemView { r#type, title, status: status.as_u16(), detail, errors, edit_url, locked, hint };
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         response

@@ -22,6 +22,7 @@ use crate::app::App;
 const GET: Method = Method::GET;
 const PUT: Method = Method::PUT;
 const POST: Method = Method::POST;
+const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 const ANYBODY: Option<Scope> = None;
@@ -49,12 +50,20 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/events/{event}/review", READ, review::list),
         route(GET, "/v1/events/{event}/attendees", READ, attendees::list),
         route(GET, "/v1/events/{event}/attendees/{user}", READ, attendees::get),
+        route(PUT, "/v1/events/{event}/attendees/{user}", ADMIN, attendees::put),
+        route(DELETE, "/v1/events/{event}/attendees/{user}", ADMIN, attendees::delete),
         route(GET, "/v1/users", READ, users::list),
         route(GET, "/v1/users/{user}", READ, users::get),
+        route(PATCH, "/v1/users/{user}", ADMIN, users::edit),
+        route(PUT, "/v1/users/{user}/protected", ADMIN, users::protect),
         route(POST, "/v1/users/lookup", READ, users::look_up),
         route(GET, "/v1/groups", READ, groups::list),
         route(GET, "/v1/groups/{group}", READ, groups::get),
+        route(PUT, "/v1/groups/{group}", ADMIN, groups::put),
+        route(DELETE, "/v1/groups/{group}", ADMIN, groups::delete),
         route(GET, "/v1/groups/{group}/members", READ, groups::members),
+        route(PUT, "/v1/groups/{group}/members/{user}", ADMIN, groups::put_member),
+        route(DELETE, "/v1/groups/{group}/members/{user}", ADMIN, groups::delete_member),
         route(GET, "/v1/runs", READ, runs::list),
         route(GET, "/v1/runs/{run}", READ, runs::get),
         route(GET, "/v1/runs/{run}/changes", READ, changes::list),

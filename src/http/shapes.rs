@@ -3,6 +3,9 @@
 //! Invariant: nothing but schemas. The types that are read know nothing of the API's description.
 #![expect(dead_code, reason = "schemas are never made")]
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The name of an event or a source.
@@ -23,3 +26,8 @@ pub enum OutcomeFilter {
     Failed,
     Cancelled,
 }
+
+/// Values by the names of profile fields, and `email`; null clears a field.
+#[derive(ToSchema)]
+#[schema(example = json!({"phone": "+354 5550100", "custom.diet": null}))]
+pub struct UserEdit(BTreeMap<String, Value>);

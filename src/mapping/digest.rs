@@ -1,7 +1,7 @@
 //! What digests are taken of: the mapping itself, and a mapped record as unambiguous bytes.
 
 use super::{Expression, MappingSpec};
-use crate::model::{Digest, Field, MappedRecord, RecordState, Value};
+use crate::model::{Digest, Field, FieldRule, MappedRecord, Overwrite, RecordState, Value};
 
 /// Raised when the same mapping begins to read the same record differently, so that records are read anew.
 const MAPPING_VERSION: &[u8] = b"mapping 1";
@@ -33,6 +33,18 @@ pub(super) fn seed(spec: &MappingSpec) -> u64 {
     }
     for rule in &spec.group_rules {
         add(&format!("group {}", rule.name), Some(&rule.when));
+    }
+    // Of the usual rule nothing is said, so that digests of before there were rules hold.
+    let rules = spec.fields.iter().map(|of| (of.field.to_string(), of.rule));
+    let rules = rules.chain(spec.event_fields.iter().map(|of| (of.field.to_string(), of.rule)));
+    for (field, FieldRule { overwrite, clear_blank }) in rules.filter(|(_, rule)| *rule != FieldRule::default()) {
+        let overwrite = match overwrite {
+            Overwrite::Always => 0,
+            Overwrite::IfEmpty => 1,
+            Overwrite::IfNew => 2,
+        };
+        parts.push(format!("rule {field}").into_bytes());
+        parts.push(vec![overwrite, u8::from(clear_blank)]);
     }
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
     Digest::seed(&parts)

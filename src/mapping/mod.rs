@@ -20,5 +20,6 @@ mod syntax;
 
 pub use error::{EvaluationError, ExpressionError, SelectError, TopLevelKeys};
 pub use expression::Expression;
+pub use read::field_value;
 pub use record::Mapping;
 pub use spec::{FieldSpec, GroupRule, MappingSpec};

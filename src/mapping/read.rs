@@ -10,7 +10,7 @@ use url::Url;
 
 use super::native::Piece;
 use crate::limits::{EXTERNAL_ID_BYTES_MAX, FIELD_BYTES_MAX, GROUP_NAME_BYTES_MAX, LIST_ITEMS_MAX};
-use crate::model::{Email, ExternalId, GroupName, RejectReason, Value};
+use crate::model::{Email, ExternalId, Field, GroupName, RejectReason, Value};
 
 /// What a badge may be.
 const BADGE_ENDINGS: [&str; 4] = [".jpg", ".jpeg", ".png", ".pdf"];
@@ -109,6 +109,12 @@ pub(super) fn any(value: &Piece<'_>) -> Read<Option<Value>> {
         }
         _ => text(value),
     }
+}
+
+/// The value that a JSON text makes of a profile field, by the rules of a mapped one; `None` of a blank.
+pub fn field_value(field: &Field, json: &str) -> Read<Option<Value>> {
+    let piece = Piece::of(json.as_bytes());
+    if let Field::Custom(_) = field { any(&piece) } else { text(&piece) }
 }
 
 /// An http(s) URL whose path ends like a JPG, PNG or PDF. Kept as spelled.

@@ -1,6 +1,6 @@
 //! A mapping as the config declares it. Every expression is compiled, so a `MappingSpec` can always be used.
 
-use crate::model::{EventField, Field};
+use crate::model::{EventField, Field, FieldRule};
 
 use super::Expression;
 
@@ -28,6 +28,16 @@ pub struct MappingSpec {
 }
 
 impl MappingSpec {
+    /// How a value gets into a profile field.
+    pub fn rule(&self, field: &Field) -> FieldRule {
+        self.fields.iter().find(|spec| spec.field == *field).map(|spec| spec.rule).unwrap_or_default()
+    }
+
+    /// Has some profile field a rule of its own?
+    pub fn has_rules(&self) -> bool {
+        self.fields.iter().any(|spec| spec.rule != FieldRule::default())
+    }
+
     /// Every expression but `select`, which alone is evaluated on pages.
     pub(super) fn on_records(&self) -> impl Iterator<Item = &Expression> {
         let once = [
@@ -51,6 +61,8 @@ impl MappingSpec {
 pub struct FieldSpec<F> {
     pub field: F,
     pub value: Expression,
+    /// Event fields are always overwritten, for nobody else writes them.
+    pub rule: FieldRule,
 }
 
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ pub struct AuditEntry {
     pub at: Timestamp,
     pub actor: Actor,
     pub action: AuditAction,
-    /// To what: an event's name, a run's number, a user's or a token's id.
+    /// To what: an event's name, a run's number, a group's key, a user's or a token's id.
     pub subject: String,
     /// More of it in words: names of fields and settings, never a person's values.
     pub note: String,
@@ -29,6 +29,16 @@ pub enum Actor {
     Token { id: TokenId, name: String },
 }
 
+impl Actor {
+    /// The name that people know it by.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::CommandLine => "command line",
+            Self::Token { name, .. } => name,
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AuditAction {
@@ -37,11 +47,28 @@ pub enum AuditAction {
     EventSaved,
     EventRemoved,
     RunCancelled,
+    UserEdited,
+    UserProtected,
+    AttendanceSet,
+    GroupSaved,
+    GroupRemoved,
+    MembershipSet,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 5] =
-        [Self::TokenMade, Self::TokenRevoked, Self::EventSaved, Self::EventRemoved, Self::RunCancelled];
+    pub const ALL: [Self; 11] = [
+        Self::TokenMade,
+        Self::TokenRevoked,
+        Self::EventSaved,
+        Self::EventRemoved,
+        Self::RunCancelled,
+        Self::UserEdited,
+        Self::UserProtected,
+        Self::AttendanceSet,
+        Self::GroupSaved,
+        Self::GroupRemoved,
+        Self::MembershipSet,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,6 +77,12 @@ impl AuditAction {
             Self::EventSaved => "event_saved",
             Self::EventRemoved => "event_removed",
             Self::RunCancelled => "run_cancelled",
+            Self::UserEdited => "user_edited",
+            Self::UserProtected => "user_protected",
+            Self::AttendanceSet => "attendance_set",
+            Self::GroupSaved => "group_saved",
+            Self::GroupRemoved => "group_removed",
+            Self::MembershipSet => "membership_set",
         }
     }
 }

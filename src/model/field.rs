@@ -148,6 +148,26 @@ impl Value {
     }
 }
 
+/// When a source's value replaces one that is there already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Overwrite {
+    /// The source owns the field.
+    #[default]
+    Always,
+    /// It fills the field where there is no value; from then on the value is anybody's.
+    IfEmpty,
+    /// It fills the field of a person who is made by this run.
+    IfNew,
+}
+
+/// How a source's values get into one profile field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FieldRule {
+    pub overwrite: Overwrite,
+    /// A blank from the source clears the field, where it would else keep what was there.
+    pub clear_blank: bool,
+}
+
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

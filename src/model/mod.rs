@@ -3,6 +3,7 @@
 //! Invariant: nothing here reads a clock, does I/O or imports another module of the crate.
 
 mod audit;
+mod by_hand;
 mod change;
 mod digest;
 mod email;
@@ -16,11 +17,12 @@ mod record;
 mod run;
 
 pub use audit::{Actor, AuditAction, AuditEntry, AuditId};
+pub use by_hand::{AttendanceByHand, ByHand, Decision, MembershipByHand, Override, Protected};
 pub use change::{Action, Entry, PersonChange, RecordNote, Verdict};
 pub use digest::Digest;
 pub use email::{Email, EmailError, EmailKey};
 pub use event::{Event, FeedPosition, FeedSettings, FeedState, Validators};
-pub use field::{EventField, Field, UnknownField, Value};
+pub use field::{EventField, Field, FieldRule, Overwrite, UnknownField, Value};
 pub use group::{Group, GroupKey, GroupName};
 pub use ids::{
     ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, TokenId, UserId, UserNo,

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    Digest, Email, EventField, EventName, ExternalId, FeedId, Field, GroupKey, RunId, SourceName, UserId, Value,
+    ByHand, Digest, Email, EventField, EventName, ExternalId, FeedId, Field, GroupKey, MembershipByHand, Override,
+    RunId, SourceName, UserId, Value,
 };
 
 /// A user of the community.
@@ -21,6 +22,8 @@ pub struct Person {
     /// Ascending by event. A past attendance stays, inactive.
     pub attendances: Vec<Attendance>,
     pub created_at: Timestamp,
+    /// `None` of most people; never empty.
+    pub by_hand: Option<Box<ByHand>>,
 }
 
 /// Which source set a value, in which run, when. A value without an owner is local.
@@ -79,6 +82,7 @@ pub enum RegistrationState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attendance {
     pub event: EventName,
+    /// By the registrations, or as decided by hand.
     pub active: bool,
     /// When it last became active or inactive.
     pub changed_at: Timestamp,
@@ -104,12 +108,42 @@ impl Person {
         self.attendance(event).is_some_and(|a| a.active)
     }
 
-    /// The groups some registration grants, ascending, each once.
+    /// The groups that some registration grants or an organiser added, but for those that one excluded; ascending,
+    /// each once.
     pub fn groups(&self) -> Vec<GroupKey> {
         let live = self.registrations.iter().filter(|r| !r.is_cancelled());
         let mut groups: Vec<_> = live.flat_map(|r| r.groups.iter().cloned()).collect();
+        if let Some(by_hand) = &self.by_hand {
+            let of = |set| by_hand.memberships.iter().filter(move |m| m.set == set).map(|m| &m.group);
+            groups.extend(of(Override::Added).cloned());
+            groups.retain(|group| !of(Override::Excluded).any(|excluded| excluded == group));
+        }
         groups.sort_unstable();
         groups.dedup();
         groups
+    }
+
+    /// What was decided by hand about a place in an event.
+    pub fn attendance_by_hand(&self, event: &EventName) -> Option<Override> {
+        let of_event = self.by_hand.as_ref()?.attendances.iter().find(|a| a.event == *event);
+        of_event.map(|attendance| attendance.set)
+    }
+
+    /// What was decided by hand about a membership.
+    pub fn membership_by_hand(&self, group: &GroupKey) -> Option<&MembershipByHand> {
+        self.by_hand.as_ref()?.memberships.iter().find(|m| m.group == *group)
+    }
+
+    /// Is this profile field kept from the sources?
+    pub fn is_protected(&self, field: &Field) -> bool {
+        self.by_hand.as_ref().is_some_and(|by_hand| by_hand.protected.holds(field))
+    }
+
+    /// Did an organiser add the person to an event or a group? Such a person lives on without registrations.
+    pub fn is_added_by_hand(&self) -> bool {
+        self.by_hand.as_ref().is_some_and(|by_hand| {
+            let sets = by_hand.attendances.iter().map(|a| a.set).chain(by_hand.memberships.iter().map(|m| m.set));
+            sets.into_iter().any(|set| set == Override::Added)
+        })
     }
 }

@@ -1,21 +1,39 @@
-//! Who attends: derived from a user's registrations in an event.
+//! Who attends: derived from a user's registrations in an event, unless an organiser decided it by hand.
 
 use jiff::Timestamp;
 
-use crate::model::{Attendance, EventField, EventName, Registration, RegistrationState, Value};
+use crate::model::{Attendance, ByHand, EventField, EventName, Override, Registration, RegistrationState, Value};
 
 /// The attendances after a change, ascending by event; one that ends stays, inactive.
-pub fn attendances(before: &[Attendance], ordered: &[&Registration], now: Timestamp) -> Vec<Attendance> {
+pub fn attendances(
+    before: &[Attendance],
+    ordered: &[&Registration],
+    by_hand: Option<&ByHand>,
+    now: Timestamp,
+) -> Vec<Attendance> {
+    let decided = by_hand.map_or(&[][..], |by_hand| &by_hand.attendances);
     let mut events: Vec<&EventName> = before.iter().map(|a| &a.event).collect();
+    events.extend(decided.iter().map(|decided| &decided.event));
     events.extend(ordered.iter().filter(|r| r.state == RegistrationState::Attending).map(|r| &r.feed.event));
     events.sort_unstable();
     events.dedup();
-    events.into_iter().map(|event| attendance(event, before, ordered, now)).collect()
+    let decided = |event: &EventName| decided.iter().find(|decided| decided.event == *event).map(|decided| decided.set);
+    events.into_iter().map(|event| attendance(event, before, ordered, decided(event), now)).collect()
 }
 
-fn attendance(event: &EventName, before: &[Attendance], ordered: &[&Registration], now: Timestamp) -> Attendance {
+/// The place in one event.
+pub fn attendance(
+    event: &EventName,
+    before: &[Attendance],
+    ordered: &[&Registration],
+    decided: Option<Override>,
+    now: Timestamp,
+) -> Attendance {
     let here: Vec<&Registration> = ordered.iter().copied().filter(|r| r.feed.event == *event).collect();
-    let active = here.iter().any(|r| grants(r, &here));
+    let active = match decided {
+        Some(set) => set == Override::Added,
+        None => here.iter().any(|r| grants(r, &here)),
+    };
     let old = before.iter().find(|a| a.event == *event);
     let changed_at = old.filter(|old| old.active == active).map_or(now, |old| old.changed_at);
     Attendance { event: event.clone(), active, changed_at, fields: fields(old, &here) }

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::review::Matter;
 use crate::model::{
-    Action, ErrorReason, ExternalId, FeedId, Person, PersonChange, RecordNote, Registration, RegistrationState, RunId,
-    SkipReason, Verdict,
+    Action, ErrorReason, ExternalId, FeedId, Override, Person, PersonChange, RecordNote, Registration,
+    RegistrationState, RunId, SkipReason, Verdict,
 };
 
 /// What is known of one person, or of one record, in one feed.
@@ -188,6 +188,15 @@ impl<'a> Evidence<'a> {
                 format!("nobody here is known by that; {event} does not have them"),
             );
         };
+        match person.attendance_by_hand(event) {
+            Some(Override::Added) => {
+                return step(Question::Attends, Answer::Yes, format!("an organiser added them to {event} by hand"));
+            }
+            Some(Override::Excluded) => {
+                return step(Question::Attends, Answer::No, format!("an organiser took them out of {event} by hand"));
+            }
+            None => {}
+        }
         match person.attendance(event) {
             Some(attendance) if attendance.active => {
                 step(Question::Attends, Answer::Yes, format!("they attend {event} since {}", attendance.changed_at))

@@ -16,22 +16,23 @@ pub struct Arriving {
 
 /// The registration after a record, given what it was before.
 ///
-/// A blank keeps the value that was there; a field the source no longer maps is dropped. A partial record (a
-/// cancellation whose profile was blanked) changes the state and keeps everything else.
+/// In the fields that are kept, a blank keeps the value that was there; in others, and in those that the source no longer
+/// maps, it is dropped. A partial record (a cancellation whose profile was blanked) changes the state and keeps
+/// everything else.
 pub fn merge(
     feed: &FeedId,
     before: Option<Registration>,
     arriving: Arriving,
     email: Email,
-    mapped_fields: &[Field],
-    mapped_event_fields: &[EventField],
+    kept_fields: &[Field],
+    kept_event_fields: &[EventField],
 ) -> Registration {
     let Arriving { record, raw, mapped, .. } = arriving;
     let partial = !record.is_whole();
     let (old_fields, old_event_fields, old_groups) =
         before.map(|old| (old.fields, old.event_fields, old.groups)).unwrap_or_default();
-    let kept = |field: &Field| partial || mapped_fields.contains(field);
-    let kept_event = |field: &EventField| partial || mapped_event_fields.contains(field);
+    let kept = |field: &Field| partial || kept_fields.contains(field);
+    let kept_event = |field: &EventField| partial || kept_event_fields.contains(field);
     Registration {
         feed: feed.clone(),
         external_id: record.external_id,

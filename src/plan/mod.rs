@@ -8,6 +8,7 @@
 mod attendance;
 mod detail;
 mod duplicates;
+mod edit;
 mod erase;
 mod explain;
 mod merge;
@@ -20,6 +21,7 @@ mod route;
 
 pub use detail::{Detail, details};
 pub use duplicates::Version;
+pub use edit::{Locked, edit, protect, set_attendance, set_membership};
 pub use explain::{Answer, Evidence, LastDone, Question, Step, explain};
 pub use merge::Arriving;
 pub use moves::{Arrival, Mover, Verdict, resolve};

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 
 use super::merge::Arriving;
-use super::profile::{self, Stamp, ordered};
+use super::profile::{self, Deciding, Stamp, ordered};
 use super::rank::Rank;
 use super::{attendance, erase, merge};
 use crate::model::{
-    Action, Digest, Email, EventField, ExternalId, FeedId, Field, Person, PersonChange, Registration, RunId, UserId,
-    UserNo,
+    Action, Digest, Email, EventField, ExternalId, FeedId, Field, FieldRule, Person, PersonChange, Registration, RunId,
+    SourceName, UserId, UserNo,
 };
 
 /// What a run decides by.
@@ -22,10 +22,12 @@ pub struct Policy<'a> {
     pub complete_read: Option<u32>,
     /// A deletion always takes the whole user, not only the flagged registrations.
     pub delete_user: bool,
-    /// The fields that the feed's source maps.
-    pub mapped_fields: &'a [Field],
-    pub mapped_event_fields: &'a [EventField],
+    /// The fields that the feed's source maps and in which its blanks keep what was there.
+    pub kept_fields: &'a [Field],
+    pub kept_event_fields: &'a [EventField],
     pub rank: &'a dyn Fn(&FeedId) -> Rank,
+    /// How each source's values get into a profile field.
+    pub rule: &'a dyn Fn(&SourceName, &Field) -> FieldRule,
 }
 
 /// All that concerns one person in a run, but for what arrives.
@@ -48,7 +50,8 @@ pub struct Inputs<'a> {
 /// changes, not even bookkeeping.
 pub fn plan_person(inputs: &Inputs<'_>, arriving: Vec<Arriving>, policy: &Policy<'_>) -> Option<PersonChange> {
     let registrations = registrations(inputs, arriving, policy);
-    let bereft = registrations.is_empty() || policy.delete_user;
+    let is_added = inputs.before.is_some_and(Person::is_added_by_hand);
+    let bereft = registrations.is_empty() && !is_added || policy.delete_user;
     if !inputs.deleted.is_empty() && bereft {
         let delete =
             PersonChange { action: Action::Delete, user: inputs.user, id: inputs.id, before: None, after: None };
@@ -67,7 +70,7 @@ fn registrations(inputs: &Inputs<'_>, arriving: Vec<Arriving>, policy: &Policy<'
         let old = known.or_else(|| arriving.moved.take());
         let email = arriving.record.email.as_ref().filter(|email| email_key.is_of(email));
         let email = email.or(old.as_ref().map(|old| &old.email)).unwrap_or(inputs.email).clone();
-        merge::merge(policy.feed, old, arriving, email, policy.mapped_fields, policy.mapped_event_fields)
+        merge::merge(policy.feed, old, arriving, email, policy.kept_fields, policy.kept_event_fields)
     };
     if inputs.before.is_none() && arriving.len() == 1 {
         return arriving.into_iter().map(|only| arrive(only, None)).collect();
@@ -106,11 +109,13 @@ fn assemble(inputs: &Inputs<'_>, policy: &Policy<'_>, registrations: Vec<Registr
     let erased = |r: &&Registration| r.feed.source == policy.feed.source && inputs.deleted.contains(&r.external_id);
     let erased: Vec<&Registration> = before.iter().flat_map(|person| &person.registrations).filter(erased).collect();
     let known_profile = before.map(|person| erase::profile(person, &erased)).unwrap_or_default();
-    let profile = profile::profile(&known_profile, &ordered, stamp);
+    let by_hand = before.and_then(|person| person.by_hand.clone());
+    let deciding = Deciding { stamp, is_new: before.is_none(), rule: policy.rule, by_hand: by_hand.as_deref() };
+    let profile = profile::profile(&known_profile, &ordered, &deciding);
     let known_attendances = before.map(|person| erase::attendances(person, &erased)).unwrap_or_default();
-    let attendances = attendance::attendances(&known_attendances, &ordered, policy.now);
+    let attendances = attendance::attendances(&known_attendances, &ordered, by_hand.as_deref(), policy.now);
     let created_at = before.map_or(policy.now, |person| person.created_at);
-    Some(Person { id: inputs.id, email, email_owner, profile, registrations, attendances, created_at })
+    Some(Person { id: inputs.id, email, email_owner, profile, registrations, attendances, created_at, by_hand })
 }
 
 fn action(before: Option<&Person>, after: &Person, policy: &Policy<'_>) -> Option<Action> {

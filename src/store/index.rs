@@ -434,7 +434,8 @@ fn same_places(before: &Person, after: &Person) -> bool {
     let (ours, theirs) = (&before.registrations, &after.registrations);
     let grants_as =
         |(a, b): (&Registration, &Registration)| a.is_cancelled() == b.is_cancelled() && a.groups == b.groups;
-    events && ours.len() == theirs.len() && ours.iter().zip(theirs).all(grants_as)
+    let by_registrations = ours.len() == theirs.len() && ours.iter().zip(theirs).all(grants_as);
+    events && by_registrations && before.by_hand == after.by_hand
 }
 
 fn hit((number, row): (u32, Row)) -> RegistrationHit {

@@ -30,4 +30,4 @@ pub use files::STORE_SCHEMA;
 pub use index::RegistrationHit;
 pub use read::{AttendeeFilter, Commit, GroupCount, Store, TokenWrite, View};
 pub use salvage::Salvage;
-pub use writer::{Ack, ChangeSet, EventWrite, Newcomers};
+pub use writer::{Ack, ChangeSet, EventWrite, GroupWrite, Newcomers};

@@ -22,8 +22,8 @@ use crate::codec::{
 };
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::{
-    AuditEntry, AuditId, Event, EventName, FeedId, FeedState, Group, GroupName, Keepsake, Person, PersonChange, Run,
-    RunId, SourceName, UserId, UserNo,
+    AuditEntry, AuditId, Event, EventName, FeedId, FeedState, Group, GroupKey, GroupName, Keepsake, Person,
+    PersonChange, Run, RunId, SourceName, UserId, UserNo,
 };
 
 /// Changes that happen together or not at all.
@@ -35,6 +35,7 @@ pub struct ChangeSet {
     pub newcomers: Newcomers,
     /// Groups to make where they do not exist.
     pub groups: Vec<GroupName>,
+    pub group: Option<GroupWrite>,
     /// A run to enter into history; it gets the next id, whatever it bears.
     pub new_run: Option<Run>,
     /// Runs to put as they are.
@@ -56,6 +57,14 @@ pub struct Newcomers {
     pub people: Vec<Newcomer>,
     /// Those by which they are encoded.
     pub symbols: Symbols,
+}
+
+/// A group as an organiser wants it.
+#[derive(Debug)]
+pub enum GroupWrite {
+    /// Makes it, or names it anew.
+    Put(Group),
+    Delete(GroupKey),
 }
 
 #[derive(Debug)]
@@ -243,6 +252,11 @@ impl Writer {
             }
         }
         let groups = self.put_groups(&mut batch, &set.groups);
+        match &set.group {
+            Some(GroupWrite::Put(group)) => batch.put(keys::group(&group.key), encode_group(group)),
+            Some(GroupWrite::Delete(key)) => batch.remove(keys::group(key)),
+            None => {}
+        }
         let new_run = set.new_run.take().map(|mut run| {
             run.id = RunId(meta.next_run);
             meta.next_run += 1;
@@ -414,6 +428,11 @@ impl Writer {
             entering.enter(*user, person).expect("its names were looked up before it was written");
         }
         groups.extend(prepared.groups.into_iter().map(|group| (group.key.clone(), group)));
+        match set.group {
+            Some(GroupWrite::Put(group)) => drop(groups.insert(group.key.clone(), group)),
+            Some(GroupWrite::Delete(key)) => drop(groups.remove(&key)),
+            None => {}
+        }
         feeds.extend(set.feed);
         match set.event {
             Some(EventWrite::Put(event)) => drop(events.insert(event.name.clone(), event)),

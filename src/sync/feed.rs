@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{DeleteScope, SourceSpec};
 use crate::mapping::Mapping;
-use crate::model::{Digest, Event, EventField, EventName, FeedId, Field, SourceName};
+use crate::model::{Digest, Event, EventField, EventName, FeedId, Field, FieldRule, SourceName};
 use crate::plan::Rank;
 use crate::source::Source;
 
@@ -27,6 +27,8 @@ pub struct Feed {
     /// Sources' priorities and events' starts, for precedence.
     priorities: HashMap<SourceName, i32>,
     starts: HashMap<EventName, Option<jiff::Timestamp>>,
+    /// The mappings that have a rule of their own for some field.
+    rules: HashMap<SourceName, Arc<Mapping>>,
 }
 
 impl Feed {
@@ -40,6 +42,9 @@ impl Feed {
         let settings = event.feed(source)?;
         let entry = sources.get(source)?.clone();
         let priority = |(name, entry): (&SourceName, &SourceEntry)| (name.clone(), entry.source.spec().priority);
+        let rules = |(name, entry): (&SourceName, &SourceEntry)| {
+            entry.mapping.spec().has_rules().then(|| (name.clone(), Arc::clone(&entry.mapping)))
+        };
         Some(Self {
             id: FeedId { event: event.name.clone(), source: source.clone() },
             entry,
@@ -47,6 +52,7 @@ impl Feed {
             only: None,
             priorities: sources.iter().map(priority).collect(),
             starts: events.iter().map(|event| (event.name.clone(), event.starts_at)).collect(),
+            rules: sources.iter().filter_map(rules).collect(),
         })
     }
 
@@ -87,11 +93,19 @@ impl Feed {
         Digest::seed(&[&self.digest_seed().to_le_bytes(), asked.as_bytes()])
     }
 
-    pub fn mapped_fields(&self) -> Vec<Field> {
-        self.entry.mapping.spec().fields.iter().map(|spec| spec.field.clone()).collect()
+    /// How a source's values get into a profile field.
+    pub fn rule(&self, source: &SourceName, field: &Field) -> FieldRule {
+        self.rules.get(source).map_or_else(FieldRule::default, |mapping| mapping.spec().rule(field))
     }
 
-    pub fn mapped_event_fields(&self) -> Vec<EventField> {
-        self.entry.mapping.spec().event_fields.iter().map(|spec| spec.field).collect()
+    /// The profile fields in which a blank keeps what was there.
+    pub fn kept_fields(&self) -> Vec<Field> {
+        let kept = self.entry.mapping.spec().fields.iter().filter(|spec| !spec.rule.clear_blank);
+        kept.map(|spec| spec.field.clone()).collect()
+    }
+
+    pub fn kept_event_fields(&self) -> Vec<EventField> {
+        let kept = self.entry.mapping.spec().event_fields.iter().filter(|spec| !spec.rule.clear_blank);
+        kept.map(|spec| spec.field).collect()
     }
 }

@@ -5,7 +5,9 @@
 //! of different feeds take turns, so a plan always rests on what is there. [`Hooks`] starts runs where a source says that
 //! somebody changed.
 
+mod asking;
 mod beginning;
+mod by_hand;
 mod committing;
 mod delivery;
 mod explain;
@@ -28,6 +30,7 @@ mod stopping;
 mod tally;
 mod unfinished;
 
+pub use by_hand::{Desk, Refusal};
 pub use delivery::Unreadable;
 pub use explain::{ExplainError, Explanation, Look, Subject, Whose};
 pub use feed::{Feed, SourceEntry};

@@ -49,8 +49,8 @@ pub struct Planning<'a> {
     gone: HashSet<UserNo>,
     /// Groups that the list names and that are not there yet, nor written to the journal.
     new_groups: BTreeMap<GroupKey, GroupName>,
-    mapped_fields: Vec<Field>,
-    mapped_event_fields: Vec<EventField>,
+    kept_fields: Vec<Field>,
+    kept_event_fields: Vec<EventField>,
 }
 
 /// Whom a step concerns. In this order people are planned: known users ascending, so that blocks are read in order; new
@@ -100,8 +100,8 @@ impl<'a> Planning<'a> {
             absent: RoaringBitmap::new(),
             gone: HashSet::new(),
             new_groups,
-            mapped_fields: feed.mapped_fields(),
-            mapped_event_fields: feed.mapped_event_fields(),
+            kept_fields: feed.kept_fields(),
+            kept_event_fields: feed.kept_event_fields(),
         };
         for place in notes {
             let note = planning.spool.note(place)?;
@@ -262,7 +262,8 @@ impl<'a> Planning<'a> {
         for (user, ids) in ids {
             let Some(person) = self.store.person(user)? else { continue };
             let spared = |r: &Registration| r.feed.source != self.feed.id.source || !ids.contains(&r.external_id);
-            if self.deletes_user() || !person.registrations.iter().any(spared) {
+            let stays = person.is_added_by_hand() || person.registrations.iter().any(spared);
+            if self.deletes_user() || !stays {
                 self.gone.insert(user);
             }
         }
@@ -392,15 +393,17 @@ impl<'a> Planning<'a> {
             deleted: &deleted,
         };
         let rank = |feed: &_| self.feed.rank(feed);
+        let rule = |source: &_, field: &_| self.feed.rule(source, field);
         let policy = Policy {
             feed: &self.feed.id,
             run: self.run,
             now: self.now,
             complete_read: self.complete_read,
             delete_user: self.deletes_user(),
-            mapped_fields: &self.mapped_fields,
-            mapped_event_fields: &self.mapped_event_fields,
+            kept_fields: &self.kept_fields,
+            kept_event_fields: &self.kept_event_fields,
             rank: &rank,
+            rule: &rule,
         };
         let change = plan_person(&inputs, arriving, &policy);
         self.count(change.as_ref(), records);

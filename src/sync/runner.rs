@@ -2,29 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
-use super::explain::{self, ExplainError, Explanation, Look, Subject, Whose};
+use super::by_hand::{Desk, Refusal};
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
-use super::preview::{Preparation, Preview, PreviewPage};
 use super::progress::{Lines, Progress};
 use super::recovery::{self, Kept};
 use super::restart;
-use super::review::{self, ReviewError, ReviewItem};
 use super::run::Execution;
 use super::stopping::Stopping;
 use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
-use crate::limits::{GO_ON_EVERY, STOP_RUNS_TIMEOUT};
+use crate::limits::{BY_HAND_TURN_WAIT_MAX, GO_ON_EVERY, STOP_RUNS_TIMEOUT};
 use crate::model::{
-    Counts, Event, EventName, FeedId, FeedSettings, Registration, Run, RunId, SourceName, Traffic, Trigger,
+    Actor, Counts, Event, EventName, FeedId, FeedSettings, Registration, Run, RunId, SourceName, Traffic, Trigger,
 };
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
@@ -32,23 +31,25 @@ use crate::store::{ChangeSet, Store, StoreError};
 /// Starts runs. Cloning shares it.
 #[derive(Clone)]
 pub struct Runner {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Store,
+pub(super) struct Inner {
+    pub store: Store,
     sources: BTreeMap<SourceName, SourceEntry>,
     /// Events declared in the config file.
     provisioned: BTreeMap<EventName, Arc<Event>>,
     kept: Kept,
-    clock: Clock,
-    observer: Observer,
+    pub clock: Clock,
+    pub observer: Observer,
     active: Mutex<HashMap<FeedId, Active>>,
-    turn: Arc<parking_lot::Mutex<()>>,
+    pub turn: Arc<parking_lot::Mutex<()>>,
+    /// Who works by hand waits here, so that only one thread waits for the turn.
+    by_hand: Arc<Mutex<()>>,
     stopping: Stopping,
     unfinished: Arc<Unfinished>,
     /// Previews made so far.
-    previews: AtomicU64,
+    pub previews: AtomicU64,
     /// Hints that were cancelled for a sync, until whoever started them hears of it.
     gave_way: parking_lot::Mutex<HashSet<RunId>>,
 }
@@ -133,6 +134,7 @@ impl Runner {
             observer,
             active,
             turn,
+            by_hand: Arc::default(),
             stopping,
             unfinished,
             previews,
@@ -222,45 +224,33 @@ impl Runner {
         Feed::of(&event, &source, &sources, &events).ok_or(StartError::UnknownSource(source))
     }
 
-    /// Reads the first page of a feed within its source's budget, and tells what it would change. Changes nobody and
-    /// enters no history.
-    pub async fn preview(&self, feed: Feed) -> Result<Preview, StartError> {
-        let glimpse = feed.entry.source.glimpse(&feed.params).await;
-        self.prepared(feed, move |preparation, turn| Preview::of(glimpse, preparation, turn)).await
-    }
-
-    /// Maps and plans something of a feed, on a thread that may block.
-    async fn prepared<T: Send + 'static>(
+    /// Does something by hand, while no run plans or commits. A caller that goes away meanwhile
+    /// changes nothing.
+    pub async fn by_hand<T: Send + 'static>(
         &self,
-        feed: Feed,
-        work: impl FnOnce(&Preparation, &parking_lot::Mutex<()>) -> T + Send + 'static,
-    ) -> Result<T, StartError> {
-        let Inner { store, clock, turn, previews, .. } = &*self.inner;
-        let (store, clock, number) = (store.clone(), clock.clone(), previews.fetch_add(1, Ordering::Relaxed));
-        let (preparation, turn) = (Preparation { store, feed, clock, number }, Arc::clone(turn));
-        let made = tokio::task::spawn_blocking(move || work(&preparation, &turn)).await;
-        // It panicked, or the runtime ends.
-        made.map_err(|error| match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => StartError::Stopping,
-        })
-    }
-
-    /// Explains one person, or one record, in a feed from what is here and what the runs wrote down. Blocks.
-    pub fn explain(&self, feed: &FeedId, subject: &Subject) -> Result<Explanation, ExplainError> {
-        explain::from_journals(&self.inner.store, feed, subject)
-    }
-
-    /// Looks for their records in the source's list as it is now, within its budget, and tells what a sync would do with
-    /// them. Changes nobody and enters no history.
-    pub async fn explain_live(&self, feed: Feed, subject: &Subject) -> Result<(Look, Vec<PreviewPage>), StartError> {
-        let whose = Whose::of(&self.inner.store, &feed.id, subject)?;
-        let mut look = explain::look(&feed, &whose).await;
-        let mut pages = Vec::with_capacity(look.pages.len());
-        for page in std::mem::take(&mut look.pages) {
-            pages.push(self.prepared(feed.clone(), move |preparation, turn| preparation.page(&page, turn)).await?);
+        actor: Actor,
+        work: impl FnOnce(&Desk<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let until = Instant::now() + BY_HAND_TURN_WAIT_MAX;
+        let place = tokio::time::timeout(BY_HAND_TURN_WAIT_MAX, Arc::clone(&self.inner.by_hand).lock_owned()).await;
+        let place = place.map_err(|_| Refusal::Busy)?;
+        let runner = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let (_place, inner) = (place, &runner.inner);
+            let _turn = inner.turn.try_lock_until(until).ok_or(Refusal::Busy)?;
+            inner.unfinished.finish(&inner.stopping)?;
+            let now = inner.clock.now();
+            let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+            work(&Desk { runner: &runner, store: &inner.store, actor, now })
+        });
+        match done.await {
+            Ok(done) => done,
+            // It panicked, or the runtime ends.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Refusal::Stopping),
+            },
         }
-        Ok((look, pages))
     }
 
     /// Starts a run; one that goes on already is returned, not doubled. A caller that goes away meanwhile changes
@@ -413,11 +403,6 @@ impl Runner {
         let unfinished = &self.inner.unfinished;
         let runs = self.inner.store.runs(before, limit, |run| wanted(&unfinished.corrected(run)))?;
         Ok(runs.iter().map(|run| unfinished.corrected(run).into_owned()).collect())
-    }
-
-    /// Everything there is to look at in a feed; found anew each time. Blocks.
-    pub fn review(&self, feed: &FeedId) -> Result<Vec<ReviewItem>, ReviewError> {
-        review::review(&self.inner.store, feed)
     }
 
     /// Finishes what a full or broken disk had stopped, unless a run is at it. Blocks.

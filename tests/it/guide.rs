@@ -1,4 +1,4 @@
-//! The guide to sources, tried line by line: its TOML is the configuration, its shell lines are run, and what they print is
+//! The guides, tried line by line: their TOML is the configuration, their shell lines are run, and what they print is
 //! held against what the guide says they print.
 
 use std::fs;
@@ -6,12 +6,13 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-const GUIDE: &str = include_str!("../../docs/sources.md");
+const SOURCES: &str = include_str!("../../docs/sources.md");
+const PEOPLE: &str = include_str!("../../docs/people.md");
 
 /// The fenced blocks: language and text.
-fn blocks() -> Vec<(&'static str, &'static str)> {
+fn blocks(guide: &'static str) -> Vec<(&'static str, &'static str)> {
     let mut blocks = Vec::new();
-    let mut rest = GUIDE;
+    let mut rest = guide;
     while let Some((_, after)) = rest.split_once("```") {
         let (language, after) = after.split_once('\n').expect("a fence ends its line");
         let (text, after) = after.split_once("```").expect("a fence is closed");
@@ -24,6 +25,17 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
 struct Practice(Child);
 
 impl Practice {
+    /// The server of the guide's file, in the terminal that it asks for.
+    fn serve(folder: &Path, port: u16) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        let command = command.arg("serve").current_dir(folder).env("REG_TOKEN", "demo-token");
+        let practice = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        while !folder.join("data/server.json").exists() || std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        practice
+    }
+
     fn start(port: u16) -> Self {
         let listen = format!("127.0.0.1:{port}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
@@ -88,24 +100,32 @@ fn what_the_guide_shows_is_told_from_what_it_does_not() {
     }
 }
 
-#[test]
-#[ignore = "needs curl and jq; tests/run runs it"]
-fn the_guide_works_line_by_line() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let _practice = Practice::start(port);
-    let here = |text: &str| text.replace("7071", &port.to_string());
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Tries a guide. With a server, that runs from the first file on.
+fn try_out(guide: &'static str, with_server: bool) {
+    let (source, api) = (free_port(), free_port());
+    let _practice = Practice::start(source);
+    let here = |text: &str| text.replace("7071", &source.to_string()).replace("7070", &api.to_string());
     let folder = tempfile::tempdir().unwrap();
     let (mut config, mut exports, mut said) = (String::new(), String::new(), String::new());
-    let mut tried = 0;
-    for (language, text) in blocks() {
+    let (mut tried, mut server) = (0, None);
+    for (language, text) in blocks(guide) {
         match language {
             "toml" => {
                 config.push_str(&here(text));
                 fs::write(folder.path().join("rollcall.toml"), &config).unwrap();
+                if with_server {
+                    server.get_or_insert_with(|| Practice::serve(folder.path(), api));
+                }
             }
             "sh" => {
                 said = run(folder.path(), &exports, &here(text));
-                exports.extend(text.lines().filter(|line| line.starts_with("export ")).map(|line| format!("{line}\n")));
+                exports.extend(
+                    text.lines().filter(|line| line.starts_with("export ")).map(|line| format!("{}\n", here(line))),
+                );
                 tried += 1;
             }
             "text" => assert!(shows(&here(text), &said), "the guide shows\n{text}\nbut it was\n{said}"),
@@ -113,4 +133,16 @@ fn the_guide_works_line_by_line() {
         }
     }
     assert!(tried >= 6, "the guide's lines were found");
+}
+
+#[test]
+#[ignore = "needs curl and jq; tests/run runs it"]
+fn the_guide_works_line_by_line() {
+    try_out(SOURCES, false);
+}
+
+#[test]
+#[ignore = "needs curl and jq; tests/run runs it"]
+fn the_guide_to_people_works_line_by_line() {
+    try_out(PEOPLE, true);
 }

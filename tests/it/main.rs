@@ -2,6 +2,7 @@
 
 mod abuse;
 mod api;
+mod by_hand;
 mod cli;
 mod ends;
 mod explain;

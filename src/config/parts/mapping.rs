@@ -1,17 +1,19 @@
-//! `[source.<name>.records]`, `.mapping`, `.states` and `.groups`: what a record means.
+//! `[source.<name>.records]`, `.mapping`, `.field`, `.states` and `.groups`: what a record means.
 
+use super::field::read_rules;
 use super::format::read_format;
 use super::text::{expression, optional_expression};
 use crate::config::read::{Section, shown};
 use crate::decode::Format;
 use crate::limits::GROUP_NAME_BYTES_MAX;
 use crate::mapping::{Expression, FieldSpec, GroupRule, MappingSpec};
-use crate::model::{EventField, Field, GroupName};
+use crate::model::{EventField, Field, FieldRule, GroupName};
 
-/// How a page is written, and the one mapping that the four sections make.
+/// How a page is written, and the one mapping that the sections make.
 pub(super) fn read_mapping(source: &mut Section<'_>) -> Option<(Format, MappingSpec)> {
     let records = read_records(source.section("records"));
     let fields = read_fields(source.section("mapping"));
+    let fields = with_rules(fields, source.section("field"));
     let states = read_states(source.section("states"));
     let groups = read_groups(source.section("groups"));
     let (records, fields, states, groups) = (records?, fields?, states?, groups?);
@@ -115,9 +117,17 @@ fn required_expression(section: &mut Section<'_>, key: &'static str) -> Option<E
 /// Adds a mapped field, skips one that is not mapped, and forgets everything when one is faulty.
 fn push<F>(fields: &mut Option<Vec<FieldSpec<F>>>, field: F, value: Option<Option<Expression>>) {
     match (fields.as_mut(), value) {
-        (Some(fields), Some(value)) => fields.extend(value.map(|value| FieldSpec { field, value })),
+        (Some(fields), Some(value)) => {
+            fields.extend(value.map(|value| FieldSpec { field, value, rule: FieldRule::default() }));
+        }
         _ => *fields = None,
     }
+}
+
+fn with_rules(fields: Option<Fields>, section: Section<'_>) -> Option<Fields> {
+    let mut fields = fields?;
+    read_rules(section, &mut fields.fields, &mut fields.event_fields);
+    Some(fields)
 }
 
 struct States {

@@ -4,6 +4,7 @@ mod auth;
 mod budget;
 mod errors;
 mod event;
+mod field;
 mod format;
 mod hook;
 mod incremental;

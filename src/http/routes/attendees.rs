@@ -1,21 +1,24 @@
 //! The attendees of an event.
 
-use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::events::EventPath;
 use super::users::{by_number, find};
 use crate::http::answer::Answer;
-use crate::http::api::Shared;
-use crate::http::extract::{Nothing, Path, Query, name};
+use crate::http::api::{Api, Shared};
+use crate::http::auth::Caller;
+use crate::http::extract::{Nothing, OptionalBody, Path, Query, name};
 use crate::http::paging::{Cursor, Limit, Page};
 use crate::http::problem::{Kind, Problem};
 use crate::http::shapes::Name;
-use crate::http::view::AttendeeView;
-use crate::model::{EventName, GroupKey, UserId, UserNo};
+use crate::http::view::{AttendeeView, Choice};
+use crate::model::{EventName, GroupKey, Override, Person, UserId, UserNo};
 use crate::store::AttendeeFilter;
+use crate::sync::Desk;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -109,4 +112,63 @@ pub async fn get(
     let attendee = AttendeeView::of(find(&api, user)?, &event, &api.app.runner);
     let absent = || Problem::not_found(format!("user {user} has no place in event '{event}'"));
     attendee.map(Answer).ok_or_else(absent)
+}
+
+/// What is decided about a place in the event.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttendanceBody {
+    #[serde(default)]
+    #[schema(inline)]
+    attendance: Choice,
+}
+
+/// Decides by hand who attends, whatever the sources say, until it is lifted with `synced`.
+#[utoipa::path(put, path = "/v1/events/{event}/attendees/{user}", operation_id = "put_attendee",
+    params(AttendeePath), request_body(content = Option<AttendanceBody>),
+    responses(
+        (status = 200, body = AttendeeView),
+        (status = 404, description = "No such event or user"),
+        (status = 507, description = "The disk is full"),
+    ))]
+pub async fn put(
+    State(api): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path(path): Path<AttendeePath>,
+    _: Query<Nothing>,
+    OptionalBody(body): OptionalBody<AttendanceBody>,
+) -> Result<Answer<AttendeeView>, Problem> {
+    let event = path.event.clone();
+    let person = set(&api, caller, path, body.attendance.into()).await?;
+    let absent = || Problem::not_found(format!("the user has no place in event '{event}'"));
+    AttendeeView::of(person, &event, &api.app.runner).map(Answer).ok_or_else(absent)
+}
+
+/// Excludes somebody from the event, until that is lifted with `PUT` and `synced`.
+#[utoipa::path(delete, path = "/v1/events/{event}/attendees/{user}", operation_id = "exclude_attendee",
+    params(AttendeePath),
+    responses(
+        (status = 204, description = "Excluded"),
+        (status = 404, description = "No such event or user"),
+        (status = 507, description = "The disk is full"),
+    ))]
+pub async fn delete(
+    State(api): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path(path): Path<AttendeePath>,
+    _: Query<Nothing>,
+) -> Result<StatusCode, Problem> {
+    set(&api, caller, path, Some(Override::Excluded)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set(
+    api: &Api,
+    caller: Caller,
+    AttendeePath { event, user }: AttendeePath,
+    choice: Option<Override>,
+) -> Result<Person, Problem> {
+    api.event(&event)?;
+    let work = move |desk: &Desk<'_>| desk.set_attendance(user, &event, choice);
+    api.app.runner.by_hand(api.actor(caller), work).await.map_err(api.refused("write a person"))
 }

@@ -19,7 +19,7 @@ pub struct AuditQuery {
     /// Of this kind only.
     #[param(inline)]
     action: Option<AuditActionView>,
-    /// Of this subject only: an event's name, a run's number, a user's or a token's id.
+    /// Of this subject only: an event's name, a run's number, a group's key, a user's or a token's id.
     subject: Option<String>,
     /// The `next_cursor` of the page before.
     #[param(value_type = Option<String>)]

@@ -16,7 +16,7 @@ pub struct AuditEntryView {
     at: Timestamp,
     actor: ActorView,
     action: AuditActionView,
-    /// To what: an event's name, a run's number, a user's or a token's id.
+    /// To what: an event's name, a run's number, a group's key, a user's or a token's id.
     subject: String,
     /// More of it in words.
     note: String,
@@ -43,6 +43,12 @@ pub enum AuditActionView {
     EventSaved,
     EventRemoved,
     RunCancelled,
+    UserEdited,
+    UserProtected,
+    AttendanceSet,
+    GroupSaved,
+    GroupRemoved,
+    MembershipSet,
 }
 
 impl From<AuditAction> for AuditActionView {
@@ -53,6 +59,12 @@ impl From<AuditAction> for AuditActionView {
             AuditAction::EventSaved => Self::EventSaved,
             AuditAction::EventRemoved => Self::EventRemoved,
             AuditAction::RunCancelled => Self::RunCancelled,
+            AuditAction::UserEdited => Self::UserEdited,
+            AuditAction::UserProtected => Self::UserProtected,
+            AuditAction::AttendanceSet => Self::AttendanceSet,
+            AuditAction::GroupSaved => Self::GroupSaved,
+            AuditAction::GroupRemoved => Self::GroupRemoved,
+            AuditAction::MembershipSet => Self::MembershipSet,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: only shapes. A view asks nobody; it is made of what the route has found.
 
 mod audit;
+mod by_hand;
 mod change;
 mod event;
 mod explain;
@@ -15,6 +16,7 @@ mod source;
 mod token;
 
 pub use audit::{AuditActionView, AuditEntryView};
+pub use by_hand::Choice;
 pub use change::{ChangeAction, ChangeView, PositionView};
 pub use event::{AttendeeCounts, EventSavedView, EventStatusView, EventView, FeedView, StatusView};
 pub use explain::{ExplainedView, FeedExplanationView, LookView};

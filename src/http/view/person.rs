@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use super::by_hand::{DecisionView, MembershipView, ProtectedView, locked};
 use crate::model::{
     Attendance, Email, EventField, EventName, ExternalId, Field, GroupKey, Owner, Person, ProfileField, Registration,
     RegistrationState, RunId, SourceName, UserId, Value,
@@ -36,8 +37,15 @@ pub struct UserView {
     /// Keys of the user's groups.
     #[schema(value_type = Vec<String>)]
     groups: Vec<GroupKey>,
+    /// The same with what grants each, and the groups that the user is kept out of.
+    memberships: Vec<MembershipView>,
     registrations: Vec<RegistrationView>,
     attendances: Vec<AttendanceView>,
+    /// What cannot be edited here, for a source always writes it: `email`, and names of fields.
+    #[schema(value_type = Vec<String>)]
+    locked: Vec<CompactString>,
+    /// The fields that no source writes.
+    protected: ProtectedView,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -121,6 +129,8 @@ struct AttendanceView {
     /// When it became active or inactive.
     #[schema(value_type = String, format = DateTime)]
     changed_at: Timestamp,
+    /// What was decided by hand about it.
+    by_hand: Option<DecisionView>,
     #[serde(flatten)]
     fields: EventFieldsView,
 }
@@ -152,6 +162,8 @@ pub struct AttendeeView {
     /// When the person became active or inactive in this event.
     #[schema(value_type = String, format = DateTime)]
     changed_at: Timestamp,
+    /// What was decided by hand about it.
+    by_hand: Option<DecisionView>,
     #[serde(flatten)]
     event_fields: EventFieldsView,
     /// Keys of the user's groups.
@@ -163,7 +175,11 @@ pub struct AttendeeView {
 
 impl UserView {
     pub fn of(person: Person, runner: &Runner) -> Self {
-        let groups = person.groups();
+        let (groups, memberships) = (person.groups(), MembershipView::all(&person));
+        let (locked, protected) = (locked(&person, runner), ProtectedView::of(&person));
+        let decisions: Vec<_> =
+            person.attendances.iter().map(|place| DecisionView::of_attendance(&person, &place.event)).collect();
+        let attendances = person.attendances.into_iter().zip(decisions);
         let mut times = Times::default();
         let mut owned = |owner: Option<Owner>| owner.map(|owner| OwnerView::of(owner, &mut times));
         let email = EmailView { value: person.email, owner: owned(person.email_owner) };
@@ -173,8 +189,11 @@ impl UserView {
             email,
             fields: ByField(person.profile.into_iter().map(field).collect()),
             groups,
+            memberships,
             registrations: person.registrations.into_iter().map(|r| RegistrationView::of(r, runner)).collect(),
-            attendances: person.attendances.into_iter().map(AttendanceView::from).collect(),
+            attendances: attendances.map(|(place, by_hand)| AttendanceView::of(place, by_hand)).collect(),
+            locked,
+            protected,
             created_at: person.created_at,
         }
     }
@@ -185,7 +204,7 @@ impl AttendeeView {
     pub fn of(mut person: Person, event: &EventName, runner: &Runner) -> Option<Self> {
         let place = person.attendances.iter().position(|attendance| attendance.event == *event)?;
         let attendance = person.attendances.swap_remove(place);
-        let groups = person.groups();
+        let (groups, by_hand) = (person.groups(), DecisionView::of_attendance(&person, event));
         let registrations = person.registrations.into_iter().filter(|registration| registration.feed.event == *event);
         Some(Self {
             id: person.id,
@@ -193,6 +212,7 @@ impl AttendeeView {
             fields: ByField(person.profile.into_iter().map(|field| (field.field, field.value)).collect()),
             active: attendance.active,
             changed_at: attendance.changed_at,
+            by_hand,
             event_fields: attendance.fields.into(),
             groups,
             registrations: registrations.map(|r| RegistrationView::of(r, runner)).collect(),
@@ -244,9 +264,10 @@ impl From<RegistrationState> for StateView {
     }
 }
 
-impl From<Attendance> for AttendanceView {
-    fn from(attendance: Attendance) -> Self {
+impl AttendanceView {
+    fn of(attendance: Attendance, by_hand: Option<DecisionView>) -> Self {
         Self {
+            by_hand,
             event: attendance.event,
             active: attendance.active,
             changed_at: attendance.changed_at,

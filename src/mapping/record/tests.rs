@@ -3,13 +3,18 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mapping::FieldSpec;
+use crate::model::FieldRule;
 
 fn jq(source: &str) -> Expression {
     Expression::compile(source).unwrap()
 }
 
 fn spec() -> MappingSpec {
-    let field = |name: &str, source: &str| FieldSpec { field: Field::parse(name).unwrap(), value: jq(source) };
+    let field = |name: &str, source: &str| FieldSpec {
+        field: Field::parse(name).unwrap(),
+        value: jq(source),
+        rule: FieldRule::default(),
+    };
     MappingSpec {
         select: jq(".results[]"),
         external_id: Some(jq(".id")),
@@ -21,8 +26,8 @@ fn spec() -> MappingSpec {
             field("custom.diet", ".answers[]? | select(.q == \"diet\").a"),
         ],
         event_fields: vec![
-            FieldSpec { field: EventField::BadgeUrl, value: jq(".badge") },
-            FieldSpec { field: EventField::RegistrationType, value: jq(".type") },
+            FieldSpec { field: EventField::BadgeUrl, value: jq(".badge"), rule: FieldRule::default() },
+            FieldSpec { field: EventField::RegistrationType, value: jq(".type"), rule: FieldRule::default() },
         ],
         updated_at: Some(jq(".updated")),
         skip_when: Some(jq(".test")),
@@ -361,11 +366,15 @@ fn jaq_and_the_native_forms_make_the_same_of_a_record() {
         removed_when: maybe(&native.removed_when),
         attendee_when: maybe(&native.attendee_when),
         groups: maybe(&native.groups),
-        fields: native.fields.iter().map(|f| FieldSpec { field: f.field.clone(), value: in_jaq(&f.value) }).collect(),
+        fields: native
+            .fields
+            .iter()
+            .map(|f| FieldSpec { field: f.field.clone(), value: in_jaq(&f.value), rule: f.rule })
+            .collect(),
         event_fields: native
             .event_fields
             .iter()
-            .map(|f| FieldSpec { field: f.field, value: in_jaq(&f.value) })
+            .map(|f| FieldSpec { field: f.field, value: in_jaq(&f.value), rule: f.rule })
             .collect(),
         group_rules: native
             .group_rules

@@ -52,6 +52,7 @@ fn person(store: &Store, name: &str, group: &str) -> Person {
             fields: Vec::new(),
         }],
         created_at: Timestamp::UNIX_EPOCH,
+        by_hand: None,
     }
 }
 

@@ -1,0 +1,8 @@
+//! What organisers do by hand, over the real router, with real syncs before and after.
+
+mod fields;
+mod groups;
+mod model;
+mod places;
+mod syncs;
+mod world;
