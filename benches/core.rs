@@ -82,6 +82,7 @@ fn plan(feed: &FeedId, record: &MappedRecord, before: Option<&Person>) -> Option
         feed,
         run: RunId(1),
         now: Timestamp::UNIX_EPOCH,
+        missing_runs: None,
         complete_read: None,
         delete_user: false,
         kept_fields: &fields,

@@ -239,6 +239,26 @@ pub const STOP_CLIENTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// perhaps the sync is what ends the process.
 pub const CUT_SHORT_MAX: usize = 3;
 
+/// The guard holds a run that takes the event, a group or everything from more than this share of the feed's active
+/// registrations, in percent …
+pub const GUARD_REMOVED_PERCENT: u32 = 20;
+/// … and from more people than this.
+pub const GUARD_REMOVED_PEOPLE: u64 = 10;
+/// … or that deletes more people than this permanently.
+pub const GUARD_DELETED_PEOPLE: u32 = 5;
+/// … or of whose records more than this share cannot be used, in percent.
+pub const GUARD_REJECTED_PERCENT: u32 = 5;
+/// For how many days a held run waits: by default and at most.
+pub const HELD_DAYS: u32 = 7;
+pub const HELD_DAYS_MAX: u32 = 365;
+/// Complete reads in a row after which who is missing is removed, where that is wanted: by default and at most.
+pub const MISSING_RUNS: u32 = 2;
+pub const MISSING_RUNS_MAX: u32 = 100;
+/// A complete read that lacks more than this share of what the last one found is worth a look, in percent.
+pub const DEGRADED_SHRUNK_PERCENT: u64 = 10;
+/// So is one of whose records more than this share are people with differing names under one email, in percent.
+pub const DEGRADED_SHARED_EMAIL_PERCENT: u64 = 10;
+
 /// Largest configuration file, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Longest secret, in bytes.

@@ -10,8 +10,8 @@ use crate::http::Scope;
 
 /// Keeps an event's attendees in step with the registration system they come from.
 ///
-/// Exit codes: 0 done, 1 failed or cut short by a signal, 2 wrong usage or configuration. A server that a signal ends is
-/// done.
+/// Exit codes: 0 done, 1 failed or cut short by a signal, 2 wrong usage or configuration, 3 held for approval. A server
+/// that a signal ends is done.
 #[derive(Debug, Parser)]
 #[command(name = "rollcall", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -58,6 +58,10 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Option<RunsVerb>,
     },
+    /// Commit what a held run planned.
+    Approve { run: u64 },
+    /// Discard what a held run planned.
+    Reject { run: u64 },
     /// Tell why somebody is, or is not, in an event.
     Explain(ExplainArgs),
     /// Show what of an event a person should look at: unusable records, shared ids and emails.

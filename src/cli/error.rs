@@ -10,6 +10,8 @@ use crate::store::StoreError;
 pub const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
 pub const USAGE: u8 = 2;
+/// A sync waits for somebody to approve it.
+pub const HELD: u8 = 3;
 
 #[derive(Debug)]
 pub struct CliError {

@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod check;
 mod client;
+mod decide;
 mod demo;
 mod error;
 mod explain;

@@ -80,9 +80,32 @@ pub fn print_run(run: &Value) -> Result<(), CliError> {
     let ended = if run["ended_at"].is_null() { "goes on".into() } else { outcome(run) };
     print::line(&format!("run {id} of {event} from {source}: {ended}"))?;
     print::line(&format!("  {}", print::counts(&run["counts"])))?;
+    print_doubts(run)?;
     if let Some(message) = run["error"]["message"].as_str() {
         print::line(&format!("  {message}"))?;
         print::line(&format!("  {}", cell(&run["error"]["hint"])))?;
+    }
+    Ok(())
+}
+
+/// Why a run is held, or deserves a look; and what can be done.
+fn print_doubts(run: &Value) -> Result<(), CliError> {
+    let id = cell(&run["id"]);
+    let is_held = run["outcome"] == "held";
+    let held = if run["dry_run"] == true { "would be held" } else { "held" };
+    for (word, doubts) in [(held, &run["held"]), ("degraded", &run["degraded"])] {
+        for doubt in doubts.as_array().into_iter().flatten() {
+            print::line(&format!("  {word}: {}", cell(&doubt["text"])))?;
+        }
+    }
+    if let Some(by) = run["decision"]["by"].as_str() {
+        print::line(&format!("  decided by {by} at {}", cell(&run["decision"]["at"])))?;
+    }
+    if is_held {
+        print::line(&format!("  nothing is changed until it is approved; it expires at {}", cell(&run["expires_at"])))?;
+        print::line(&format!("  rollcall runs show {id} --changes   what it would do"))?;
+        print::line(&format!("  rollcall approve {id}               do it"))?;
+        print::line(&format!("  rollcall reject {id}                discard it"))?;
     }
     Ok(())
 }

@@ -90,6 +90,7 @@ async fn upkeep(app: App) {
         let runner = app.runner.clone();
         // A fault there has said so; the next tick tries again.
         let _ = tokio::task::spawn_blocking(move || runner.catch_up()).await;
+        app.runner.expire().await;
     }
 }
 

@@ -9,7 +9,7 @@ use super::args::{Cli, RunsVerb, Verb};
 use super::client::Client;
 use super::error::CliError;
 use super::load::load;
-use super::{audit, check, demo, explain, presets, preview, rebuild, review, runs, serve, status, sync, token};
+use super::{audit, check, decide, demo, explain, presets, preview, rebuild, review, runs, serve, status, sync, token};
 use crate::config::Config;
 use crate::observe::init_log;
 use crate::sync::Stopping;
@@ -83,6 +83,8 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             let verb = verb.unwrap_or(RunsVerb::List { event: None, limit: 20 });
             runs::runs(&client(&path, log).await?, verb, json).await
         }
+        Verb::Approve { run } => decide::approve(&client(&path, log).await?, run, json).await,
+        Verb::Reject { run } => decide::reject(&client(&path, log).await?, run, json).await,
         Verb::Rebuild(args) => {
             let config = load(&path)?;
             begin_log(&config, log)?;

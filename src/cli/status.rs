@@ -24,6 +24,10 @@ pub async fn status(client: &Client, json: bool) -> Result<ExitCode, CliError> {
         if let Some(at) = event["goes_on_at"].as_str() {
             counts.push_str(&format!("; goes on at {at}"));
         }
+        let held: Vec<_> = event["held"].as_array().into_iter().flatten().map(cell).collect();
+        if !held.is_empty() {
+            counts.push_str(&format!("; held, to be approved or rejected: run {}", held.join(", run ")));
+        }
         let outcome =
             if !run.is_null() && run["ended_at"].is_null() { "running".into() } else { cell(&run["outcome"]) };
         rows.push(vec![cell(&event["event"]), cell(&event["attendees"]), cell(&run["id"]), outcome, counts]);

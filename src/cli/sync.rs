@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::args::SyncArgs;
 use super::client::Client;
-use super::error::{CliError, FAILED};
+use super::error::{CliError, FAILED, HELD};
 use super::{print, runs};
 use crate::config::percent_encode;
 
@@ -62,8 +62,13 @@ async fn show(client: &Client, args: &SyncArgs, ended: &[Value], as_json: bool) 
             }
         }
     }
-    let done = ended.iter().all(|run| run["outcome"] == "done");
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    let are =
+        |outcomes: &[&str]| ended.iter().all(|run| run["outcome"].as_str().is_some_and(|o| outcomes.contains(&o)));
+    Ok(match () {
+        () if are(&["done"]) => ExitCode::SUCCESS,
+        () if are(&["done", "held"]) => ExitCode::from(HELD),
+        () => ExitCode::from(FAILED),
+    })
 }
 
 /// Says what became of the runs, and what happens next.
@@ -101,7 +106,7 @@ async fn follow_all(client: &Client, ids: &[u64], quiet: bool) -> Result<Vec<Val
 }
 
 /// Shows a run's progress until it has ended: a bar on a terminal, plain lines otherwise.
-async fn follow(client: &Client, id: u64, quiet: bool) -> Result<Value, CliError> {
+pub async fn follow(client: &Client, id: u64, quiet: bool) -> Result<Value, CliError> {
     let bar =
         if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     // The template is a constant that parses.

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::convert::{millis, named_feed};
 use super::seal::{self, CodecError, Kind};
-use super::v1;
+use super::{v1, v2};
 use crate::model::{
-    Counts, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey, Level, LogLine, Run, RunError, RunId,
-    RunOutcome, SourceName, TokenId, Traffic, Trigger,
+    Counts, Decision, Doubt, DoubtKind, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey, GuardSettings,
+    Level, LogLine, Missing, Run, RunError, RunId, RunOutcome, SafetySettings, SourceName, TokenId, Traffic, Trigger,
 };
 
 /// The store's counters, in every batch.
@@ -79,11 +79,12 @@ pub fn decode_group(sealed: &[u8]) -> Result<Group, CodecError> {
 }
 
 pub fn encode_event(event: &Event) -> Vec<u8> {
-    let feeds = event.feeds.iter().map(|feed| v1::Feed {
+    let feeds = event.feeds.iter().map(|feed| v2::Feed {
         source: feed.source.as_str(),
         params: feed.params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        safety: safety_to_v2(&feed.safety),
     });
-    let stored = v1::Event {
+    let stored = v2::Event {
         name: event.name.as_str(),
         title: &event.title,
         starts_at_ms: event.starts_at.map(Timestamp::as_millisecond),
@@ -92,14 +93,42 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
     seal::write(Kind::Event, &stored)
 }
 
+fn safety_to_v2(safety: &SafetySettings) -> v2::Safety {
+    let SafetySettings { missing, missing_runs, guard } = *safety;
+    let GuardSettings { enabled, max_removed, max_deleted, min_expected, max_rejected, held_days } = guard;
+    let missing = missing.map(|missing| match missing {
+        Missing::Keep => v2::Missing::Keep,
+        Missing::Remove => v2::Missing::Remove,
+    });
+    v2::Safety { missing, missing_runs, enabled, max_removed, max_deleted, min_expected, max_rejected, held_days }
+}
+
+fn safety_from_v2(stored: &v2::Safety) -> SafetySettings {
+    let v2::Safety { missing, missing_runs, enabled, max_removed, max_deleted, min_expected, max_rejected, held_days } =
+        *stored;
+    let missing = missing.map(|missing| match missing {
+        v2::Missing::Keep => Missing::Keep,
+        v2::Missing::Remove => Missing::Remove,
+    });
+    let guard = GuardSettings { enabled, max_removed, max_deleted, min_expected, max_rejected, held_days };
+    SafetySettings { missing, missing_runs, guard }
+}
+
 pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
-    let stored: v1::Event<'_> = seal::read(Kind::Event, sealed)?;
+    let (version, payload) = seal::open_version(Kind::Event, sealed)?;
+    let stored: v2::Event<'_> = if version == 1 {
+        let v1::Event { name, title, starts_at_ms, feeds } = seal::read_payload(Kind::Event, payload)?;
+        let feed = |v1::Feed { source, params }| v2::Feed { source, params, safety: v2::Safety::default() };
+        v2::Event { name, title, starts_at_ms, feeds: feeds.into_iter().map(feed).collect() }
+    } else {
+        seal::read_payload(Kind::Event, payload)?
+    };
     let malformed = |error| CodecError::malformed(Kind::Event, error);
     let mut feeds = Vec::with_capacity(stored.feeds.len());
     for feed in stored.feeds {
         let source = SourceName::parse(feed.source).map_err(malformed)?;
         let params: BTreeMap<_, _> = feed.params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        feeds.push(FeedSettings { source, params });
+        feeds.push(FeedSettings { source, params, safety: safety_from_v2(&feed.safety) });
     }
     Ok(Event {
         name: EventName::parse(stored.name).map_err(malformed)?,
@@ -113,7 +142,7 @@ pub fn encode_run(run: &Run) -> Vec<u8> {
     let Counts { records, unchanged, create, update, remove, delete, skip, reject, duplicates, missing, shared_email } =
         run.counts;
     let Traffic { pages, bytes, requests, retries, wait_ms } = run.traffic;
-    let stored = v1::Run {
+    let stored = v2::Run {
         id: run.id.0,
         event: run.feed.event.as_str(),
         source: run.feed.source.as_str(),
@@ -127,11 +156,11 @@ pub fn encode_run(run: &Run) -> Vec<u8> {
         full: run.full,
         started_at_ms: run.started_at.as_millisecond(),
         ended_at_ms: run.ended_at.map(Timestamp::as_millisecond),
-        outcome: run.outcome.map(|outcome| match outcome {
-            RunOutcome::Done => v1::RunOutcome::Done,
-            RunOutcome::Failed => v1::RunOutcome::Failed,
-            RunOutcome::Cancelled => v1::RunOutcome::Cancelled,
-        }),
+        outcome: run.outcome.map(RunOutcome::as_str),
+        held: run.held.iter().map(stored_doubt).collect(),
+        expires_at_ms: run.expires_at.map(Timestamp::as_millisecond),
+        decision: run.decision.as_ref().map(|Decision { by, at }| v2::Decision { by, at_ms: at.as_millisecond() }),
+        degraded: run.degraded.iter().map(stored_doubt).collect(),
         error: run.error.as_ref().map(|error| v1::RunError {
             reason: error.reason.as_str(),
             message: &error.message,
@@ -151,12 +180,56 @@ pub fn encode_run(run: &Run) -> Vec<u8> {
     seal::write(Kind::Run, &stored)
 }
 
+fn stored_doubt(Doubt { kind, text }: &Doubt) -> v2::Doubt<'_> {
+    v2::Doubt { kind: kind.as_str(), text }
+}
+
+/// A run of before the guard.
+fn run_of_v1(stored: v1::Run<'_>) -> v2::Run<'_> {
+    let outcome = stored.outcome.map(|outcome| match outcome {
+        v1::RunOutcome::Done => RunOutcome::Done.as_str(),
+        v1::RunOutcome::Failed => RunOutcome::Failed.as_str(),
+        v1::RunOutcome::Cancelled => RunOutcome::Cancelled.as_str(),
+    });
+    v2::Run {
+        id: stored.id,
+        event: stored.event,
+        source: stored.source,
+        trigger: stored.trigger,
+        dry_run: stored.dry_run,
+        full: stored.full,
+        started_at_ms: stored.started_at_ms,
+        ended_at_ms: stored.ended_at_ms,
+        outcome,
+        held: Vec::new(),
+        expires_at_ms: None,
+        decision: None,
+        degraded: Vec::new(),
+        error: stored.error,
+        complete: stored.complete,
+        counts: stored.counts,
+        traffic: stored.traffic,
+        applied: stored.applied,
+        planned: stored.planned,
+        log: stored.log,
+    }
+}
+
 pub fn decode_run(sealed: &[u8]) -> Result<Run, CodecError> {
-    let stored: v1::Run<'_> = seal::read(Kind::Run, sealed)?;
+    let (version, payload) = seal::open_version(Kind::Run, sealed)?;
+    let stored: v2::Run<'_> = if version == 1 {
+        run_of_v1(seal::read_payload(Kind::Run, payload)?)
+    } else {
+        seal::read_payload(Kind::Run, payload)?
+    };
     let time = |at: i64| millis(Kind::Run, at);
     let [records, unchanged, create, update, remove, delete, skip, reject, duplicates, missing, shared_email] =
         stored.counts;
     let [pages, bytes, requests, retries, wait_ms] = stored.traffic;
+    let outcome = |word: &str| {
+        let outcome = RunOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
+        outcome.ok_or_else(|| CodecError::malformed(Kind::Run, "an unknown outcome"))
+    };
     Ok(Run {
         id: RunId(stored.id),
         feed: named_feed(Kind::Run, stored.event, stored.source)?,
@@ -170,11 +243,14 @@ pub fn decode_run(sealed: &[u8]) -> Result<Run, CodecError> {
         full: stored.full,
         started_at: time(stored.started_at_ms)?,
         ended_at: stored.ended_at_ms.map(time).transpose()?,
-        outcome: stored.outcome.map(|outcome| match outcome {
-            v1::RunOutcome::Done => RunOutcome::Done,
-            v1::RunOutcome::Failed => RunOutcome::Failed,
-            v1::RunOutcome::Cancelled => RunOutcome::Cancelled,
-        }),
+        outcome: stored.outcome.map(outcome).transpose()?,
+        held: stored.held.iter().map(doubt).collect::<Result<_, _>>()?,
+        expires_at: stored.expires_at_ms.map(time).transpose()?,
+        decision: stored
+            .decision
+            .map(|v2::Decision { by, at_ms }| Ok(Decision { by: by.into(), at: time(at_ms)? }))
+            .transpose()?,
+        degraded: stored.degraded.iter().map(doubt).collect::<Result<_, _>>()?,
         error: stored.error.map(|error| run_error(&error)).transpose()?,
         complete: stored.complete,
         counts: Counts {
@@ -195,6 +271,12 @@ pub fn decode_run(sealed: &[u8]) -> Result<Run, CodecError> {
         planned: stored.planned,
         log: stored.log.iter().map(log_line).collect::<Result<_, _>>()?,
     })
+}
+
+fn doubt(stored: &v2::Doubt<'_>) -> Result<Doubt, CodecError> {
+    let kind = DoubtKind::ALL.into_iter().find(|kind| kind.as_str() == stored.kind);
+    let kind = kind.ok_or_else(|| CodecError::malformed(Kind::Run, "an unknown doubt"))?;
+    Ok(Doubt { kind, text: stored.text.to_owned() })
 }
 
 fn run_error(stored: &v1::RunError<'_>) -> Result<RunError, CodecError> {

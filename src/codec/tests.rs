@@ -9,11 +9,11 @@ use super::{
     decode_person, decode_run, decode_token, encode_person, encode_run,
 };
 use crate::model::{
-    Action, Attendance, AttendanceByHand, ByHand, Counts, Decision, Digest, Email, Entry, ErrorReason, EventField,
-    EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Level, LogLine, MappedRecord, MembershipByHand,
-    Override, Owner, Person, PersonChange, Position, ProfileField, Protected, RecordNote, RecordState, Registration,
-    RegistrationState, RejectReason, Run, RunError, RunId, RunOutcome, SkipReason, SourceName, Traffic, Trigger,
-    UserId, UserNo, Value, Verdict,
+    Action, Attendance, AttendanceByHand, ByHand, Counts, Decision, Digest, Doubt, DoubtKind, Email, Entry,
+    ErrorReason, EventField, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Level, LogLine, MappedRecord,
+    MembershipByHand, Override, Owner, Person, PersonChange, Position, ProfileField, Protected, RecordNote,
+    RecordState, Registration, RegistrationState, RejectReason, Run, RunError, RunId, RunOutcome, SkipReason,
+    SourceName, Traffic, Trigger, UserId, UserNo, Value, Verdict,
 };
 
 /// Milliseconds, which is what is kept of our own times.
@@ -221,6 +221,11 @@ fn item() -> impl Strategy<Value = Item> {
     prop_oneof![spooled, note().prop_map(Item::Note)]
 }
 
+fn doubts(n: u64) -> Vec<Doubt> {
+    let kinds = DoubtKind::ALL.into_iter().zip(0..).filter(|(_, bit)| n >> bit & 1 == 1);
+    kinds.map(|(kind, bit)| Doubt { kind, text: format!("{bit} of {n}") }).collect()
+}
+
 fn run() -> impl Strategy<Value = Run> {
     let outcome = option::of((0..RunOutcome::ALL.len()).prop_map(|at| RunOutcome::ALL[at]));
     let error = (0..ErrorReason::ALL.len(), ".{0,9}", ".{0,9}");
@@ -238,6 +243,10 @@ fn run() -> impl Strategy<Value = Run> {
             started_at,
             ended_at,
             outcome,
+            held: doubts(n[1]),
+            expires_at: ended_at,
+            decision: ended_at.map(|at| Decision { by: n[2].to_string().into(), at }),
+            degraded: doubts(n[3]),
             error,
             complete: flags[3],
             counts: Counts { records: n[1], create: n[2], shared_email: n[3], ..Counts::default() },

@@ -36,6 +36,79 @@ pub struct JournalHeader<'a> {
 }
 
 #[derive(Encode, BorrowDecode)]
+pub struct Event<'a> {
+    pub name: &'a str,
+    pub title: &'a str,
+    pub starts_at_ms: Option<i64>,
+    pub feeds: Vec<Feed<'a>>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct Feed<'a> {
+    pub source: &'a str,
+    pub params: Vec<(&'a str, &'a str)>,
+    pub safety: Safety,
+}
+
+#[derive(Encode, BorrowDecode, Default)]
+pub struct Safety {
+    pub missing: Option<Missing>,
+    pub missing_runs: Option<u32>,
+    pub enabled: Option<bool>,
+    pub max_removed: Option<u32>,
+    pub max_deleted: Option<u32>,
+    pub min_expected: Option<u32>,
+    pub max_rejected: Option<u32>,
+    pub held_days: Option<u32>,
+}
+
+#[derive(Encode, BorrowDecode, Clone, Copy)]
+pub enum Missing {
+    Keep,
+    Remove,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct Run<'a> {
+    pub id: u64,
+    pub event: &'a str,
+    pub source: &'a str,
+    pub trigger: v1::Trigger,
+    pub dry_run: bool,
+    pub full: bool,
+    pub started_at_ms: i64,
+    pub ended_at_ms: Option<i64>,
+    /// The word, so that the list of outcomes can grow.
+    pub outcome: Option<&'a str>,
+    pub held: Vec<Doubt<'a>>,
+    pub expires_at_ms: Option<i64>,
+    pub decision: Option<Decision<'a>>,
+    pub degraded: Vec<Doubt<'a>>,
+    pub error: Option<v1::RunError<'a>>,
+    pub complete: bool,
+    /// As in version 1.
+    pub counts: [u64; 11],
+    /// As in version 1.
+    pub traffic: [u64; 5],
+    pub applied: u64,
+    pub planned: Option<u64>,
+    pub log: Vec<v1::LogLine<'a>>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct Doubt<'a> {
+    /// The word, so that the list of kinds can grow.
+    pub kind: &'a str,
+    pub text: &'a str,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct Decision<'a> {
+    pub by: &'a str,
+    pub at_ms: i64,
+}
+
+#[derive(Encode, BorrowDecode)]
 pub struct SpoolItem<'a> {
     pub symbols: Vec<(u8, &'a str)>,
     pub body: SpoolBody<'a>,

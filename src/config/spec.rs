@@ -17,7 +17,7 @@ use super::units::spell_duration;
 use super::{FilledIn, HookSpec, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
-use crate::model::{Event, EventName, SourceName};
+use crate::model::{Event, EventName, SafetySettings, SourceName};
 
 /// One appliance.
 #[derive(Debug, Clone)]
@@ -75,6 +75,8 @@ pub struct SourceSpec {
     /// Where a person edits what this source owns; may use `{external_id}`.
     pub edit_url: Option<Template>,
     pub delete_scope: DeleteScope,
+    /// Of each of its feeds that says nothing else.
+    pub safety: SafetySettings,
     pub request: RequestSpec,
     pub auth: AuthSpec,
     pub pagination: PaginationSpec,

@@ -14,8 +14,8 @@ use utoipa::{Modify, OpenApi};
 use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
-    attendees, audit, changes, events, explain, follow, groups, health, hooks, preview, review, runs, sources, sync,
-    tokens, users,
+    attendees, audit, changes, decide, events, explain, follow, groups, health, hooks, preview, review, runs, sources,
+    sync, tokens, users,
 };
 
 /// The name of the security scheme.
@@ -36,6 +36,7 @@ const TOKEN: &str = "token";
         groups::list, groups::get, groups::put, groups::delete,
         groups::members, groups::put_member, groups::delete_member,
         runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
+        decide::approve, decide::reject,
         sources::list, sources::get, hooks::signed, hooks::by_path, audit::list,
         tokens::list, tokens::create, tokens::delete,
     ),

@@ -14,8 +14,8 @@ use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
-    attendees, audit, changes, events, explain, follow, groups, health, hooks, preview, review, runs, sources, sync,
-    tokens, users,
+    attendees, audit, changes, decide, events, explain, follow, groups, health, hooks, preview, review, runs, sources,
+    sync, tokens, users,
 };
 use crate::app::App;
 
@@ -70,6 +70,8 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/runs/{run}/log", READ, runs::log),
         route(GET, "/v1/runs/{run}/events", READ, follow::follow),
         route(POST, "/v1/runs/{run}/cancel", SYNC, runs::cancel),
+        route(POST, "/v1/runs/{run}/approve", ADMIN, decide::approve),
+        route(POST, "/v1/runs/{run}/reject", ADMIN, decide::reject),
         route(GET, "/v1/sources", READ, sources::list),
         route(GET, "/v1/sources/{source}", READ, sources::get),
         route(POST, "/v1/sources/{source}/hook", ANYBODY, hooks::signed),

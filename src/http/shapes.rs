@@ -25,6 +25,10 @@ pub enum OutcomeFilter {
     Done,
     Failed,
     Cancelled,
+    Held,
+    Rejected,
+    Superseded,
+    Expired,
 }
 
 /// Values by the names of profile fields, and `email`; null clears a field.

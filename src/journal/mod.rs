@@ -14,7 +14,7 @@ mod tests;
 mod writer;
 
 pub use error::JournalError;
-pub use paths::{journal_path, preview_paths, read_path, spool_path};
+pub use paths::{adopt_approved, approved_path, journal_path, preview_paths, read_path, spool_path};
 pub use reader::JournalReader;
 pub use spool::{Place, SpoolReader, SpoolWriter};
 pub use writer::JournalWriter;

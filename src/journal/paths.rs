@@ -1,12 +1,28 @@
 //! Where a run's files lie.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::JournalError;
 use crate::model::{FeedId, RunId};
 
 /// Where a run's journal lies in the runs' folder.
 pub fn journal_path(folder: &Path, run: RunId) -> PathBuf {
     folder.join(format!("{run}.journal"))
+}
+
+/// Where the journal of a held run lies that was made ready to be committed, until its approval is in history.
+pub fn approved_path(folder: &Path, run: RunId) -> PathBuf {
+    folder.join(format!("{run}.approved"))
+}
+
+/// Puts a journal that was made ready into the place of the one that was held, unless that is done.
+pub fn adopt_approved(folder: &Path, run: RunId) -> Result<(), JournalError> {
+    let approved = approved_path(folder, run);
+    match std::fs::rename(&approved, journal_path(folder, run)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(JournalError::io("rename", &approved)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Where a run's spool lies while it is read and planned.

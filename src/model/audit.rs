@@ -1,8 +1,10 @@
 //! Who did what by hand. Kept apart from the journals, and longer; nothing in it is personal.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
-use super::ids::TokenId;
+use super::ids::{RunId, TokenId};
 
 /// Something that was done because somebody said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,23 @@ impl Actor {
     }
 }
 
+impl fmt::Display for Actor {
+    /// As it stands in a sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine => write!(f, "the command line"),
+            Self::Token { name, .. } => write!(f, "the token {name:?}"),
+        }
+    }
+}
+
+impl AuditEntry {
+    /// Something that was done to a run.
+    pub fn of_run(at: Timestamp, actor: Actor, action: AuditAction, run: RunId) -> Self {
+        Self { at, actor, action, subject: run.to_string(), note: String::new() }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AuditAction {
@@ -47,6 +66,8 @@ pub enum AuditAction {
     EventSaved,
     EventRemoved,
     RunCancelled,
+    RunApproved,
+    RunRejected,
     UserEdited,
     UserProtected,
     AttendanceSet,
@@ -56,12 +77,14 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::TokenMade,
         Self::TokenRevoked,
         Self::EventSaved,
         Self::EventRemoved,
         Self::RunCancelled,
+        Self::RunApproved,
+        Self::RunRejected,
         Self::UserEdited,
         Self::UserProtected,
         Self::AttendanceSet,
@@ -77,6 +100,8 @@ impl AuditAction {
             Self::EventSaved => "event_saved",
             Self::EventRemoved => "event_removed",
             Self::RunCancelled => "run_cancelled",
+            Self::RunApproved => "run_approved",
+            Self::RunRejected => "run_rejected",
             Self::UserEdited => "user_edited",
             Self::UserProtected => "user_protected",
             Self::AttendanceSet => "attendance_set",

@@ -25,9 +25,9 @@ pub enum Override {
 }
 
 /// Whose decision it is, and when it was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// The name of the token that asked for it.
+    /// The name of the API token, or the machine's own command line.
     pub by: CompactString,
     pub at: Timestamp,
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::{Digest, EventName, RunId, SourceName};
+use super::{Digest, EventName, RunId, SafetySettings, SourceName};
 
 /// An event of the community and the feeds that fill it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +17,13 @@ pub struct Event {
 }
 
 /// One source feeding an event. At most one feed per source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedSettings {
     pub source: SourceName,
     /// Values for the source's `{param.x}` placeholders.
-    #[serde(default)]
     pub params: BTreeMap<String, String>,
+    /// Instead of what the source says.
+    pub safety: SafetySettings,
 }
 
 impl Event {

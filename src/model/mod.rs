@@ -15,6 +15,7 @@ mod keepsake;
 mod person;
 mod record;
 mod run;
+mod safety;
 
 pub use audit::{Actor, AuditAction, AuditEntry, AuditId};
 pub use by_hand::{AttendanceByHand, ByHand, Decision, MembershipByHand, Override, Protected};
@@ -31,3 +32,4 @@ pub use keepsake::Keepsake;
 pub use person::{Attendance, Owner, Person, ProfileField, Registration, RegistrationState};
 pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};
 pub use run::{Counts, ErrorReason, Level, LogLine, Run, RunError, RunOutcome, Traffic, Trigger};
+pub use safety::{Doubt, DoubtKind, GuardSettings, Missing, SafetySettings};

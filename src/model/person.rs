@@ -68,6 +68,17 @@ impl Registration {
     pub fn is_cancelled(&self) -> bool {
         self.state == RegistrationState::Cancelled
     }
+
+    /// Cancels it because the list no longer has it: it is mapped anew should it come back.
+    pub fn lapse(&mut self) {
+        self.state = RegistrationState::Cancelled;
+        self.mapped = Digest(0);
+    }
+
+    /// Was it cancelled because the list no longer had it, and not by its record?
+    pub fn is_lapsed(&self) -> bool {
+        self.is_cancelled() && self.mapped == Digest(0)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{FeedId, RunId};
+use super::{Decision, Doubt, FeedId, RunId};
 
 /// One execution of a feed's sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,14 @@ pub struct Run {
     /// `None` while the run goes on.
     pub ended_at: Option<Timestamp>,
     pub outcome: Option<RunOutcome>,
+    /// Why the guard held it, or would have held the dry run.
+    pub held: Vec<Doubt>,
+    /// Until when a held run waits for a decision.
+    pub expires_at: Option<Timestamp>,
+    /// The decision on a held run.
+    pub decision: Option<Decision>,
+    /// Why it deserves a look though nothing held it.
+    pub degraded: Vec<Doubt>,
     pub error: Option<RunError>,
     /// Every page was read and the count reconciles, so that absence means something.
     pub complete: bool,
@@ -30,6 +38,43 @@ pub struct Run {
     pub planned: Option<u64>,
     /// What went on, oldest first; bounded.
     pub log: Vec<LogLine>,
+}
+
+impl Run {
+    /// One that begins; history gives it its number.
+    pub fn new(feed: FeedId, trigger: Trigger, started_at: Timestamp) -> Self {
+        Self {
+            id: RunId(0),
+            feed,
+            trigger,
+            dry_run: false,
+            full: false,
+            started_at,
+            ended_at: None,
+            outcome: None,
+            held: Vec::new(),
+            expires_at: None,
+            decision: None,
+            degraded: Vec::new(),
+            error: None,
+            complete: false,
+            counts: Counts::default(),
+            traffic: Traffic::default(),
+            applied: 0,
+            planned: None,
+            log: Vec::new(),
+        }
+    }
+
+    /// Does it wait for a decision?
+    pub fn is_held(&self) -> bool {
+        self.outcome == Some(RunOutcome::Held)
+    }
+
+    /// Did somebody approve it, so that it is to be committed whatever comes between?
+    pub fn is_approved(&self) -> bool {
+        self.decision.is_some() && !self.is_held() && self.outcome != Some(RunOutcome::Rejected)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,16 +116,29 @@ pub enum RunOutcome {
     Done,
     Failed,
     Cancelled,
+    /// Nothing is written until somebody approves the plan.
+    Held,
+    /// Held, and discarded by somebody.
+    Rejected,
+    /// Held, and a newer run of the feed has a plan.
+    Superseded,
+    /// Held, and nobody decided in time.
+    Expired,
 }
 
 impl RunOutcome {
-    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 7] =
+        [Self::Done, Self::Failed, Self::Cancelled, Self::Held, Self::Rejected, Self::Superseded, Self::Expired];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Held => "held",
+            Self::Rejected => "rejected",
+            Self::Superseded => "superseded",
+            Self::Expired => "expired",
         }
     }
 }

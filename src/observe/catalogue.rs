@@ -35,6 +35,7 @@ pub const SYNC_IN_PROGRESS: &str = "rollcall_sync_in_progress";
 pub const SYNC_CHANGES: &str = "rollcall_sync_changes_total";
 pub const SYNC_PAGES: &str = "rollcall_sync_pages_total";
 pub const SYNC_BYTES: &str = "rollcall_sync_bytes_total";
+pub const RUNS_HELD: &str = "rollcall_runs_held";
 pub const SOURCE_REQUESTS: &str = "rollcall_source_requests_total";
 pub const SOURCE_REQUEST_DURATION: &str = "rollcall_source_request_duration_seconds";
 pub const SOURCE_BUDGET_WAIT: &str = "rollcall_source_budget_wait_seconds";
@@ -60,13 +61,18 @@ pub const CATALOGUE: &[Metric] = &[
     metric(EVENT_ATTENDEES, Kind::Gauge, "People with a place in the event, by state (active, inactive)."),
     metric(USERS, Kind::Gauge, "Users of the community."),
     metric(GROUPS, Kind::Gauge, "Groups of the community."),
-    metric(SYNC_RUNS, Kind::Counter, "Runs ended, by trigger and outcome; dry runs are not counted."),
+    metric(
+        SYNC_RUNS,
+        Kind::Counter,
+        "Runs ended, by trigger and outcome; a held run counts again when it is decided, dry runs never.",
+    ),
     metric(SYNC_ERRORS, Kind::Counter, "Failed runs by reason."),
     metric(SYNC_DURATION, Kind::Histogram(SYNC_BUCKETS), "How long runs take."),
     metric(SYNC_IN_PROGRESS, Kind::Gauge, "1 while a run of the feed goes on."),
     metric(SYNC_CHANGES, Kind::Counter, "What runs changed: people, and unchanged, skipped or rejected records."),
     metric(SYNC_PAGES, Kind::Counter, "Pages read."),
     metric(SYNC_BYTES, Kind::Counter, "Bytes read, decompressed."),
+    metric(RUNS_HELD, Kind::Gauge, "Runs that wait for somebody to approve or reject them."),
     metric(SOURCE_REQUESTS, Kind::Counter, "Requests to the source by answer (2xx, 3xx, 4xx, 429, 5xx, error)."),
     metric(SOURCE_REQUEST_DURATION, Kind::Histogram(REQUEST_BUCKETS), "How long the source takes to answer."),
     metric(SOURCE_BUDGET_WAIT, Kind::Histogram(WAIT_BUCKETS), "How long requests wait for the source's budget."),

@@ -10,7 +10,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 use super::answers::Answers;
 use super::catalogue::{self as c, CATALOGUE, Kind};
 use super::stages::Stages;
-use crate::model::{Counts, ErrorReason, EventName, FeedId, FeedState, Run, RunError, RunOutcome, SourceName, Trigger};
+use crate::model::{
+    Counts, Doubt, ErrorReason, EventName, FeedId, FeedState, Run, RunError, RunOutcome, SourceName, Trigger,
+};
 
 /// Tells facts to the log and to Prometheus. Cloning shares it. Each has a recorder of its own, none is global.
 #[derive(Clone)]
@@ -80,6 +82,7 @@ pub struct FeedFacts<'a> {
 pub struct CommunityFacts<'a> {
     pub users: u64,
     pub groups: u64,
+    pub runs_held: u64,
     /// Event, active and inactive attendees.
     pub events: &'a [(EventName, u64, u64)],
     pub store_bytes: u64,
@@ -204,6 +207,7 @@ impl Observer {
         self.record(|| {
             gauge!(c::USERS).set(float(facts.users));
             gauge!(c::GROUPS).set(float(facts.groups));
+            gauge!(c::RUNS_HELD).set(float(facts.runs_held));
             gauge!(c::STORE_SIZE).set(float(facts.store_bytes));
             for (event, active, inactive) in facts.events {
                 for (state, count) in [("active", *active), ("inactive", *inactive)] {
@@ -232,6 +236,12 @@ impl Observer {
         self.record(|| {
             in_progress(&run.feed).set(0.0);
             let source = run.feed.source.to_string();
+            // What a held run read was counted when it was held.
+            let was_held = run.decision.is_some();
+            if was_held {
+                count_end(run);
+                return;
+            }
             counter!(c::SYNC_PAGES, "source" => source.clone()).increment(run.traffic.pages);
             counter!(c::SYNC_BYTES, "source" => source.clone()).increment(run.traffic.bytes);
             if run.dry_run {
@@ -239,18 +249,23 @@ impl Observer {
             }
             let took = run.ended_at.map(|ended| ended.duration_since(run.started_at).as_secs_f64());
             histogram!(c::SYNC_DURATION, "source" => source.clone()).record(took.unwrap_or_default().max(0.0));
-            if let Some(error) = &run.error {
-                counter!(c::SYNC_ERRORS, "source" => source, "reason" => error.reason.as_str()).increment(1);
-            }
-            if let Some(outcome) = run.outcome {
-                runs_total(&run.feed, run.trigger, outcome).increment(1);
-                if outcome == RunOutcome::Done {
-                    for (action, count) in actions(&run.counts) {
-                        changes_total(&run.feed, action).increment(count);
-                    }
-                }
-            }
+            count_end(run);
         });
+    }
+
+    /// A held run is to be committed.
+    pub fn run_approved(&self, run: &Run) {
+        let by = run.decision.as_ref().map(|decision| decision.by.as_str());
+        tracing::info!(run = run.id.0, event = %run.feed.event, source = %run.feed.source, by, "held run approved");
+        self.record(|| in_progress(&run.feed).set(1.0));
+    }
+
+    /// A held run will not be committed.
+    pub fn run_decided(&self, run: &Run) {
+        let outcome = run.outcome.map_or("unknown", RunOutcome::as_str);
+        let by = run.decision.as_ref().map(|decision| decision.by.as_str());
+        tracing::info!(run = run.id.0, event = %run.feed.event, source = %run.feed.source, outcome, by, "held run ended");
+        self.record(|| count_end(run));
     }
 
     /// Where the time of a run went, for whoever asks with the filter `rollcall::stages=debug`.
@@ -385,6 +400,21 @@ impl Observer {
     }
 }
 
+/// Counts how a run ended.
+fn count_end(run: &Run) {
+    if let Some(error) = &run.error {
+        let source = run.feed.source.to_string();
+        counter!(c::SYNC_ERRORS, "source" => source, "reason" => error.reason.as_str()).increment(1);
+    }
+    let Some(outcome) = run.outcome else { return };
+    runs_total(&run.feed, run.trigger, outcome).increment(1);
+    if outcome == RunOutcome::Done {
+        for (action, count) in actions(&run.counts) {
+            changes_total(&run.feed, action).increment(count);
+        }
+    }
+}
+
 fn runs_total(feed: &FeedId, trigger: Trigger, outcome: RunOutcome) -> metrics::Counter {
     counter!(c::SYNC_RUNS, "event" => feed.event.to_string(), "source" => feed.source.to_string(),
         "trigger" => trigger.as_str(), "outcome" => outcome.as_str())
@@ -433,6 +463,11 @@ fn log_end(run: &Run) {
         };
     }
     match &run.error {
+        None if run.is_held() || !run.degraded.is_empty() => {
+            let words =
+                |doubts: &[Doubt]| doubts.iter().map(|doubt| doubt.text.as_str()).collect::<Vec<_>>().join("; ");
+            line!(warn, held = words(&run.held), degraded = words(&run.degraded), "sync ended");
+        }
         None => line!(info, "sync ended"),
         Some(error) => {
             line!(error, reason = error.reason.as_str(), error = error.message, hint = error.hint, "sync ended");

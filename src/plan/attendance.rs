@@ -42,9 +42,11 @@ pub fn attendance(
 /// Does this registration keep its user in the event?
 ///
 /// One that the last complete read did not find still does, but it never outweighs a cancellation in the same
-/// feed: a reissued ticket must not keep a cancelled person in (DESIGN §4).
+/// feed: a reissued ticket must not keep a cancelled person in (DESIGN §4). One that is cancelled only because it was
+/// missing long enough outweighs nothing, or it would take those along that were missing for a shorter time.
 fn grants(registration: &Registration, here: &[&Registration]) -> bool {
-    let outweighed = || here.iter().any(|other| other.feed == registration.feed && other.is_cancelled());
+    let outweighed =
+        || here.iter().any(|other| other.feed == registration.feed && other.is_cancelled() && !other.is_lapsed());
     registration.state == RegistrationState::Attending && (registration.absent_since.is_none() || !outweighed())
 }
 

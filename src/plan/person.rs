@@ -9,8 +9,8 @@ use super::profile::{self, Deciding, Stamp, ordered};
 use super::rank::Rank;
 use super::{attendance, erase, merge};
 use crate::model::{
-    Action, Digest, Email, EventField, ExternalId, FeedId, Field, FieldRule, Person, PersonChange, Registration, RunId,
-    SourceName, UserId, UserNo,
+    Action, Digest, Email, EventField, EventName, ExternalId, FeedId, Field, FieldRule, Person, PersonChange,
+    Registration, RunId, SourceName, UserId, UserNo,
 };
 
 /// What a run decides by.
@@ -20,6 +20,8 @@ pub struct Policy<'a> {
     pub now: Timestamp,
     /// The number of this complete read of the feed; `None` when the read was not complete.
     pub complete_read: Option<u32>,
+    /// Complete reads in a row after which a missing registration no longer counts; `None`: it does for ever.
+    pub missing_runs: Option<u32>,
     /// A deletion always takes the whole user, not only the flagged registrations.
     pub delete_user: bool,
     /// The fields that the feed's source maps and in which its blanks keep what was there.
@@ -58,7 +60,7 @@ pub fn plan_person(inputs: &Inputs<'_>, arriving: Vec<Arriving>, policy: &Policy
         return inputs.before.map(|_| delete);
     }
     let after = assemble(inputs, policy, registrations)?;
-    let action = action(inputs.before, &after, policy)?;
+    let action = action(inputs.before, &after, &policy.feed.event)?;
     Some(PersonChange { action, user: inputs.user, id: inputs.id, before: inputs.before.cloned(), after: Some(after) })
 }
 
@@ -92,7 +94,11 @@ fn registrations(inputs: &Inputs<'_>, arriving: Vec<Arriving>, policy: &Policy<'
     if let Some(read) = policy.complete_read {
         for external_id in inputs.absent {
             if let Some(missed) = registrations.get_mut(&here(external_id)) {
-                missed.absent_since.get_or_insert(read);
+                let since = *missed.absent_since.get_or_insert(read);
+                let missed_runs = read.saturating_sub(since).saturating_add(1);
+                if policy.missing_runs.is_some_and(|runs| missed_runs >= runs) && !missed.is_cancelled() {
+                    missed.lapse();
+                }
             }
         }
     }
@@ -118,9 +124,9 @@ fn assemble(inputs: &Inputs<'_>, policy: &Policy<'_>, registrations: Vec<Registr
     Some(Person { id: inputs.id, email, email_owner, profile, registrations, attendances, created_at, by_hand })
 }
 
-fn action(before: Option<&Person>, after: &Person, policy: &Policy<'_>) -> Option<Action> {
+/// What a change means to the organiser of an event; `None` where nothing is different, not even bookkeeping.
+pub fn action(before: Option<&Person>, after: &Person, event: &EventName) -> Option<Action> {
     let Some(before) = before else { return Some(Action::Create) };
-    let event = &policy.feed.event;
     match (before.attends(event), after.attends(event)) {
         (false, true) => Some(Action::Create),
         (true, false) => Some(Action::Remove),
@@ -131,7 +137,7 @@ fn action(before: Option<&Person>, after: &Person, policy: &Policy<'_>) -> Optio
 }
 
 /// The person without bookkeeping: digests, absence, the source's own timestamps.
-fn visible(person: &Person) -> Person {
+pub fn visible(person: &Person) -> Person {
     let mut person = person.clone();
     for registration in &mut person.registrations {
         registration.absent_since = None;

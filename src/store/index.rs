@@ -128,6 +128,16 @@ impl Index {
         self.feed_number(feed).map(|feed| self.registrations.present(feed)).unwrap_or_default()
     }
 
+    /// Every registration of a feed, by number.
+    pub fn registrations_of(&self, feed: &FeedId) -> RoaringBitmap {
+        self.feed_number(feed).map(|feed| self.registrations.all(feed)).unwrap_or_default()
+    }
+
+    /// Every feed of an event that has a registration.
+    pub fn feeds_of(&self, event: &EventName) -> impl Iterator<Item = &FeedId> {
+        self.feed_numbers.keys().filter(move |feed| feed.event == *event)
+    }
+
     pub fn registration_count(&self, feed: &FeedId) -> u64 {
         self.feed_number(feed).map_or(0, |feed| self.registrations.count(feed))
     }

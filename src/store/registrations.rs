@@ -69,6 +69,10 @@ impl Registrations {
     }
 
     /// How many registrations a feed has, present or not.
+    pub fn all(&self, feed: u32) -> RoaringBitmap {
+        self.of_feed.get(&feed).cloned().unwrap_or_default()
+    }
+
     pub fn count(&self, feed: u32) -> u64 {
         self.of_feed.get(&feed).map_or(0, RoaringBitmap::len)
     }

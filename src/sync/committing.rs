@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::failure::Failure;
+use super::holding::Holding;
 use super::progress::{Lines, Progress};
 use super::stopping::Stopping;
 use crate::clock::Clock;
 use crate::codec::Planned;
-use crate::journal::{JournalReader, journal_path};
+use crate::journal::{JournalReader, adopt_approved, journal_path};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::model::{Entry, FeedId, FeedPosition, FeedState, Field, Person, Registration, Run, RunOutcome, Value};
 use crate::observe::Stages;
@@ -20,16 +21,24 @@ use crate::store::{ChangeSet, Commit, Store};
 pub struct Ending {
     pub feed: FeedId,
     pub state: FeedState,
+    /// A held run of the feed, whose plan this one's takes the place of.
+    pub superseded: Option<Run>,
 }
 
 /// The end of a run that was committed whole, and its feed's state after it.
 /// `position`: how far the source was read; `None` leaves it as it was.
-pub fn succeed(run: &mut Run, before: &FeedState, position: Option<FeedPosition>, clock: &Clock) -> Ending {
+pub fn succeed(
+    run: &mut Run,
+    before: &FeedState,
+    position: Option<FeedPosition>,
+    superseded: Option<Run>,
+    clock: &Clock,
+) -> Ending {
     let now = clock.now();
     run.outcome = Some(RunOutcome::Done);
     run.ended_at = Some(now);
     if run.trigger.is_hint() {
-        return Ending { feed: run.feed.clone(), state: before.clone() };
+        return Ending { feed: run.feed.clone(), state: before.clone(), superseded };
     }
     let state = FeedState {
         complete_reads: before.complete_reads.saturating_add(u32::from(run.complete)),
@@ -40,7 +49,7 @@ pub fn succeed(run: &mut Run, before: &FeedState, position: Option<FeedPosition>
         position: position.or_else(|| before.position.clone()),
         goes_on_at: None,
     };
-    Ending { feed: run.feed.clone(), state }
+    Ending { feed: run.feed.clone(), state, superseded }
 }
 
 /// How far a commit came.
@@ -52,16 +61,37 @@ pub enum Committed {
     Paused,
 }
 
-/// Goes on with a commit that had begun. One that had not changed nobody: its sync starts again.
-pub fn resume(store: &Store, clock: &Clock, run: &mut Run, stopping: &Stopping) -> Result<Committed, Failure> {
-    if run.applied == 0 {
+/// Goes on with a commit that had begun, or that somebody approved. Another changed nobody: its sync starts again.
+pub fn resume(
+    store: &Store,
+    clock: &Clock,
+    holding: &Holding,
+    run: &mut Run,
+    stopping: &Stopping,
+) -> Result<Committed, Failure> {
+    if run.applied == 0 && !run.is_approved() {
         return Err(Failure::Stopped);
     }
-    let journal = JournalReader::open(&journal_path(&store.runs_folder(), run.id))?;
+    let journal = journal_of(store, run)?;
     let (before, position) = (store.feed_state(&run.feed), journal.header().position.clone());
     let (_keep, cancelled) = watch::channel(false);
     let lines = Lines { progress: watch::Sender::new(Progress::START), cancelled, stopping: stopping.clone() };
-    commit(store, journal, run, &lines, &mut Stages::default(), |run| succeed(run, &before, position, clock))
+    let superseded = holding.superseded_by(run);
+    let finish = |run: &mut Run| succeed(run, &before, position, superseded.clone(), clock);
+    let committed = commit(store, journal, run, &lines, &mut Stages::default(), finish)?;
+    if let (Committed::Whole, Some(older)) = (committed, &superseded) {
+        holding.ended(older);
+    }
+    Ok(committed)
+}
+
+/// The journal of a run that is to be committed.
+pub fn journal_of(store: &Store, run: &Run) -> Result<JournalReader, Failure> {
+    let folder = store.runs_folder();
+    if run.is_approved() {
+        adopt_approved(&folder, run.id)?;
+    }
+    Ok(JournalReader::open(&journal_path(&folder, run.id))?)
 }
 
 /// Commits the journal's entries from `run.applied` on, then `ending` with the run as `finish` leaves it. After an
@@ -132,7 +162,8 @@ impl Batches<'_> {
             }
         }
         let mut ended = Run { applied: read, ..before };
-        let Ending { feed, state } = finish(&mut ended);
+        let Ending { feed, state, superseded } = finish(&mut ended);
+        set.runs.extend(superseded);
         set.feed = Some((feed, state));
         self.begin(set, &journal, ended)?;
         Ok(Committed::Whole)

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::{DeleteScope, SourceSpec};
+use crate::limits::MISSING_RUNS;
 use crate::mapping::Mapping;
-use crate::model::{Digest, Event, EventField, EventName, FeedId, Field, FieldRule, SourceName};
-use crate::plan::Rank;
+use crate::model::{
+    Digest, Event, EventField, EventName, FeedId, Field, FieldRule, Missing, SafetySettings, SourceName,
+};
+use crate::plan::{Figures, Rank};
 use crate::source::Source;
+use crate::store::Store;
 
 /// A source, ready to be read.
 #[derive(Clone)]
@@ -24,6 +28,8 @@ pub struct Feed {
     pub params: BTreeMap<String, String>,
     /// Only these records are to be read, by the ids that hooks named.
     pub only: Option<Arc<BTreeSet<String>>>,
+    /// What the event says, else what the source says.
+    pub safety: SafetySettings,
     /// Sources' priorities and events' starts, for precedence.
     priorities: HashMap<SourceName, i32>,
     starts: HashMap<EventName, Option<jiff::Timestamp>>,
@@ -41,6 +47,7 @@ impl Feed {
     ) -> Option<Self> {
         let settings = event.feed(source)?;
         let entry = sources.get(source)?.clone();
+        let entry_safety = entry.source.spec().safety;
         let priority = |(name, entry): (&SourceName, &SourceEntry)| (name.clone(), entry.source.spec().priority);
         let rules = |(name, entry): (&SourceName, &SourceEntry)| {
             entry.mapping.spec().has_rules().then(|| (name.clone(), Arc::clone(&entry.mapping)))
@@ -50,6 +57,7 @@ impl Feed {
             entry,
             params: settings.params.clone(),
             only: None,
+            safety: settings.safety.or(entry_safety),
             priorities: sources.iter().map(priority).collect(),
             starts: events.iter().map(|event| (event.name.clone(), event.starts_at)).collect(),
             rules: sources.iter().filter_map(rules).collect(),
@@ -73,15 +81,15 @@ impl Feed {
     pub fn digest_seed(&self) -> u64 {
         let params = serde_json::to_vec(&self.params).unwrap_or_default();
         let start = self.starts.get(&self.id.event).copied().flatten().map_or(i64::MIN, |start| start.as_millisecond());
-        Digest::seed(&[
-            self.id.event.as_str().as_bytes(),
-            self.id.source.as_str().as_bytes(),
-            &self.entry.mapping.seed().to_le_bytes(),
-            &params,
-            &self.spec().priority.to_le_bytes(),
-            &start.to_le_bytes(),
-            &[u8::from(self.spec().delete_scope == DeleteScope::User)],
-        ])
+        let priority = self.spec().priority.to_le_bytes();
+        let (mapping, start) = (self.entry.mapping.seed().to_le_bytes(), start.to_le_bytes());
+        let deletes_user = [u8::from(self.spec().delete_scope == DeleteScope::User)];
+        let missing_runs = self.missing_runs().map(u32::to_le_bytes);
+        let (event, source) = (self.id.event.as_str().as_bytes(), self.id.source.as_str().as_bytes());
+        let mut parts: Vec<&[u8]> = vec![event, source, &mapping, &params, &priority, &start, &deletes_user];
+        // Only where the missing are removed, so that what was stored before there was a choice means what it did.
+        parts.extend(missing_runs.as_ref().map(|runs| &runs[..]));
+        Digest::seed(&parts)
     }
 
     /// The seed of what is remembered of the source itself: whatever changes what is asked for, or what a record means,
@@ -96,6 +104,25 @@ impl Feed {
     /// How a source's values get into a profile field.
     pub fn rule(&self, source: &SourceName, field: &Field) -> FieldRule {
         self.rules.get(source).map_or_else(FieldRule::default, |mapping| mapping.spec().rule(field))
+    }
+
+    /// Complete reads in a row after which a missing registration no longer keeps anybody; `None`: it does for ever.
+    pub fn missing_runs(&self) -> Option<u32> {
+        let SafetySettings { missing, missing_runs, .. } = self.safety;
+        (missing == Some(Missing::Remove)).then(|| missing_runs.unwrap_or(MISSING_RUNS))
+    }
+
+    /// How the feed stands before a plan, as far as the indexes tell; its active registrations are estimated from above.
+    pub fn figures_before(&self, store: &Store) -> Figures {
+        let registered = store.view().index().registration_count(&self.id);
+        let (attending, _) = store.attendee_counts(&self.id.event);
+        Figures {
+            active: registered,
+            registered,
+            attending_before: attending,
+            attending_after: attending,
+            ..Figures::default()
+        }
     }
 
     /// The profile fields in which a blank keeps what was there.

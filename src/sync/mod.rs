@@ -5,14 +5,18 @@
 //! of different feeds take turns, so a plan always rests on what is there. [`Hooks`] starts runs where a source says that
 //! somebody changed.
 
+mod approving;
 mod asking;
 mod beginning;
 mod by_hand;
 mod committing;
+mod deciding;
 mod delivery;
 mod explain;
 mod failure;
 mod feed;
+mod guarding;
+mod holding;
 mod hooks;
 mod journaling;
 mod log;
@@ -20,6 +24,7 @@ mod planning;
 mod preview;
 mod progress;
 mod reading;
+mod rebasing;
 mod recalling;
 mod recovery;
 mod restart;
@@ -31,6 +36,7 @@ mod tally;
 mod unfinished;
 
 pub use by_hand::{Desk, Refusal};
+pub use deciding::DecideError;
 pub use delivery::Unreadable;
 pub use explain::{ExplainError, Explanation, Look, Subject, Whose};
 pub use feed::{Feed, SourceEntry};

@@ -24,7 +24,7 @@ use crate::model::{
     RecordNote, RecordState, Registration, RejectReason, RunId, SkipReason, UserId, UserNo, Verdict,
 };
 use crate::plan::{
-    self, Arrival, Arriving, Facts, Inputs, Known, Mover, Policy, Role, Route, Target, Task, Version, losers,
+    self, Arrival, Arriving, Facts, Figures, Inputs, Known, Mover, Policy, Role, Route, Target, Task, Version, losers,
     plan_person, route,
 };
 use crate::store::{RegistrationHit, Store, View};
@@ -43,7 +43,9 @@ pub struct Planning<'a> {
     records: Arc<Vec<Spooled>>,
     journal: Journaling,
     counts: Counts,
-    /// Registrations that this complete read misses and the last one did not, by number.
+    figures: Figures,
+    /// Registrations that this complete read misses and the last one did not, by number; where the missing are removed,
+    /// also those that were missing before.
     absent: RoaringBitmap,
     /// Users whose deletion is planned; their emails are free.
     gone: HashSet<UserNo>,
@@ -77,6 +79,16 @@ pub struct Plan {
     pub complete_read: Option<u32>,
 }
 
+/// What a plan came to.
+pub struct Planned {
+    pub counts: Counts,
+    pub figures: Figures,
+    /// Entries of the journal.
+    pub entries: u64,
+    /// How long the journal was written.
+    pub journal_took: Duration,
+}
+
 impl<'a> Planning<'a> {
     pub fn new(
         store: &'a Store,
@@ -85,7 +97,8 @@ impl<'a> Planning<'a> {
         found: Found,
         journal: Journaling,
     ) -> Result<Self, Failure> {
-        let Found { spool, candidates, notes, new_groups, seen, unchanged, counts, complete, .. } = found;
+        let Found { spool, candidates, notes, new_groups, seen, unchanged, counts, complete, whole, .. } = found;
+        let figures = Figures { whole, ..feed.figures_before(store) };
         let complete_read = plan.complete_read.filter(|_| complete);
         let mut planning = Self {
             store,
@@ -97,6 +110,7 @@ impl<'a> Planning<'a> {
             records: Arc::new(candidates),
             journal,
             counts,
+            figures,
             absent: RoaringBitmap::new(),
             gone: HashSet::new(),
             new_groups,
@@ -159,15 +173,20 @@ impl<'a> Planning<'a> {
             return;
         }
         let view = self.store.view();
-        self.absent = view.index().present(&self.feed.id) - seen;
+        let present = view.index().present(&self.feed.id);
+        self.figures.found_before = present.len();
+        self.absent = present - seen;
+        self.figures.gone = self.absent.len();
+        if self.feed.missing_runs().is_some() {
+            self.absent = view.index().registrations_of(&self.feed.id) - seen;
+        }
         let all = view.index().registration_count(&self.feed.id);
         // Those absent already and still are not among the seen.
         self.counts.missing = all.saturating_sub(seen.len());
     }
 
-    /// Plans everybody and writes the journal. Returns what was counted, the number of entries and how long the
-    /// journal was written.
-    pub fn write(mut self, lines: &Lines) -> Result<(Counts, u64, Duration), Failure> {
+    /// Plans everybody and writes the journal.
+    pub fn write(mut self, lines: &Lines) -> Result<Planned, Failure> {
         let (steps, renamed) = self.steps()?;
         let steps = Arc::new(steps);
         let order = (0..steps.len()).filter_map({
@@ -188,9 +207,11 @@ impl<'a> Planning<'a> {
                 lines.tell(|p| p.planned = people);
             }
         }
-        let (entries, took) = self.journal.finish()?;
+        let (entries, journal_took) = self.journal.finish()?;
         lines.tell(|p| p.planned = entries);
-        Ok((self.counts, entries, took))
+        let Counts { records, reject: rejected, shared_email, .. } = self.counts;
+        let figures = Figures { records, rejected, shared_email, ..self.figures };
+        Ok(Planned { counts: self.counts, figures, entries, journal_took })
     }
 
     /// Every step, grouped by person: known users ascending, then new ones in the order of the list.
@@ -399,6 +420,7 @@ impl<'a> Planning<'a> {
             run: self.run,
             now: self.now,
             complete_read: self.complete_read,
+            missing_runs: self.feed.missing_runs(),
             delete_user: self.deletes_user(),
             kept_fields: &self.kept_fields,
             kept_event_fields: &self.kept_event_fields,
@@ -408,6 +430,7 @@ impl<'a> Planning<'a> {
         let change = plan_person(&inputs, arriving, &policy);
         self.count(change.as_ref(), records);
         if let Some(change) = change {
+            self.figures.count(&self.feed.id.event, before.as_ref(), &change);
             self.journal.write(Entry::Person(Box::new(change)))?;
         }
         Ok(())

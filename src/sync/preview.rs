@@ -115,7 +115,7 @@ impl Preparation {
         let journal = journal.map_err(Failure::from).and_then(|journal| Journaling::new(journal, &scratch.0));
         let plan = Plan { run, now, complete_read: None };
         let planning = Planning::new(&self.store, &self.feed, &plan, found, journal.map_err(failed)?);
-        let (counts, ..) = planning.and_then(|planning| planning.write(&unheard())).map_err(failed)?;
+        let counts = planning.and_then(|planning| planning.write(&unheard())).map_err(failed)?.counts;
         let new_groups = self.read(&scratch, records).map_err(failed)?;
         Ok(PreviewPlan { counts, new_groups })
     }

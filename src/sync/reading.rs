@@ -41,6 +41,8 @@ pub struct Found {
     pub traffic: Traffic,
     /// Everything was read in this run, the count reconciles and every record that was rejected could be told apart.
     pub complete: bool,
+    /// Everything was asked for, in this run and those that it goes on with.
+    pub whole: bool,
     /// How far the source was read; `None` where that is as it was.
     pub position: Option<FeedPosition>,
     /// What the reading took, stage by stage.
@@ -247,9 +249,22 @@ impl<'a> Reading<'a> {
         } else if unidentified {
             say(Level::Warn, "a rejected record has no readable external id: nobody counts as missing");
         }
-        let whole = reconciles && !is_hint && !not_modified && !resumed && beginning.since.is_none();
-        let complete = whole && !unidentified;
-        Found { spool, candidates, notes, new_groups, seen, unchanged, counts, traffic, complete, position, stages }
+        let whole = !is_hint && !not_modified && beginning.since.is_none();
+        let complete = whole && reconciles && !resumed && !unidentified;
+        Found {
+            spool,
+            candidates,
+            notes,
+            new_groups,
+            seen,
+            unchanged,
+            counts,
+            traffic,
+            complete,
+            whole,
+            position,
+            stages,
+        }
     }
 
     fn take(&mut self, page: &Page, log: &RunLog) -> Result<(), Failure> {

@@ -7,48 +7,56 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::committing::{Committed, resume};
+use super::holding::Holding;
 use super::run::drop_unused_plan;
 use super::stopping::Stopping;
 use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::limits::RESUME_WITHIN;
-use crate::model::RunId;
+use crate::model::{Run, RunId};
 use crate::observe::Observer;
 use crate::store::{Store, StoreError};
 
-/// How many of the newest runs may be open: one for each feed at most, so this is ample.
+/// How many of the newest runs may be open or held: one of each kind for each feed at most, so this is ample.
 const OPEN_RUNS_MAX: usize = 10_000;
 
-/// Ends every run that is open in history, unless the process is to end first.
+/// Ends every run that is open in history, and takes up those that are held, unless the process is to end first.
 pub fn recover(
     store: &Store,
     clock: &Clock,
     observer: &Observer,
     stopping: &Stopping,
     unfinished: &Unfinished,
+    holding: &Holding,
 ) -> Result<(), StoreError> {
     let folder = store.runs_folder();
-    sweep(&folder);
-    let mut open = store.runs(None, OPEN_RUNS_MAX, |run| run.ended_at.is_none())?;
+    sweep(&folder, &["spool", "part"]);
+    let mut open = store.runs(None, OPEN_RUNS_MAX, |run| run.ended_at.is_none() || run.is_held())?;
     open.reverse();
+    let (held, open): (Vec<_>, Vec<_>) = open.into_iter().partition(Run::is_held);
+    held.into_iter().for_each(|run| holding.enter(run));
     for mut run in open {
-        match resume(store, clock, &mut run, stopping) {
+        match resume(store, clock, holding, &mut run, stopping) {
             Ok(Committed::Whole) => observer.run_ended(&run),
             Ok(Committed::Paused) => observer.run_paused(&run),
             Err(failure) => {
-                unfinished.end_failed(&mut run, &failure);
-                drop_unused_plan(&folder, &run);
+                if !unfinished.end_failed(&mut run, &failure) {
+                    drop_unused_plan(&folder, &run);
+                }
             }
         }
     }
+    // What was made ready for an approval is in its place by now, or that approval was never given.
+    sweep(&folder, &["approved"]);
     Ok(())
 }
 
-/// Removes what no run reads any more. What cannot be removed is tried again at the next start.
-fn sweep(folder: &Path) {
+/// Removes what no run reads any more: files of these kinds. What cannot be removed is tried again at the next start.
+fn sweep(folder: &Path, kinds: &[&str]) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let left_over = path.extension().is_some_and(|extension| extension == "spool" || extension == "part");
+        let kind = path.extension().and_then(|extension| extension.to_str());
+        let left_over = kind.is_some_and(|kind| kinds.contains(&kind));
         if left_over {
             let _ = std::fs::remove_file(path);
         }
@@ -80,12 +88,14 @@ fn days_before(now: Timestamp, days: u32) -> Option<Timestamp> {
 }
 
 /// Removes journals older than that, and reads that nobody takes up any more; the runs stay in history without their
-/// changes. Whatever the clock says, a run that has not ended keeps its journal: it may have to go on from it.
+/// changes. Whatever the clock says, a run that has not ended keeps its journal, for it may have to go on from it, and so
+/// does one that is held.
 fn drop_old_journals(store: &Store, oldest: Timestamp, now: Timestamp) {
     // What nobody takes up any more holds personal data for nothing.
     let is_too_old_to_go_on =
         |modified| SignedDuration::try_from(RESUME_WITHIN).is_ok_and(|most| now.duration_since(modified) >= most);
-    let is_open = |run| store.run(run).map_or(true, |run| run.is_some_and(|run| run.ended_at.is_none()));
+    let is_open =
+        |run| store.run(run).map_or(true, |run| run.is_some_and(|run| run.ended_at.is_none() || run.is_held()));
     for entry in std::fs::read_dir(store.runs_folder()).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
         let modified = modified.and_then(|modified| Timestamp::try_from(modified).ok());

@@ -9,7 +9,7 @@
 use jiff::Timestamp;
 
 use crate::limits::CUT_SHORT_MAX;
-use crate::model::{Counts, ErrorReason, FeedId, Level, LogLine, Run, Traffic};
+use crate::model::{ErrorReason, FeedId, Level, LogLine, Run};
 use crate::store::{Store, StoreError};
 
 /// The newest run of a feed, if it was cut short and its sync is to start again.
@@ -55,45 +55,30 @@ pub fn out_of_quota(store: &Store, feed: &FeedId, over: Timestamp, stable: bool)
 /// A new run like the one that was cut short, or ran out of quota.
 pub fn again(cut_short: &Run, now: Timestamp) -> Run {
     let text = format!("starts again what run {} could not finish", cut_short.id);
-    Run {
-        started_at: now,
-        ended_at: None,
-        outcome: None,
-        error: None,
-        complete: false,
-        counts: Counts::default(),
-        traffic: Traffic::default(),
-        applied: 0,
-        planned: None,
-        log: vec![LogLine { at: now, level: Level::Info, text }],
-        ..cut_short.clone()
-    }
+    let Run { feed, trigger, dry_run, full, .. } = cut_short.clone();
+    let log = vec![LogLine { at: now, level: Level::Info, text }];
+    Run { dry_run, full, log, ..Run::new(feed, trigger, now) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EventName, RunError, RunId, RunOutcome, SourceName, Trigger};
+    use crate::model::{Counts, EventName, RunError, RunId, RunOutcome, SourceName, Traffic, Trigger};
 
     fn run(reason: Option<ErrorReason>) -> Run {
         let at = Timestamp::UNIX_EPOCH;
         let error = reason.map(|reason| RunError { reason, message: String::new(), hint: String::new() });
+        let feed = FeedId { event: EventName::parse("e").unwrap(), source: SourceName::parse("s").unwrap() };
         Run {
             id: RunId(7),
-            feed: FeedId { event: EventName::parse("e").unwrap(), source: SourceName::parse("s").unwrap() },
-            trigger: Trigger::Api,
-            dry_run: false,
             full: true,
-            started_at: at,
             ended_at: Some(at),
             outcome: Some(error.as_ref().map_or(RunOutcome::Done, |_| RunOutcome::Failed)),
             error,
-            complete: false,
             counts: Counts { records: 3, ..Counts::default() },
             traffic: Traffic { pages: 1, ..Traffic::default() },
-            applied: 0,
             planned: Some(3),
-            log: Vec::new(),
+            ..Run::new(feed, Trigger::Api, at)
         }
     }
 

@@ -4,21 +4,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 
 use super::committing::{Committed, commit, succeed};
 use super::failure::Failure;
 use super::feed::Feed;
+use super::guarding::{self, Doubts};
+use super::holding::Holding;
 use super::journaling::Journaling;
 use super::log::RunLog;
-use super::planning::{Plan, Planning};
+use super::planning::{Plan, Planned, Planning};
 use super::progress::{Lines, Phase};
 use super::reading::Reading;
+use super::rebasing;
 use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::codec::JournalHeader;
 use crate::journal::{JournalReader, JournalWriter, journal_path};
-use crate::model::{Counts, Level, Run, RunOutcome, Traffic};
+use crate::limits::HELD_DAYS;
+use crate::model::{Counts, Doubt, FeedState, Level, Run, RunOutcome, Traffic};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
 
@@ -33,6 +38,7 @@ pub struct Execution {
     pub turn: Arc<Mutex<()>>,
     pub lines: Lines,
     pub unfinished: Arc<Unfinished>,
+    pub holding: Arc<Holding>,
 }
 
 impl Execution {
@@ -48,8 +54,9 @@ impl Execution {
                     self.run.traffic = log.traffic;
                 }
                 self.run.log.append(&mut log.lines);
-                self.unfinished.end_failed(&mut self.run, &failure);
-                drop_unused_plan(&self.store.runs_folder(), &self.run);
+                if !self.unfinished.end_failed(&mut self.run, &failure) {
+                    drop_unused_plan(&self.store.runs_folder(), &self.run);
+                }
             }
         }
         self.lines.tell(|p| p.phase = Phase::Ended);
@@ -81,34 +88,80 @@ impl Execution {
         let journal = Journaling::new(JournalWriter::create(&path, &header, self.store.faults())?, &path)?;
         let plan = Plan { run, now, complete_read: Some(state.complete_reads + 1) };
         let planning = Planning::new(&self.store, &self.feed, &plan, found, journal)?;
-        let (counts, planned, journal_took) = planning.write(&self.lines)?;
+        let Planned { counts, figures, entries, journal_took } = planning.write(&self.lines)?;
         (stages.plan, stages.journal) = (planning_began.elapsed(), journal_took);
         // What was seen and what is absent was told by the index's numbers, which a store opened anew gives afresh.
         if self.store.epoch() != epoch {
             return Err(StoreError::Reopened.into());
         }
         self.run.counts = counts;
-        self.run.planned = Some(planned);
-        warn_of(&counts, log);
+        self.run.planned = Some(entries);
+        let Doubts { held, degraded } = guarding::doubts(&self.store, &self.feed, figures)?;
+        warn_of(&counts, &degraded, log);
+        self.run.degraded = degraded;
         if self.run.dry_run {
-            return self.end_dry(log);
+            return self.end_dry(held, log);
         }
         // The last chance to end early: what has begun is finished, now or at the next start.
         self.lines.check()?;
+        let is_hint = self.run.trigger.is_hint();
+        // What a hint brings is no plan of the whole list, unless it has to wait for a decision itself.
+        let superseded = self.holding.superseded_by(&self.run).filter(|_| !is_hint || !held.is_empty());
+        if !held.is_empty() {
+            return self.hold(held, &state, superseded, log);
+        }
         self.lines.tell(|p| p.phase = Phase::Committing);
         log.add(Level::Info, summary(&counts));
         self.run.log.append(&mut log.lines);
         let clock = self.clock.clone();
-        let finish = |run: &mut Run| succeed(run, &state, position, &clock);
+        let finish = |run: &mut Run| succeed(run, &state, position, superseded.clone(), &clock);
         let commit_began = Instant::now();
         let journal = JournalReader::open(&path)?;
         let committed = commit(&self.store, journal, &mut self.run, &self.lines, &mut stages, finish)?;
         stages.commit = commit_began.elapsed();
+        if let (Committed::Whole, Some(older)) = (committed, &superseded) {
+            self.holding.ended(older);
+        }
         self.observer.run_stages(&self.run, &stages);
         Ok(committed)
     }
 
-    fn end_dry(&mut self, log: &mut RunLog) -> Result<Committed, Failure> {
+    /// Ends the run without having changed anybody; its plan waits for a decision.
+    fn hold(
+        &mut self,
+        reasons: Vec<Doubt>,
+        state: &FeedState,
+        superseded: Option<Run>,
+        log: &mut RunLog,
+    ) -> Result<Committed, Failure> {
+        if self.run.counts.delete > 0 {
+            rebasing::show_deleted(&self.store, &journal_path(&self.store.runs_folder(), self.run.id))?;
+        }
+        log.add(Level::Info, format!("planned: {}", summary(&self.run.counts)));
+        for reason in &reasons {
+            log.add(Level::Warn, format!("held: {}", reason.text));
+        }
+        let now = self.clock.now();
+        let days = self.feed.safety.guard.held_days.unwrap_or(HELD_DAYS);
+        let mut held = Run { held: reasons, outcome: Some(RunOutcome::Held), ended_at: Some(now), ..self.run.clone() };
+        held.expires_at = now.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok();
+        held.log.append(&mut log.lines);
+        let state = FeedState { last_run: Some(held.id), last_attempt: Some(now), goes_on_at: None, ..state.clone() };
+        let runs = superseded.iter().chain([&held]).cloned().collect();
+        // As at every end of a hint.
+        let feed = (!held.trigger.is_hint()).then(|| (held.feed.clone(), state));
+        self.store.commit(ChangeSet { runs, feed, ..ChangeSet::default() })?;
+        superseded.iter().for_each(|older| self.holding.ended(older));
+        self.holding.enter(held.clone());
+        self.run = held;
+        Ok(Committed::Whole)
+    }
+
+    fn end_dry(&mut self, held: Vec<Doubt>, log: &mut RunLog) -> Result<Committed, Failure> {
+        for reason in &held {
+            log.add(Level::Warn, format!("would be held: {}", reason.text));
+        }
+        self.run.held = held;
         log.add(Level::Info, format!("dry run, nothing committed: {}", summary(&self.run.counts)));
         self.run.log.append(&mut log.lines);
         self.run.outcome = Some(RunOutcome::Done);
@@ -126,16 +179,9 @@ pub fn drop_unused_plan(folder: &Path, run: &Run) {
     }
 }
 
-/// Above this share of a read, shared emails are worth a warning, in percent (DESIGN §4).
-const SHARED_EMAIL_PERCENT: u64 = 10;
-
-fn warn_of(counts: &Counts, log: &mut RunLog) {
-    if counts.shared_email * 100 > counts.records * SHARED_EMAIL_PERCENT {
-        let text = format!(
-            "degraded: {} people bear differing names under one email; is the mapped email the buyer's?",
-            counts.shared_email
-        );
-        log.add(Level::Warn, text);
+fn warn_of(counts: &Counts, degraded: &[Doubt], log: &mut RunLog) {
+    for doubt in degraded {
+        log.add(Level::Warn, format!("degraded: {}", doubt.text));
     }
     if counts.reject > 0 {
         log.add(Level::Warn, format!("{} records were rejected; the run's changes list them", counts.reject));

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, watch};
 use super::by_hand::{Desk, Refusal};
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
+use super::holding::{Fate, Holding};
 use super::progress::{Lines, Progress};
 use super::recovery::{self, Kept};
 use super::restart;
@@ -22,9 +23,7 @@ use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
 use crate::limits::{BY_HAND_TURN_WAIT_MAX, GO_ON_EVERY, STOP_RUNS_TIMEOUT};
-use crate::model::{
-    Actor, Counts, Event, EventName, FeedId, FeedSettings, Registration, Run, RunId, SourceName, Traffic, Trigger,
-};
+use crate::model::{Actor, Event, EventName, FeedId, FeedSettings, Registration, Run, RunId, SourceName, Trigger};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
 
@@ -42,24 +41,25 @@ pub(super) struct Inner {
     kept: Kept,
     pub clock: Clock,
     pub observer: Observer,
-    active: Mutex<HashMap<FeedId, Active>>,
+    pub active: Mutex<HashMap<FeedId, Active>>,
     pub turn: Arc<parking_lot::Mutex<()>>,
     /// Who works by hand waits here, so that only one thread waits for the turn.
     by_hand: Arc<Mutex<()>>,
-    stopping: Stopping,
-    unfinished: Arc<Unfinished>,
+    pub stopping: Stopping,
+    pub unfinished: Arc<Unfinished>,
+    pub holding: Arc<Holding>,
     /// Previews made so far.
     pub previews: AtomicU64,
     /// Hints that were cancelled for a sync, until whoever started them hears of it.
     gave_way: parking_lot::Mutex<HashSet<RunId>>,
 }
 
-struct Active {
-    run: RunId,
-    trigger: Trigger,
-    progress: watch::Receiver<Progress>,
-    cancel: watch::Sender<bool>,
-    ended: watch::Receiver<Option<Run>>,
+pub(super) struct Active {
+    pub run: RunId,
+    pub trigger: Trigger,
+    pub progress: watch::Receiver<Progress>,
+    pub cancel: watch::Sender<bool>,
+    pub ended: watch::Receiver<Option<Run>>,
 }
 
 /// What came of trying to begin a run.
@@ -121,8 +121,13 @@ impl Runner {
         observer: Observer,
         stopping: Stopping,
     ) -> Result<Self, StoreError> {
-        let unfinished = Arc::new(Unfinished::new(store.clone(), clock.clone(), observer.clone()));
-        recovery::recover(&store, &clock, &observer, &stopping, &unfinished)?;
+        let holding = Arc::new(Holding::new(store.clone(), clock.clone(), observer.clone()));
+        let unfinished =
+            Arc::new(Unfinished::new(store.clone(), clock.clone(), observer.clone(), Arc::clone(&holding)));
+        recovery::recover(&store, &clock, &observer, &stopping, &unfinished, &holding)?;
+        for run in holding.overdue() {
+            holding.end(run, Fate::Expired)?;
+        }
         kept.drop_older(&store, &observer, clock.now());
         let (active, turn, previews) = (Mutex::default(), Arc::default(), AtomicU64::default());
         let inner = Inner {
@@ -137,6 +142,7 @@ impl Runner {
             by_hand: Arc::default(),
             stopping,
             unfinished,
+            holding,
             previews,
             gave_way: parking_lot::Mutex::default(),
         };
@@ -215,10 +221,11 @@ impl Runner {
         let found = events.iter().find(|e| e.name == *event);
         let mut event = Event::clone(found.ok_or_else(|| StartError::UnknownEvent(event.clone()))?);
         let source = entry.source.spec().name.clone();
-        let saved = event.feed(&source).map(|feed| feed.params.clone());
+        let saved = event.feed(&source).cloned();
         event.feeds.retain(|feed| feed.source != source);
-        let params = params.or(saved).unwrap_or_default();
-        event.feeds.push(FeedSettings { source: source.clone(), params });
+        let safety = saved.as_ref().map(|feed| feed.safety).unwrap_or_default();
+        let params = params.or(saved.map(|feed| feed.params)).unwrap_or_default();
+        event.feeds.push(FeedSettings { source: source.clone(), params, safety });
         let mut sources = self.inner.sources.clone();
         sources.insert(source.clone(), entry);
         Feed::of(&event, &source, &sources, &events).ok_or(StartError::UnknownSource(source))
@@ -310,18 +317,24 @@ impl Runner {
             turn: Arc::clone(&self.inner.turn),
             lines: Lines { progress, cancelled, stopping: self.inner.stopping.clone() },
             unfinished: Arc::clone(&self.inner.unfinished),
+            holding: Arc::clone(&self.inner.holding),
         };
         self.inner.observer.run_started(&execution.run);
-        tokio::spawn(self.supervise(execution, ended));
+        let asked = execution.run.clone();
+        tokio::spawn(self.supervise(asked, ended, move || execution.execute()));
         Ok(Entered::Begun(id))
     }
 
-    /// Runs on a blocking thread and tells whoever waits.
-    async fn supervise(self, execution: Execution, ended: watch::Sender<Option<Run>>) {
-        let feed = execution.feed.id.clone();
-        let asked = execution.run.clone();
+    /// Does a run's work on a blocking thread and tells whoever waits.
+    pub(super) async fn supervise(
+        self,
+        asked: Run,
+        ended: watch::Sender<Option<Run>>,
+        work: impl FnOnce() -> Run + Send + 'static,
+    ) {
+        let feed = asked.feed.clone();
         let is_hint = asked.trigger.is_hint();
-        let run = match tokio::task::spawn_blocking(move || execution.execute()).await {
+        let run = match tokio::task::spawn_blocking(work).await {
             Ok(run) => Some(run),
             Err(_) => {
                 self.inner.observer.run_panicked(&asked);
@@ -333,6 +346,7 @@ impl Runner {
         if !is_hint {
             self.go_on_later(feed);
         }
+        self.expire().await;
         // Nobody need be waiting. Whoever waits for a run that left no word looks it up in history.
         let _ = ended.send(run);
     }
@@ -349,7 +363,10 @@ impl Runner {
         let end = move || {
             // As history has it: some of it may have been committed.
             let mut run = inner.store.run(run.id).ok().flatten().unwrap_or(run);
-            inner.unfinished.end_failed(&mut run, &Failure::Panicked);
+            // One that is held still changed nobody.
+            if !run.is_held() {
+                inner.unfinished.end_failed(&mut run, &Failure::Panicked);
+            }
             run
         };
         tokio::task::spawn_blocking(end).await.ok()
@@ -531,21 +548,6 @@ impl Runner {
 }
 
 fn new_run(feed: &FeedId, request: Request, now: Timestamp) -> Run {
-    Run {
-        id: RunId(0),
-        feed: feed.clone(),
-        trigger: request.trigger,
-        dry_run: request.dry_run,
-        full: request.full,
-        started_at: now,
-        ended_at: None,
-        outcome: None,
-        error: None,
-        complete: false,
-        counts: Counts::default(),
-        traffic: Traffic::default(),
-        applied: 0,
-        planned: None,
-        log: Vec::new(),
-    }
+    let Request { trigger, dry_run, full } = request;
+    Run { dry_run, full, ..Run::new(feed.clone(), trigger, now) }
 }

@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::committing::{Committed, resume};
 use super::failure::Failure;
+use super::holding::Holding;
 use super::stopping::Stopping;
 use crate::clock::Clock;
 use crate::model::{FeedState, Level, LogLine, Run, RunId, RunOutcome};
@@ -20,6 +22,7 @@ pub struct Unfinished {
     store: Store,
     clock: Clock,
     observer: Observer,
+    holding: Arc<Holding>,
     runs: Mutex<BTreeMap<RunId, Pending>>,
 }
 
@@ -41,13 +44,13 @@ impl Pending {
 }
 
 impl Unfinished {
-    pub fn new(store: Store, clock: Clock, observer: Observer) -> Self {
-        Self { store, clock, observer, runs: Mutex::default() }
+    pub fn new(store: Store, clock: Clock, observer: Observer, holding: Arc<Holding>) -> Self {
+        Self { store, clock, observer, holding, runs: Mutex::default() }
     }
 
     /// Ends a run that failed: its line in history, its feed's state, the log, the metrics. Nobody was changed, or
-    /// everything up to `applied` was; the rest follows where only the disk was in the way.
-    pub fn end_failed(&self, run: &mut Run, failure: &Failure) {
+    /// everything up to `applied` was; the rest follows where only the disk was in the way. Returns whether it does.
+    pub fn end_failed(&self, run: &mut Run, failure: &Failure) -> bool {
         let now = self.clock.now();
         run.error = failure.to_run_error();
         run.outcome = Some(failure.outcome());
@@ -56,13 +59,15 @@ impl Unfinished {
             let text = format!("{}: {}", error.reason.as_str(), error.message);
             run.log.push(LogLine { at: now, level: Level::Error, text });
         }
-        if run.applied > 0 && failure.is_of_the_disk() {
+        let follows = (run.applied > 0 || run.is_approved()) && failure.is_of_the_disk();
+        if follows {
             self.runs.lock().insert(run.id, Pending::Commit(run.clone()));
         } else {
             let opens_in = failure.quota_opens_in().filter(|_| !run.dry_run);
             self.enter(run, opens_in.and_then(|opens_in| now.checked_add(opens_in).ok()));
         }
         self.observer.run_ended(run);
+        follows
     }
 
     fn enter(&self, run: &Run, goes_on_at: Option<Timestamp>) {
@@ -93,7 +98,7 @@ impl Unfinished {
             self.runs.lock().remove(&told.id);
             return Ok(());
         };
-        match resume(&self.store, &self.clock, &mut run, stopping) {
+        match resume(&self.store, &self.clock, &self.holding, &mut run, stopping) {
             Ok(Committed::Whole) => {
                 self.runs.lock().remove(&run.id);
                 self.observer.run_ended(&run);

@@ -12,6 +12,7 @@ mod formats;
 mod garbage;
 mod golden;
 mod guide;
+mod held;
 mod hooks;
 mod hostile;
 mod kills;

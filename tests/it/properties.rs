@@ -159,6 +159,14 @@ impl World {
         Self { server, appliance, config }
     }
 
+    /// The same, but whoever is missing is removed at once.
+    async fn removing() -> Self {
+        let Self { server, appliance, config } = Self::new().await;
+        let config = config.replace("\npriority", "\nmissing = \"remove\"\nmissing_runs = 1\npriority");
+        let appliance = appliance.reopen(&config).await;
+        Self { server, appliance, config }
+    }
+
     fn show(&self, list: &List, shuffled: bool) {
         let (event, source) = (EVENTS[list.event], SOURCES[list.source]);
         let name = if event == "e" { source.to_owned() } else { format!("{source}-{event}") };
@@ -292,6 +300,38 @@ fn nobody_vanishes_without_a_delete_flag() {
                 .into_iter()
                 .filter(|entry| matches!(entry, Entry::Person(change) if change.action == Action::Delete));
             assert_eq!(deletions.count() as u64, vanished);
+        }
+    });
+}
+
+#[test]
+fn nothing_is_taken_outside_the_runs_own_feed_but_by_its_delete_flag() {
+    check(async |lists| {
+        let world = World::removing().await;
+        for list in &lists {
+            let before = everybody(world.store());
+            world.show(list, false);
+            let run = world.sync(list, false, list.full).await;
+            check_indexes(world.store(), &EVENTS);
+            let after = everybody(world.store());
+            let flags: BTreeSet<String> = list
+                .records
+                .iter()
+                .filter(|record| record.state == State::Deleted)
+                .map(|record| record.id.to_string())
+                .collect();
+            for (user, person) in &before {
+                let elsewhere = person.registrations.iter().filter(|r| r.feed != run.feed);
+                let spared = |r: &&_| {
+                    let r: &rollcall::model::Registration = r;
+                    r.feed.source != run.feed.source || !flags.contains(r.external_id.as_str())
+                };
+                for registration in elsewhere.filter(spared) {
+                    let (feed, external_id) = (&registration.feed, &registration.external_id);
+                    let left = after.get(user).and_then(|person| person.registration(feed, external_id));
+                    assert_eq!(left, Some(registration), "run {} of {}", run.id, run.feed);
+                }
+            }
         }
     });
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::safety::{read_safety, safety_objections};
 use super::source::source_placeholders;
 use super::text::is_param_name;
 use crate::config::SourceSpec;
@@ -52,6 +53,8 @@ enum Spot {
     Source(usize),
     Params(usize),
     Param(usize, String),
+    /// A key of absence or of the guard.
+    Safety(usize, &'static str),
 }
 
 impl fmt::Display for Spot {
@@ -61,6 +64,7 @@ impl fmt::Display for Spot {
             Self::Feeds => f.write_str("feeds"),
             Self::Source(feed) => write!(f, "feeds[{feed}].source"),
             Self::Params(feed) => write!(f, "feeds[{feed}].params"),
+            Self::Safety(feed, key) => write!(f, "feeds[{feed}].{key}"),
             Self::Param(feed, name) => {
                 let params = Place { path: Self::Params(*feed).to_string(), ..Place::default() };
                 f.write_str(&params.named(name, 0).path)
@@ -112,6 +116,8 @@ fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
             Some(Some(needed)) => param_objections(n, feed, needed, &mut objections),
         }
         objections.extend(feed.params.iter().filter_map(|(name, value)| param_value_objection(n, name, value)));
+        let safety = safety_objections(&feed.safety).into_iter();
+        objections.extend(safety.map(|(key, problem, mend)| Objection::fault(Spot::Safety(n, key), problem, mend)));
     }
     objections
 }
@@ -176,6 +182,8 @@ impl Places {
             Spot::Title => self.title.clone(),
             Spot::Feeds => None,
             Spot::Source(n) => self.feeds.get(*n).map(|feed| feed.source.clone()),
+            // A file's are held against the same bounds when they are read, so none is left to object to.
+            Spot::Safety(n, _) => self.feeds.get(*n).map(|feed| feed.feed.clone()),
             Spot::Params(n) => self.feeds.get(*n).map(|feed| feed.feed.key("params", feed.feed.line)),
             Spot::Param(n, name) => self.feeds.get(*n).and_then(|feed| feed.params.get(name).cloned()),
         }
@@ -256,10 +264,11 @@ fn read_feed(mut section: Section<'_>) -> Option<(FeedSettings, FeedPlaces)> {
             _ => params = None,
         }
     }
+    let safety = read_safety(&mut section);
     let feed = section.place().clone();
     section.finish();
     let places = FeedPlaces { feed, source: source_item?.place().clone(), params: param_places };
-    Some((FeedSettings { source: source?, params: params? }, places))
+    Some((FeedSettings { source: source?, params: params?, safety: safety? }, places))
 }
 
 fn read_source_name(item: &Item<'_>) -> Option<SourceName> {

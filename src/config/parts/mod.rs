@@ -13,6 +13,7 @@ mod mapping;
 mod pagination;
 mod partition;
 mod request;
+mod safety;
 mod server;
 mod source;
 mod text;

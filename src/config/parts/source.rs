@@ -15,6 +15,7 @@ use super::mapping::read_mapping;
 use super::pagination::read_pagination;
 use super::partition::{Parents, check_parents, read_partitions};
 use super::request::{Claims, read_base_url, read_request};
+use super::safety::read_safety;
 use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
@@ -73,6 +74,7 @@ pub(in crate::config) fn read_source(
     };
     let scopes = [("registration", DeleteScope::Registration), ("user", DeleteScope::User)];
     let delete_scope = section.choice("delete_scope", &scopes, DeleteScope::Registration);
+    let safety = read_safety(&mut section);
     let mut claims = Claims::default();
     let mut parents = Parents::new();
     let partitions = read_partitions(&mut section, base_url.as_ref(), &mut parents);
@@ -102,6 +104,7 @@ pub(in crate::config) fn read_source(
         priority: priority?,
         edit_url: edit_url?,
         delete_scope: delete_scope?,
+        safety: safety?,
         request: request?,
         auth: auth?,
         pagination,

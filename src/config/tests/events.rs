@@ -154,6 +154,7 @@ fn events_of_the_api_keep_the_same_rules() {
     let feed = |source: &str, params: &[(&str, &str)]| FeedSettings {
         source: SourceName::parse(source).expect("a legal name"),
         params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        safety: crate::model::SafetySettings::default(),
     };
     let validate = |title: &str, feeds| {
         let name = EventName::parse("summit").expect("a legal name");

@@ -16,8 +16,10 @@ use crate::http::extract::{Body, Nothing, Path, Query, name};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::shapes::Name;
-use crate::http::view::{AttendeeCounts, EventSavedView, EventView, FeedView};
-use crate::model::{AuditAction, Event, EventName, FeedId, FeedSettings, SourceName};
+use crate::http::view::{AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, MissingView};
+use crate::model::{
+    AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Missing, SafetySettings, SourceName,
+};
 use crate::store::{ChangeSet, EventWrite};
 
 #[derive(Deserialize, IntoParams)]
@@ -52,11 +54,24 @@ pub struct FeedBody {
     /// Values for the source's `{param.x}` placeholders.
     #[serde(default)]
     params: BTreeMap<String, String>,
+    /// What becomes of people who are no longer in the list; what the source says if absent.
+    #[serde(default)]
+    missing: Option<MissingView>,
+    /// After how many complete reads in a row they are removed.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 100)]
+    missing_runs: Option<u32>,
+    /// The limits that hold a run; where it is silent, what the source says.
+    #[serde(default)]
+    guard: Option<GuardView>,
 }
 
 impl From<FeedBody> for FeedSettings {
-    fn from(FeedBody { source, params }: FeedBody) -> Self {
-        Self { source, params }
+    fn from(FeedBody { source, params, missing, missing_runs, guard }: FeedBody) -> Self {
+        let missing = missing.map(Missing::from);
+        let safety =
+            SafetySettings { missing, missing_runs, guard: guard.map(GuardSettings::from).unwrap_or_default() };
+        Self { source, params, safety }
     }
 }
 
@@ -94,7 +109,8 @@ async fn view(api: &Api, event: &Event) -> EventView {
     for settings in &event.feeds {
         let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
         let running = api.app.runner.running(&feed).await;
-        feeds.push(FeedView::of(settings, &api.app.store.feed_state(&feed), running));
+        let held = api.app.runner.held_run(&feed);
+        feeds.push(FeedView::of(settings, &api.app.store.feed_state(&feed), running, held));
     }
     let (active, inactive) = api.app.store.attendee_counts(&event.name);
     let provisioned = api.app.runner.is_provisioned(&event.name);

@@ -96,6 +96,7 @@ fn refresh(api: &Api) -> Result<(), Problem> {
         users: app.store.user_count(),
         groups: app.store.groups().len() as u64,
         events: &counts,
+        runs_held: app.runner.held_runs() as u64,
         store_bytes: app.store.bytes_on_disk().map_err(api.store_failed("read the store's size"))?,
     });
     for (name, entry) in app.runner.sources() {
@@ -119,6 +120,7 @@ pub async fn status(State(api): State<Shared>, _: Query<Nothing>) -> Result<Json
             event: event.name.to_string(),
             title: event.title.clone(),
             attendees: api.app.store.attendee_counts(&event.name).0,
+            held: event.feeds.iter().filter_map(|feed| held_run(&api, &event, &feed.source)).collect(),
             last_run: newest_run(&api, &event).await?,
             goes_on_at: event.feeds.iter().filter_map(|feed| goes_on_at(&api, &event, &feed.source)).min(),
         });
@@ -126,6 +128,10 @@ pub async fn status(State(api): State<Shared>, _: Query<Nothing>) -> Result<Json
     events.sort_by(|a, b| a.event.cmp(&b.event));
     let store = &api.app.store;
     Ok(Json(StatusView { users: store.user_count(), groups: store.groups().len() as u64, events }))
+}
+
+fn held_run(api: &Api, event: &Event, source: &crate::model::SourceName) -> Option<u64> {
+    api.app.runner.held_run(&feed_id(event, source)).map(|RunId(run)| run)
 }
 
 fn goes_on_at(api: &Api, event: &Event, source: &crate::model::SourceName) -> Option<jiff::Timestamp> {

@@ -3,6 +3,7 @@
 pub mod attendees;
 pub mod audit;
 pub mod changes;
+pub mod decide;
 pub mod events;
 pub mod explain;
 pub mod follow;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::RunView;
+use super::{GuardView, MissingView, RunView};
 use crate::config::Warning;
 use crate::model::{Event, FeedSettings, FeedState, RunId};
 
@@ -38,6 +38,11 @@ pub struct FeedView {
     source: String,
     /// Values for the source's `{param.x}` placeholders.
     params: BTreeMap<String, String>,
+    /// What becomes of people who are no longer in the list, where the feed says it.
+    missing: Option<MissingView>,
+    missing_runs: Option<u32>,
+    /// The limits that hold a run, where the feed says them.
+    guard: GuardView,
     /// When it was last synced whole.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_success: Option<Timestamp>,
@@ -50,6 +55,8 @@ pub struct FeedView {
     last_run: Option<u64>,
     /// The run that goes on.
     running: Option<u64>,
+    /// The run that waits to be approved or rejected.
+    held: Option<u64>,
     /// When a sync that found the source's quota used up goes on by itself.
     #[schema(value_type = Option<String>, format = DateTime)]
     goes_on_at: Option<Timestamp>,
@@ -81,6 +88,8 @@ pub struct EventStatusView {
     pub title: String,
     /// Active attendees.
     pub attendees: u64,
+    /// The runs of its feeds that wait to be approved or rejected.
+    pub held: Vec<u64>,
     /// The newest run of the event's feeds, going or ended.
     pub last_run: Option<RunView>,
     /// When the first of its feeds goes on by itself, whose source's quota is used up.
@@ -106,15 +115,19 @@ impl EventView {
 }
 
 impl FeedView {
-    pub fn of(settings: &FeedSettings, state: &FeedState, running: Option<RunId>) -> Self {
+    pub fn of(settings: &FeedSettings, state: &FeedState, running: Option<RunId>, held: Option<RunId>) -> Self {
         Self {
             source: settings.source.to_string(),
             params: settings.params.clone(),
+            missing: settings.safety.missing.map(MissingView::from),
+            missing_runs: settings.safety.missing_runs,
+            guard: settings.safety.guard.into(),
             last_success: state.last_success,
             last_attempt: state.last_attempt,
             consecutive_failures: state.consecutive_failures,
             last_run: state.last_run.map(|RunId(run)| run),
             running: running.map(|RunId(run)| run),
+            held: held.map(|RunId(run)| run),
             goes_on_at: state.goes_on_at,
         }
     }

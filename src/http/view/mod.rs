@@ -12,6 +12,7 @@ mod person;
 mod preview;
 mod review;
 mod run;
+mod safety;
 mod source;
 mod token;
 
@@ -25,5 +26,6 @@ pub use person::{AttendeeView, UserView};
 pub use preview::PreviewView;
 pub use review::ReviewItemView;
 pub use run::{EndedView, LogLineView, ProgressView, RunView, StartedView, SyncView};
+pub use safety::{DecisionView, DoubtView, GuardView, MissingView};
 pub use source::{BudgetWindowView, PauseView, SourceErrorView, SourceFeedView, SourceView};
 pub use token::{NewTokenView, TokenView};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{DecisionView, DoubtView};
 use crate::model::{Counts, Level, LogLine, Run, RunError, Traffic};
 use crate::sync::{Phase, Progress};
 
@@ -25,8 +26,17 @@ pub struct RunView {
     /// Null while the run goes on.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
-    /// `done`, `failed` or `cancelled`; null while the run goes on.
+    /// `done`, `failed`, `cancelled`, `held`, `rejected`, `superseded` or `expired`; null while the run goes on.
     outcome: Option<&'static str>,
+    /// Why the guard held it; of a dry run, why it would.
+    held: Vec<DoubtView>,
+    /// Until when it waits, if it is held.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// The decision on a run that was held.
+    decision: Option<DecisionView>,
+    /// Why it deserves a look though nothing held it.
+    degraded: Vec<DoubtView>,
     error: Option<RunErrorView>,
     /// Every page was read and the count reconciles.
     complete: bool,
@@ -170,6 +180,10 @@ impl RunView {
             started_at: run.started_at,
             ended_at: run.ended_at,
             outcome: run.outcome.map(|outcome| outcome.as_str()),
+            held: run.held.iter().map(DoubtView::from).collect(),
+            expires_at: run.expires_at,
+            decision: run.decision.as_ref().map(DecisionView::from),
+            degraded: run.degraded.iter().map(DoubtView::from).collect(),
             error: run.error.as_ref().map(RunErrorView::from),
             complete: run.complete,
             counts: run.counts.into(),

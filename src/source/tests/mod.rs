@@ -49,6 +49,7 @@ pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
         name: SourceName::parse("crm").unwrap(),
         priority: 0,
         edit_url: None,
+        safety: crate::model::SafetySettings::default(),
         delete_scope: DeleteScope::Registration,
         request: RequestSpec {
             method: Method::Get,

@@ -14,9 +14,8 @@ use tempfile::TempDir;
 
 use super::{ChangeSet, STORE_SCHEMA, Store, StoreError};
 use crate::model::{
-    Action, Attendance, Counts, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Keepsake,
-    Person, PersonChange, ProfileField, Registration, RegistrationState, Run, RunId, SourceName, Traffic, Trigger,
-    UserId, UserNo, Value,
+    Action, Attendance, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Keepsake, Person,
+    PersonChange, ProfileField, Registration, RegistrationState, Run, SourceName, Trigger, UserId, UserNo, Value,
 };
 
 fn feed() -> FeedId {
@@ -64,23 +63,7 @@ fn change(user: Option<UserNo>, before: Option<Person>, after: Option<Person>) -
 
 /// A run that begins.
 fn run() -> Run {
-    Run {
-        id: RunId(0),
-        feed: feed(),
-        trigger: Trigger::Api,
-        dry_run: false,
-        full: false,
-        started_at: Timestamp::UNIX_EPOCH,
-        ended_at: None,
-        outcome: None,
-        error: None,
-        complete: false,
-        counts: Counts::default(),
-        traffic: Traffic::default(),
-        applied: 0,
-        planned: None,
-        log: Vec::new(),
-    }
+    Run::new(feed(), Trigger::Api, Timestamp::UNIX_EPOCH)
 }
 
 fn open(folder: &TempDir) -> Store {

@@ -15,6 +15,11 @@ async fn an_event_tells_its_people_and_its_feeds() {
         "attendees": {"active": active, "inactive": inactive},
         "feeds": [{
             "source": "demo", "params": {"event": "summit"},
+            "missing": null, "missing_runs": null, "held": null,
+            "guard": {
+                "enabled": null, "max_removed": null, "max_deleted": null, "min_expected": null, "max_rejected": null,
+                "held_days": null,
+            },
             "last_success": "2026-03-01T08:00:00Z", "last_attempt": "2026-03-01T08:00:00Z",
             "consecutive_failures": 0, "last_run": 1, "running": null, "goes_on_at": null,
         }],
@@ -63,6 +68,31 @@ async fn an_event_is_made_changed_synced_and_kept_while_it_has_people() {
     assert_eq!(fixture.delete("/v1/events/empty").await.status, 204);
     fixture.get("/v1/events/empty").await.problem(404);
     fixture.delete("/v1/events/empty").await.problem(404);
+}
+
+#[tokio::test]
+async fn a_feed_of_the_api_has_a_guard_of_its_own_which_is_kept_and_bounded() {
+    let fixture = Fixture::new(60).await;
+    let path = "/v1/events/gala";
+    let guard = json!({
+        "enabled": true, "max_removed": 7, "max_deleted": 0, "min_expected": 1000, "max_rejected": 100, "held_days": 3,
+    });
+    let feed = json!({"source": "demo", "params": {"event": "summit"}, "missing": "remove", "missing_runs": 3, "guard": guard});
+    let made = fixture.put(path, &json!({"title": "Gala", "feeds": [feed]})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let kept = fixture.get(path).await.json()["feeds"][0].take();
+    assert_eq!([&kept["missing"], &kept["missing_runs"], &kept["guard"]], [&json!("remove"), &json!(3), &guard]);
+    let synced = fixture.post(&format!("{path}/sync?wait=60s"), None).await.json();
+    let run = &synced["runs"][0];
+    assert_eq!((&run["outcome"], &run["held"][0]["reason"]), (&json!("held"), &json!("below_expected")), "{run}");
+    let token = fixture.token(&["read", "sync"]).await;
+    let approve = format!("/v1/runs/{}/approve", run["id"]);
+    let refused = fixture.ask_as(Some(&token), axum::http::Method::POST, &approve, None).await;
+    assert_eq!(refused.status, 403, "starting syncs is not deciding on them");
+    let feed = json!({"source": "demo", "params": {"event": "summit"}, "missing_runs": 0, "guard": {"max_removed": 101, "held_days": 366}});
+    let faulty = fixture.put(path, &json!({"title": "Gala", "feeds": [feed]})).await;
+    let fields = ["feeds[0].missing_runs", "feeds[0].guard.max_removed", "feeds[0].guard.held_days"];
+    assert_eq!(faulty.problem(422), fields);
 }
 
 #[tokio::test]

@@ -102,7 +102,11 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
         name: feed().event,
         title: "Summit – Gipfel".into(),
         starts_at: Some(time()),
-        feeds: vec![FeedSettings { source: feed().source, params: [("event".into(), "4711".into())].into() }],
+        feeds: vec![FeedSettings {
+            source: feed().source,
+            params: [("event".into(), "4711".into())].into(),
+            safety: Default::default(),
+        }],
     }];
     let token =
         StoredToken { name: "Grafana".into(), sha256: [7; 32], scopes: vec!["read".into()], created_at: time() };

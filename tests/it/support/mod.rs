@@ -20,6 +20,8 @@ pub use scripted::{Asked, Scripted, json};
 pub const ONE_FEED: &str = r#"
 [source.s]
 base_url = "URL"
+[source.s.guard]
+enabled = false
 [source.s.request]
 path = "s"
 [source.s.auth]

@@ -1,0 +1,31 @@
+//! `rollcall approve` and `rollcall reject`: what becomes of a run that the guard holds.
+
+use std::process::ExitCode;
+
+use super::client::Client;
+use super::error::{CliError, FAILED};
+use super::{print, runs, sync};
+
+/// Approves a run and waits until it is committed.
+pub async fn approve(client: &Client, run: u64, as_json: bool) -> Result<ExitCode, CliError> {
+    client.post(&format!("/v1/runs/{run}/approve"), None).await?;
+    let ended = sync::follow(client, run, as_json).await?;
+    client.close().await;
+    if as_json {
+        print::json(&ended)?
+    } else {
+        runs::print_run(&ended)?
+    }
+    Ok(if ended["outcome"] == "done" { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+pub async fn reject(client: &Client, run: u64, as_json: bool) -> Result<ExitCode, CliError> {
+    let answer = client.post(&format!("/v1/runs/{run}/reject"), None).await?;
+    client.close().await;
+    if as_json {
+        print::json(&answer)?
+    } else {
+        print::line(&format!("run {run} is rejected; nobody was changed"))?
+    }
+    Ok(ExitCode::SUCCESS)
+}

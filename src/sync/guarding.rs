@@ -1,0 +1,58 @@
+//! The guard's question to a plan that is whole: is it to wait for a person?
+
+use roaring::RoaringBitmap;
+
+use super::feed::Feed;
+use crate::model::{Doubt, GuardSettings, Registration};
+use crate::plan::{Figures, Limits, reasons_to_hold, reasons_to_look};
+use crate::store::{Store, StoreError};
+
+/// What there is to say of a plan.
+pub struct Doubts {
+    /// Why it is held; empty: it goes.
+    pub held: Vec<Doubt>,
+    /// Why it deserves a look all the same.
+    pub degraded: Vec<Doubt>,
+}
+
+/// Asked before anything of the plan is written.
+pub fn doubts(store: &Store, feed: &Feed, mut figures: Figures) -> Result<Doubts, StoreError> {
+    let guard: &GuardSettings = &feed.safety.guard;
+    let limits = Limits::of(guard);
+    if limits.is_exceeded_by(figures.losing(), at_least_active(store, feed, &figures)) {
+        figures.active = active(store, feed)?;
+    }
+    let reasons = reasons_to_hold(&limits, &figures);
+    let (held, mut degraded) =
+        if guard.enabled.unwrap_or(true) { (reasons, Vec::new()) } else { (Vec::new(), reasons) };
+    let is_said = |look: &Doubt| held.iter().chain(&degraded).any(|doubt| doubt.kind == look.kind);
+    let looks: Vec<_> = reasons_to_look(&figures).into_iter().filter(|look| !is_said(look)).collect();
+    degraded.extend(looks);
+    Ok(Doubts { held, degraded })
+}
+
+/// So many registrations of the feed are active for certain: everybody who attends the event has an active one there,
+/// and no other feed holds more of them than it has registrations.
+fn at_least_active(store: &Store, feed: &Feed, figures: &Figures) -> u64 {
+    let view = store.view();
+    let index = view.index();
+    let others = index.feeds_of(&feed.id.event).filter(|other| **other != feed.id);
+    let elsewhere: u64 = others.map(|other| index.registration_count(other)).sum();
+    figures.attending_before.saturating_sub(elsewhere)
+}
+
+/// The feed's active registrations. Reads all its people, which only a plan that takes much is worth.
+fn active(store: &Store, feed: &Feed) -> Result<u64, StoreError> {
+    let users: RoaringBitmap = {
+        let view = store.view();
+        let index = view.index();
+        index.registrations_of(&feed.id).iter().map(|number| index.registration_user(number).0).collect()
+    };
+    let is_active = |r: &&Registration| r.feed == feed.id && !r.is_cancelled();
+    let mut count = 0;
+    for user in users {
+        let person = store.person_in_passing(crate::model::UserNo(user))?;
+        count += person.map_or(0, |person| person.registrations.iter().filter(is_active).count() as u64);
+    }
+    Ok(count)
+}

@@ -1,0 +1,7 @@
+//! What the guard holds, and what becomes of it.
+
+mod absence;
+mod decisions;
+mod kills;
+mod people;
+mod scenarios;
