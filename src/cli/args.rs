@@ -66,6 +66,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Show what of an event a person should look at: unusable records, shared ids and emails.
     Review { event: String },
+    /// Print everything that the community is, as lines of JSON, or compare it with such a file.
+    Dump(DumpArgs),
     /// Show who did what by hand.
     Audit(AuditArgs),
     /// Make, list and revoke API tokens.
@@ -167,6 +169,16 @@ pub struct Whom {
     /// A user's id.
     #[arg(long)]
     pub user: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// Leave out by which runs and when everything came.
+    #[arg(long)]
+    pub without_history: bool,
+    /// Print what is different from this dump instead; exit code 1 if anything is.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

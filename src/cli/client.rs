@@ -15,8 +15,9 @@ use tower::ServiceExt;
 use super::error::CliError;
 use super::serve;
 use crate::app::{App, Beacon};
-use crate::config::Config;
+use crate::config::{Config, percent_encode};
 use crate::http;
+use crate::limits::LIST_LIMIT_MAX;
 use crate::sync::Stopping;
 
 /// Longest silence of a server on this machine.
@@ -74,6 +75,21 @@ impl Client {
 
     pub async fn get(&self, path: &str) -> Result<Value, CliError> {
         self.ask(Method::GET, path, None).await
+    }
+
+    /// Hands on every item of a list, page by page.
+    pub async fn each(&self, path: &str, mut each: impl FnMut(Value) -> Result<(), CliError>) -> Result<(), CliError> {
+        let mut cursor = String::new();
+        loop {
+            let mut page = self.get(&format!("{path}?limit={LIST_LIMIT_MAX}{cursor}")).await?;
+            if let Value::Array(items) = page["items"].take() {
+                items.into_iter().try_for_each(&mut each)?;
+            }
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={}", percent_encode(next)),
+                None => return Ok(()),
+            }
+        }
     }
 
     pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value, CliError> {

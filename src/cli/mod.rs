@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod decide;
 mod demo;
+mod dump;
 mod error;
 mod explain;
 mod load;

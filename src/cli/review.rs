@@ -9,9 +9,6 @@ use super::error::CliError;
 use super::print::{self, cell};
 use crate::config::percent_encode;
 
-/// Items asked for at a time.
-const PAGE: u32 = 1_000;
-
 pub async fn review(client: &Client, event: &str, as_json: bool) -> Result<ExitCode, CliError> {
     let items = all(client, event).await?;
     client.close().await;
@@ -35,16 +32,12 @@ fn row(item: &Value) -> Vec<String> {
 }
 
 async fn all(client: &Client, event: &str) -> Result<Vec<Value>, CliError> {
-    let (mut items, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let path = format!("/v1/events/{}/review?limit={PAGE}{cursor}", percent_encode(event));
-        let mut answer = client.get(&path).await?;
-        if let Value::Array(found) = answer["items"].take() {
-            items.extend(found);
-        }
-        match answer["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={}", percent_encode(next)),
-            None => return Ok(items),
-        }
-    }
+    let mut items = Vec::new();
+    let path = format!("/v1/events/{}/review", percent_encode(event));
+    let take = |item| {
+        items.push(item);
+        Ok(())
+    };
+    client.each(&path, take).await?;
+    Ok(items)
 }

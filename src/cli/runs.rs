@@ -10,9 +10,6 @@ use super::error::CliError;
 use super::print::{self, cell};
 use crate::config::percent_encode;
 
-/// Changes asked for at a time.
-const PAGE: u32 = 1_000;
-
 pub async fn runs(client: &Client, verb: RunsVerb, as_json: bool) -> Result<ExitCode, CliError> {
     match verb {
         RunsVerb::List { event, limit } => list(client, event.as_deref(), limit, as_json).await?,
@@ -145,15 +142,10 @@ pub fn difference(detail: &Value) -> String {
 
 async fn all_changes(client: &Client, run: u64) -> Result<Vec<Value>, CliError> {
     let mut changes = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let mut answer = client.get(&format!("/v1/runs/{run}/changes?limit={PAGE}{cursor}")).await?;
-        if let Value::Array(items) = answer["items"].take() {
-            changes.extend(items);
-        }
-        match answer["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={}", percent_encode(next)),
-            None => return Ok(changes),
-        }
-    }
+    let take = |change| {
+        changes.push(change);
+        Ok(())
+    };
+    client.each(&format!("/v1/runs/{run}/changes"), take).await?;
+    Ok(changes)
 }

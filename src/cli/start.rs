@@ -9,7 +9,9 @@ use super::args::{Cli, RunsVerb, Verb};
 use super::client::Client;
 use super::error::CliError;
 use super::load::load;
-use super::{audit, check, decide, demo, explain, presets, preview, rebuild, review, runs, serve, status, sync, token};
+use super::{
+    audit, check, decide, demo, dump, explain, presets, preview, rebuild, review, runs, serve, status, sync, token,
+};
 use crate::config::Config;
 use crate::observe::init_log;
 use crate::sync::Stopping;
@@ -92,6 +94,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Verb::Explain(args) => explain::explain(&client(&path, log).await?, &args, json).await,
         Verb::Review { event } => review::review(&client(&path, log).await?, &event, json).await,
+        Verb::Dump(args) => dump::dump(&client(&path, log).await?, &args).await,
         Verb::Audit(args) => audit::audit(&client(&path, log).await?, &args, json).await,
         Verb::Token { verb } => token::token(&client(&path, log).await?, verb, json).await,
     }

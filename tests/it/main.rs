@@ -4,6 +4,7 @@ mod abuse;
 mod api;
 mod by_hand;
 mod cli;
+mod dump;
 mod ends;
 mod explain;
 mod fixtures;
