@@ -24,6 +24,8 @@ pub struct Evidence<'a> {
     pub note: Option<(RunId, &'a RecordNote)>,
     /// The last change that concerns them, and its run.
     pub change: Option<(RunId, &'a PersonChange)>,
+    /// What a run that is held would do to them.
+    pub pending: Option<(RunId, &'a PersonChange)>,
 }
 
 /// The newest run that did its work.
@@ -111,6 +113,7 @@ pub fn explain(evidence: &Evidence<'_>) -> Vec<Step> {
     }
     steps.extend(evidence.matched());
     steps.push(evidence.decided());
+    steps.extend(evidence.awaited());
     steps.push(evidence.attends());
     steps
 }
@@ -177,6 +180,19 @@ impl<'a> Evidence<'a> {
             Action::Touch => "found nothing that anybody would see changed",
         };
         step(Question::Decided, Answer::Yes, format!("run {run} {what}"))
+    }
+
+    fn awaited(&self) -> Option<Step> {
+        let (run, change) = self.pending?;
+        let what = match change.action {
+            Action::Create => "make them, or bring them into the event",
+            Action::Update => "change them",
+            Action::Remove => "take them out of the event",
+            Action::Delete => "delete them permanently, as the source asks",
+            Action::Touch => return None,
+        };
+        let text = format!("run {run} would {what}; it is held, and waits for somebody to decide");
+        Some(step(Question::Decided, Answer::No, text))
     }
 
     fn attends(&self) -> Step {

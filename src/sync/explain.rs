@@ -60,6 +60,7 @@ pub fn from_journals(store: &Store, feed: &FeedId, subject: &Subject) -> Result<
         failed: failed.and_then(|run| Some((run.id, run.error.as_ref()?.reason))),
         note: trace.note.as_ref().map(|(run, note)| (*run, note)),
         change: trace.change.as_ref().map(|(run, _, change)| (*run, &**change)),
+        pending: trace.pending.as_ref().map(|(run, _, change)| (*run, &**change)),
     };
     let steps = explain(&evidence);
     Ok(Explanation { feed: feed.clone(), person, steps, change: trace.change })
@@ -93,6 +94,8 @@ struct Trace {
     /// Only if no later change speaks of them.
     note: Option<(RunId, RecordNote)>,
     change: Option<(RunId, u64, Box<PersonChange>)>,
+    /// Of a run that is held.
+    pending: Option<(RunId, u64, Box<PersonChange>)>,
 }
 
 /// Looks through the plans from the newest on, up to the last change. A complete read speaks of every record, so nothing
@@ -106,6 +109,10 @@ fn trace(store: &Store, runs: &[Run], wanted: &Wanted<'_>) -> Result<Trace, Jour
             journal => journal?,
         };
         let found = in_journal(journal, run.id, wanted)?;
+        if run.is_held() {
+            trace.pending = found.change;
+            continue;
+        }
         if notes_hold {
             trace.note = trace.note.or(found.note);
         }

@@ -55,7 +55,8 @@ pub fn review(store: &Store, feed: &FeedId) -> Result<Vec<ReviewItem>, ReviewErr
 
 /// The last complete read and what came after it, oldest first.
 fn runs(store: &Store, feed: &FeedId) -> Result<Vec<Run>, StoreError> {
-    let counts = |run: &Run| run.feed == *feed && !run.dry_run && run.outcome == Some(RunOutcome::Done);
+    let has_read = |run: &Run| run.is_held() || run.outcome == Some(RunOutcome::Done);
+    let counts = |run: &Run| run.feed == *feed && !run.dry_run && has_read(run);
     let mut runs = store.runs(None, REVIEW_RUNS_MAX, counts)?;
     let last_complete = runs.iter().position(|run| run.complete);
     runs.truncate(last_complete.map_or(runs.len(), |at| at + 1));

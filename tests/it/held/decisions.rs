@@ -5,8 +5,8 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use rollcall::http;
-use rollcall::model::{DoubtKind, EventName, RunOutcome};
-use rollcall::sync::DecideError;
+use rollcall::model::{DoubtKind, EventName, ExternalId, RunOutcome};
+use rollcall::sync::{DecideError, Subject};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tower::ServiceExt;
@@ -132,4 +132,24 @@ async fn a_suspicious_success_is_degraded() {
     assert_eq!((shrunk.outcome, kinds(&shrunk)), (Some(RunOutcome::Done), vec![DoubtKind::Shrunk]));
     assert!(shrunk.log.iter().any(|line| line.text == "degraded: the list lacks 4 of the 24 registrations it had"));
     assert!(appliance.app.runner.event(&EventName::parse("e").unwrap()).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_and_the_review_know_of_a_held_plan() {
+    let (appliance, server, held) = holding().await;
+    let subject = Subject::ExternalId(ExternalId::new("1").unwrap());
+    let explained = appliance.app.runner.explain(&held.feed, &subject).unwrap();
+    let told: Vec<_> = explained.steps.iter().map(|step| step.text.as_str()).collect();
+    let waits =
+        format!("run {} would take them out of the event; it is held, and waits for somebody to decide", held.id);
+    assert!(told.contains(&waits.as_str()) && told.iter().any(|text| text.starts_with("they attend e")), "{told:?}");
+    let changed = explained.change.unwrap();
+    assert!(changed.0 < held.id, "the last change is one that was made: {changed:?}");
+
+    let broken = r#"{"id": 1, "email": "nobody", "first": "F", "last": "L"}"#;
+    server.set("s", vec![format!(r#"{{"items": [{broken}]}}"#)]);
+    let run = appliance.sync("e", "s", false, false).await;
+    assert_eq!(run.outcome, Some(RunOutcome::Held));
+    let found = appliance.app.runner.review(&held.feed).unwrap();
+    assert_eq!(found.iter().map(|item| item.found.unwrap().0).collect::<Vec<_>>(), [run.id]);
 }
