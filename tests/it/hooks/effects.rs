@@ -157,3 +157,30 @@ async fn a_hook_is_for_the_feeds_of_the_event_that_it_names() {
     }
     assert_eq!((stage.outcomes("accepted"), stage.outcomes("unmatched")), (2, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_is_guarded_like_a_sync_and_takes_no_held_plans_place() {
+    let stage = Stage::synced(NAMING, "").await;
+    let before = stage.state();
+    for id in [1, 2] {
+        stage.people.set(id, &format!("p{id}@x.org"), json!({"status": "cancelled"}));
+    }
+    assert_eq!(stage.hook(&json!({"ids": [1, 2]})).await, 202);
+    let hint = stage.hook_runs(1).await.pop().unwrap();
+    assert_eq!((hint.trigger, hint.outcome), (Trigger::Hint, Some(RunOutcome::Held)), "nobody would be left: {hint:?}");
+    assert_eq!((attending(&stage).len(), stage.state()), (2, before));
+
+    let held = stage.appliance.sync("e", "s", false, false).await;
+    assert_eq!(held.outcome, Some(RunOutcome::Held));
+    let runner = &stage.appliance.app.runner;
+    assert_eq!(
+        runner.run(hint.id).unwrap().unwrap().outcome,
+        Some(RunOutcome::Superseded),
+        "a sync has the whole list"
+    );
+    stage.people.set(3, "alan@x.org", json!({}));
+    assert_eq!(stage.hook(&json!({"ids": 3})).await, 202);
+    let hint = stage.hook_runs(2).await.pop().unwrap();
+    assert_eq!((hint.outcome, attending(&stage).len()), (Some(RunOutcome::Done), 3), "{hint:?}");
+    assert_eq!(runner.held_run(&held.feed), Some(held.id), "still to be decided");
+}
