@@ -62,7 +62,11 @@ impl App {
             store.clone(),
             sources,
             config.events.clone(),
-            Kept { journals: config.store.journal_days, audit: config.store.audit_days },
+            Kept {
+                journals: config.store.journal_days,
+                audit: config.store.audit_days,
+                erased: config.store.compact_after,
+            },
             clock.clone(),
             observer.clone(),
             stopping,

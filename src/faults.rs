@@ -36,10 +36,18 @@ pub enum Step {
     IndexWrite,
     /// The snapshot gets its final name.
     IndexRename,
+    /// The copy of the store that a compaction made is whole.
+    CompactMade,
+    /// The old store goes aside.
+    CompactAside,
+    /// The copy takes its place.
+    CompactSwap,
+    /// The old store is removed.
+    CompactRemove,
 }
 
 impl Step {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::SpoolCreate,
         Self::SpoolFlush,
         Self::SpoolRemove,
@@ -54,6 +62,10 @@ impl Step {
         Self::Anchor,
         Self::IndexWrite,
         Self::IndexRename,
+        Self::CompactMade,
+        Self::CompactAside,
+        Self::CompactSwap,
+        Self::CompactRemove,
     ];
 }
 

@@ -282,6 +282,16 @@ pub const EXPLAIN_FETCH_MAX: Duration = Duration::from_secs(50);
 pub const EXPLAIN_RECORDS_MAX: usize = 20;
 /// How long the audit log is kept, in days.
 pub const AUDIT_DAYS: u32 = 365;
+/// How long the store's files may keep the bytes of who was erased: by default, at least and at most.
+pub const COMPACT_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub const COMPACT_AFTER_MIN: Duration = Duration::from_secs(60);
+pub const COMPACT_AFTER_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How often it is looked whether it is time.
+pub const COMPACT_LOOK_EVERY: Duration = Duration::from_secs(60);
+/// A compaction that failed is not tried again by itself sooner.
+pub const COMPACT_AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
+/// How long an erasure waits for a sync that plans or commits.
+pub const ERASE_TURN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Most entries of the audit log that are forgotten at one time.
 pub const AUDIT_FORGOTTEN_AT_ONCE: usize = 10_000;
 /// Bounds of the connect and idle time-outs that a source may set.

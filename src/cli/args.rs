@@ -75,6 +75,26 @@ pub enum Verb {
         #[command(subcommand)]
         verb: TokenVerb,
     },
+    /// Erase a person for good, from everything that is kept.
+    Erase(EraseArgs),
+    /// Print everything that is stored about a person, as JSON.
+    Export {
+        /// The user's id.
+        user: String,
+    },
+    /// Show who was erased, and what of it is still to be done.
+    Erasures {
+        /// How many, the newest first.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Show and lift what keeps erased people out.
+    Tombstones {
+        #[command(subcommand)]
+        verb: Option<TombstonesVerb>,
+    },
+    /// Rewrite the store's files without what was deleted from them.
+    Compact,
     /// Make a damaged store new: keep what can be read, fetch the rest from the sources.
     Rebuild(RebuildArgs),
     /// Ask a server whether it is ready: exit code 0 or 1.
@@ -192,6 +212,18 @@ pub struct AuditArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct EraseArgs {
+    /// The user's id.
+    pub user: String,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Leave no tombstone: a source that lists the person brings them back.
+    #[arg(long)]
+    pub may_return: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct RebuildArgs {
     /// Leave what was lost to the next syncs.
     #[arg(long)]
@@ -220,6 +252,14 @@ pub enum RunsVerb {
     },
     /// Ask a run to end early.
     Cancel { run: u64 },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TombstonesVerb {
+    /// Every tombstone.
+    List,
+    /// Let a person come back.
+    Lift { id: String },
 }
 
 #[derive(Debug, Subcommand)]

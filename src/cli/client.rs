@@ -41,7 +41,11 @@ impl Client {
         {
             return Ok(server);
         }
-        Ok(Self::of(serve::open(config, stopping).await?))
+        let app = serve::open(config, stopping).await?;
+        let runner = app.runner.clone();
+        // A server sees to it by itself; without one it is every verb's. What failed has been said.
+        let _ = tokio::task::spawn_blocking(move || runner.see_to_erasures()).await;
+        Ok(Self::of(app))
     }
 
     /// `None` where the file was left behind: nobody answers there, or somebody to whom our token says nothing, for

@@ -8,6 +8,7 @@ mod client;
 mod decide;
 mod demo;
 mod dump;
+mod erase;
 mod error;
 mod explain;
 mod load;

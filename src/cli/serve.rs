@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::http;
-use crate::limits::STOP_CLIENTS_TIMEOUT;
+use crate::limits::{COMPACT_LOOK_EVERY, STOP_CLIENTS_TIMEOUT};
 use crate::observe::init_log;
 use crate::sync::Stopping;
 
@@ -67,6 +67,7 @@ pub async fn run(
         http::serve(listener, router, async move { drop(stopped.wait_for(|stop| *stop).await) }).await;
     });
     let upkeep = tokio::spawn(upkeep(app.clone()));
+    let erasures = tokio::spawn(see_to_erasures(app.clone()));
     let why = stop.await;
     app.observer.stopping(why);
     let ended = app.runner.shutdown().await;
@@ -77,6 +78,7 @@ pub async fn run(
     // A client that does not take its answer in time goes without.
     let served = timeout(STOP_CLIENTS_TIMEOUT, server).await.unwrap_or(Ok(()));
     upkeep.abort();
+    erasures.abort();
     drop(beacon);
     served.map_err(|error| CliError::failed(format!("the server ended by a fault: {error}")))?;
     if ended { Ok(ExitCode::SUCCESS) } else { Err(CliError::failed("a run did not end in time")) }
@@ -91,6 +93,16 @@ async fn upkeep(app: App) {
         // A fault there has said so; the next tick tries again.
         let _ = tokio::task::spawn_blocking(move || runner.catch_up()).await;
         app.runner.expire().await;
+    }
+}
+
+async fn see_to_erasures(app: App) {
+    let mut tick = tokio::time::interval(COMPACT_LOOK_EVERY);
+    loop {
+        tick.tick().await;
+        let runner = app.runner.clone();
+        // What failed has been said; the next tick tries again.
+        let _ = tokio::task::spawn_blocking(move || runner.see_to_erasures()).await;
     }
 }
 

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::args::{Cli, RunsVerb, Verb};
+use super::args::{Cli, RunsVerb, TombstonesVerb, Verb};
 use super::client::Client;
 use super::error::CliError;
 use super::load::load;
 use super::{
-    audit, check, decide, demo, dump, explain, presets, preview, rebuild, review, runs, serve, status, sync, token,
+    audit, check, decide, demo, dump, erase, explain, presets, preview, rebuild, review, runs, serve, status, sync,
+    token,
 };
 use crate::config::Config;
 use crate::observe::init_log;
@@ -95,6 +96,17 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Explain(args) => explain::explain(&client(&path, log).await?, &args, json).await,
         Verb::Review { event } => review::review(&client(&path, log).await?, &event, json).await,
         Verb::Dump(args) => dump::dump(&client(&path, log).await?, &args).await,
+        Verb::Erase(args) => {
+            erase::confirm(&args)?;
+            erase::erase(&client(&path, log).await?, &args, json).await
+        }
+        Verb::Export { user } => erase::export(&client(&path, log).await?, &user).await,
+        Verb::Erasures { limit } => erase::erasures(&client(&path, log).await?, limit, json).await,
+        Verb::Tombstones { verb } => {
+            let verb = verb.unwrap_or(TombstonesVerb::List);
+            erase::tombstones(&client(&path, log).await?, verb, json).await
+        }
+        Verb::Compact => erase::compact(&client(&path, log).await?, json).await,
         Verb::Audit(args) => audit::audit(&client(&path, log).await?, &args, json).await,
         Verb::Token { verb } => token::token(&client(&path, log).await?, verb, json).await,
     }

@@ -197,7 +197,7 @@ macro_rules! same_variants {
     };
 }
 
-same_variants!(skip_to_v1, skip_from_v1, SkipReason { Filtered, UnknownDeleted, UnknownCancelled, Duplicate });
+same_variants!(skip_to_v1, skip_from_v1, SkipReason { Filtered, UnknownDeleted, UnknownCancelled, Duplicate, Erased });
 same_variants!(
     reject_to_v1,
     reject_from_v1,

@@ -11,6 +11,7 @@ mod block;
 mod by_hand;
 mod convert;
 mod entry;
+mod erasure;
 mod feed;
 mod glance;
 mod history;
@@ -27,6 +28,9 @@ mod v2;
 pub use audit::{decode_audit_entry, encode_audit_entry};
 pub use block::{Block, Unpacked, decode_person, encode_person};
 pub use entry::{EntryDecoder, EntryEncoder, JournalHeader, JournalTrailer, Planned};
+pub use erasure::{
+    decode_erasure, decode_tombstone, decode_tombstones, encode_erasure, encode_tombstone, encode_tombstones,
+};
 pub use feed::{decode_feed_state, encode_feed_state};
 pub use glance::{AttendanceGlance, Glance, RegistrationGlance};
 pub use history::{

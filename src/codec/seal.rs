@@ -34,6 +34,10 @@ pub enum Kind {
     /// What a source keeps beyond the process.
     Keepsake = 15,
     Audit = 16,
+    Tombstone = 24,
+    /// All of them, in a file of their own.
+    Tombstones = 25,
+    Erasure = 26,
 }
 
 impl Kind {

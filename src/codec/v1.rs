@@ -121,6 +121,8 @@ pub enum SkipReason {
     UnknownDeleted,
     UnknownCancelled,
     Duplicate,
+    // Added later: an older build refuses a journal with it as malformed.
+    Erased,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -297,4 +299,41 @@ pub struct LogLine<'a> {
     /// 0 info, 1 warn, 2 error.
     pub level: u8,
     pub text: &'a str,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct Tombstone {
+    pub at_ms: i64,
+    pub user: [u8; 16],
+    pub marks: Vec<[u8; 16]>,
+}
+
+/// The file beside the store.
+#[derive(Encode, BorrowDecode)]
+pub struct Tombstones {
+    /// The batches of the store of which it tells.
+    pub generation: u64,
+    pub tombstones: Vec<Tombstone>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct Erasure<'a> {
+    pub at_ms: i64,
+    pub by: ErasedBy<'a>,
+    pub users: Vec<[u8; 16]>,
+    pub registrations: u64,
+    pub tombstones: u64,
+    pub next_run: u64,
+    pub marks: Vec<[u8; 16]>,
+    /// journals, entries, reads.
+    pub cleaned: [u64; 3],
+    pub cleaned_at_ms: Option<i64>,
+    pub compacted_at_ms: Option<i64>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub enum ErasedBy<'a> {
+    CommandLine,
+    Token([u8; 6], &'a str),
+    Run(u64),
 }

@@ -49,6 +49,8 @@ pub struct StoreSpec {
     pub journal_days: u32,
     /// How long the audit log is kept, in days.
     pub audit_days: u32,
+    /// For how long the store's files may keep the bytes of who was erased.
+    pub compact_after: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use utoipa::{Modify, OpenApi};
 use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
-    attendees, audit, changes, decide, events, explain, follow, groups, health, hooks, preview, review, runs, sources,
-    sync, tokens, users,
+    attendees, audit, changes, decide, erasures, events, explain, export, follow, groups, health, hooks, preview,
+    review, runs, sources, sync, tokens, users,
 };
 
 /// The name of the security scheme.
@@ -32,12 +32,13 @@ const TOKEN: &str = "token";
         events::list, events::get, events::put, events::delete, sync::start, preview::preview,
         review::list, explain::explain, explain::live,
         attendees::list, attendees::get, attendees::put, attendees::delete,
-        users::list, users::get, users::edit, users::protect, users::look_up,
+        users::list, users::get, users::edit, users::protect, users::look_up, erasures::erase, export::export,
         groups::list, groups::get, groups::put, groups::delete,
         groups::members, groups::put_member, groups::delete_member,
         runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
         decide::approve, decide::reject,
-        sources::list, sources::get, hooks::signed, hooks::by_path, audit::list,
+        sources::list, sources::get, hooks::signed, hooks::by_path,
+        erasures::list, erasures::tombstones, erasures::lift, erasures::compact, audit::list,
         tokens::list, tokens::create, tokens::delete,
     ),
     components(schemas(ProblemView)),

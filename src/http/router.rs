@@ -14,8 +14,8 @@ use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
-    attendees, audit, changes, decide, events, explain, follow, groups, health, hooks, preview, review, runs, sources,
-    sync, tokens, users,
+    attendees, audit, changes, decide, erasures, events, explain, export, follow, groups, health, hooks, preview,
+    review, runs, sources, sync, tokens, users,
 };
 use crate::app::App;
 
@@ -57,6 +57,8 @@ fn table() -> Vec<Route> {
         route(PATCH, "/v1/users/{user}", ADMIN, users::edit),
         route(PUT, "/v1/users/{user}/protected", ADMIN, users::protect),
         route(POST, "/v1/users/lookup", READ, users::look_up),
+        route(DELETE, "/v1/users/{user}", ADMIN, erasures::erase),
+        route(GET, "/v1/users/{user}/export", ADMIN, export::export),
         route(GET, "/v1/groups", READ, groups::list),
         route(GET, "/v1/groups/{group}", READ, groups::get),
         route(PUT, "/v1/groups/{group}", ADMIN, groups::put),
@@ -76,6 +78,10 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/sources/{source}", READ, sources::get),
         route(POST, "/v1/sources/{source}/hook", ANYBODY, hooks::signed),
         route(POST, "/v1/sources/{source}/hook/{secret}", ANYBODY, hooks::by_path),
+        route(GET, "/v1/erasures", ADMIN, erasures::list),
+        route(GET, "/v1/tombstones", ADMIN, erasures::tombstones),
+        route(DELETE, "/v1/tombstones/{id}", ADMIN, erasures::lift),
+        route(POST, "/v1/compact", ADMIN, erasures::compact),
         route(GET, "/v1/audit", ADMIN, audit::list),
         route(GET, "/v1/tokens", ADMIN, tokens::list),
         route(POST, "/v1/tokens", ADMIN, tokens::create),

@@ -4,6 +4,7 @@
 //! trailer that counts and checks them. A file without its trailer is no plan; it is written beside its name and
 //! renamed when it is whole and on disk. Memory stays at one frame whatever the size.
 
+mod cleaning;
 mod error;
 mod frames;
 mod paths;
@@ -13,8 +14,11 @@ mod spool;
 mod tests;
 mod writer;
 
+pub use cleaning::{clean_journal, read_tells_of, records_told};
 pub use error::JournalError;
-pub use paths::{adopt_approved, approved_path, journal_path, preview_paths, read_path, spool_path};
+pub use paths::{
+    RunFile, adopt_approved, approved_path, journal_path, preview_paths, read_path, run_files, spool_path,
+};
 pub use reader::JournalReader;
 pub use spool::{Place, SpoolReader, SpoolWriter};
 pub use writer::JournalWriter;

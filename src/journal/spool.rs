@@ -87,6 +87,27 @@ fn last_checkpoint(file: &File) -> io::Result<Option<u64>> {
     }
 }
 
+/// Is there an item of which `wanted` says so, or something that is none?
+pub(super) fn any_item(path: &Path, mut wanted: impl FnMut(&Item) -> bool) -> Result<bool, JournalError> {
+    let failed = JournalError::io("read", path);
+    let file = File::open(path).map_err(&failed)?;
+    let mut frames = Frames::new(&file, u64::MAX).map_err(&failed)?;
+    let mut decoder = ItemDecoder::default();
+    loop {
+        match frames.next() {
+            Ok(Some((_, frame))) => match decoder.decode(frame) {
+                Ok(item) if !wanted(&item) => {}
+                _ => return Ok(true),
+            },
+            Ok(None) => return Ok(false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+                return Ok(true);
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
 /// The same spool being read. The clones of a reader share the file.
 #[derive(Clone)]
 pub struct SpoolReader {

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -24,6 +25,8 @@ pub struct JournalWriter {
     encoder: EntryEncoder,
     checksum: Xxh3,
     entries: u64,
+    /// The time it is to bear; without one, it is that of its writing.
+    modified: Option<SystemTime>,
     finished: bool,
     faults: Faults,
 }
@@ -48,6 +51,7 @@ impl JournalWriter {
             encoder: EntryEncoder::default(),
             checksum: Xxh3::new(),
             entries: 0,
+            modified: None,
             finished: false,
             faults: faults.clone(),
         };
@@ -68,15 +72,23 @@ impl JournalWriter {
         Ok(())
     }
 
+    /// Has the file bear this time, as another of which it takes the place.
+    pub const fn dated(mut self, modified: SystemTime) -> Self {
+        self.modified = Some(modified);
+        self
+    }
+
     /// Writes the trailer, brings everything to disk and gives the file its name. Returns the number of entries.
     pub fn finish(mut self) -> Result<u64, JournalError> {
         let trailer = JournalTrailer { entries: self.entries, checksum: self.checksum.digest() };
-        let Self { path, part, file, faults, finished, .. } = &mut self;
+        let Self { path, part, file, faults, finished, modified, .. } = &mut self;
         faults.step(Step::JournalFlush, JournalError::io("write", part), || {
             write_frame(file, &trailer.encode()).and_then(|_| file.flush()).map_err(JournalError::io("write", part))
         })?;
         faults.step(Step::JournalSync, JournalError::io("sync", part), || {
-            file.get_ref().sync_all().map_err(JournalError::io("sync", part))
+            let file = file.get_ref();
+            let dated = modified.map_or(Ok(()), |modified| file.set_modified(modified));
+            dated.and_then(|()| file.sync_all()).map_err(JournalError::io("sync", part))
         })?;
         faults.step(Step::JournalRename, JournalError::io("rename", part), || {
             fs::rename(&*part, &*path).map_err(JournalError::io("rename", part))

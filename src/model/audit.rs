@@ -74,10 +74,13 @@ pub enum AuditAction {
     GroupSaved,
     GroupRemoved,
     MembershipSet,
+    PersonErased,
+    TombstoneLifted,
+    StoreCompacted,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::TokenMade,
         Self::TokenRevoked,
         Self::EventSaved,
@@ -91,6 +94,9 @@ impl AuditAction {
         Self::GroupSaved,
         Self::GroupRemoved,
         Self::MembershipSet,
+        Self::PersonErased,
+        Self::TombstoneLifted,
+        Self::StoreCompacted,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -108,6 +114,9 @@ impl AuditAction {
             Self::GroupSaved => "group_saved",
             Self::GroupRemoved => "group_removed",
             Self::MembershipSet => "membership_set",
+            Self::PersonErased => "person_erased",
+            Self::TombstoneLifted => "tombstone_lifted",
+            Self::StoreCompacted => "store_compacted",
         }
     }
 }

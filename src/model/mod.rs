@@ -7,6 +7,7 @@ mod by_hand;
 mod change;
 mod digest;
 mod email;
+mod erasure;
 mod event;
 mod field;
 mod group;
@@ -22,6 +23,9 @@ pub use by_hand::{AttendanceByHand, ByHand, Decision, MembershipByHand, Override
 pub use change::{Action, Entry, PersonChange, RecordNote, Verdict};
 pub use digest::Digest;
 pub use email::{Email, EmailError, EmailKey};
+pub use erasure::{
+    Cleaned, ErasedBy, Erasure, ErasureId, Mark, Marker, SharedTombstones, Tombstone, TombstoneId, Tombstones, Traces,
+};
 pub use event::{Event, FeedPosition, FeedSettings, FeedState, Validators};
 pub use field::{EventField, Field, FieldRule, Overwrite, UnknownField, Value};
 pub use group::{Group, GroupKey, GroupName};

@@ -72,6 +72,8 @@ pub enum SkipReason {
     UnknownCancelled,
     /// Another record with the same external id won.
     Duplicate,
+    /// It would bring back somebody who was erased and is to stay out. In a plan that was cleaned: it told of them.
+    Erased,
 }
 
 impl SkipReason {
@@ -81,6 +83,7 @@ impl SkipReason {
             Self::UnknownDeleted => "unknown_deleted",
             Self::UnknownCancelled => "unknown_cancelled",
             Self::Duplicate => "duplicate",
+            Self::Erased => "erased",
         }
     }
 }

@@ -45,6 +45,9 @@ pub const HOOKS: &str = "rollcall_hooks_total";
 pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
 pub const HTTP_REQUEST_DURATION: &str = "rollcall_http_request_duration_seconds";
 pub const HTTP_AUTH_FAILURES: &str = "rollcall_http_auth_failures_total";
+pub const TOMBSTONES: &str = "rollcall_tombstones";
+pub const ERASURES: &str = "rollcall_erasures_total";
+pub const COMPACTIONS: &str = "rollcall_compactions_total";
 pub const STORE_SIZE: &str = "rollcall_store_size_bytes";
 pub const STORE_ERRORS: &str = "rollcall_store_errors_total";
 
@@ -90,6 +93,9 @@ pub const CATALOGUE: &[Metric] = &[
     metric(HTTP_REQUESTS, Kind::Counter, "Requests to this API by route template, method and status."),
     metric(HTTP_REQUEST_DURATION, Kind::Histogram(API_BUCKETS), "How long this API takes to answer."),
     metric(HTTP_AUTH_FAILURES, Kind::Counter, "Refused requests by reason (missing, unknown, scope)."),
+    metric(TOMBSTONES, Kind::Gauge, "People who were erased and are kept out."),
+    metric(ERASURES, Kind::Counter, "People erased by hand."),
+    metric(COMPACTIONS, Kind::Counter, "Rewritings of the store by outcome (done, failed)."),
     metric(STORE_SIZE, Kind::Gauge, "Bytes of the store on disk."),
     metric(STORE_ERRORS, Kind::Counter, "Failures of the store by operation (read, write)."),
 ];

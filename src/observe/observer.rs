@@ -83,6 +83,7 @@ pub struct CommunityFacts<'a> {
     pub users: u64,
     pub groups: u64,
     pub runs_held: u64,
+    pub tombstones: u64,
     /// Event, active and inactive attendees.
     pub events: &'a [(EventName, u64, u64)],
     pub store_bytes: u64,
@@ -110,6 +111,10 @@ impl Default for Observer {
             gauge!(c::BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             for reason in ["missing", "unknown", "scope"] {
                 counter!(c::HTTP_AUTH_FAILURES, "reason" => reason).absolute(0);
+            }
+            counter!(c::ERASURES).absolute(0);
+            for outcome in ["done", "failed"] {
+                counter!(c::COMPACTIONS, "outcome" => outcome).absolute(0);
             }
             for operation in ["read", "write"] {
                 counter!(c::STORE_ERRORS, "op" => operation).absolute(0);
@@ -208,6 +213,7 @@ impl Observer {
             gauge!(c::USERS).set(float(facts.users));
             gauge!(c::GROUPS).set(float(facts.groups));
             gauge!(c::RUNS_HELD).set(float(facts.runs_held));
+            gauge!(c::TOMBSTONES).set(float(facts.tombstones));
             gauge!(c::STORE_SIZE).set(float(facts.store_bytes));
             for (event, active, inactive) in facts.events {
                 for (state, count) in [("active", *active), ("inactive", *inactive)] {
@@ -317,6 +323,24 @@ impl Observer {
         tracing::error!(operation, message, "the store failed");
         let op = if operation.starts_with("read") { "read" } else { "write" };
         self.record(|| counter!(c::STORE_ERRORS, "op" => op).increment(1));
+    }
+
+    /// Somebody erased people by hand.
+    pub fn erased(&self, people: usize) {
+        tracing::info!(people, "erased");
+        self.record(|| counter!(c::ERASURES).increment(people as u64));
+    }
+
+    /// The store was written anew; its files' bytes before and after.
+    pub fn compacted(&self, before: u64, after: u64) {
+        tracing::info!(before, after, "the store was compacted");
+        self.record(|| counter!(c::COMPACTIONS, "outcome" => "done").increment(1));
+    }
+
+    /// It was not, and goes on as it was.
+    pub fn compaction_failed(&self, message: &str) {
+        tracing::error!(message, "the store could not be compacted and goes on as it was");
+        self.record(|| counter!(c::COMPACTIONS, "outcome" => "failed").increment(1));
     }
 
     /// A request to a source was answered or failed; `took` excludes the wait for the budget.

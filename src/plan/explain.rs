@@ -255,6 +255,7 @@ fn noted(run: RunId, note: &RecordNote) -> Vec<Step> {
     let why = match &note.verdict {
         Verdict::Skip(SkipReason::Filtered) => taken_out("`skip_when` took the record out"),
         Verdict::Skip(SkipReason::Duplicate) => taken_out("another record with the same id won"),
+        Verdict::Skip(SkipReason::Erased) => taken_out("the person was erased, and is kept out until that is lifted"),
         Verdict::Skip(SkipReason::UnknownDeleted) => taken_out("it asks to delete somebody who is not here"),
         Verdict::Skip(SkipReason::UnknownCancelled) => {
             taken_out("it cancels a record that is not here, and holds too little to make one")

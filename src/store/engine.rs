@@ -65,6 +65,8 @@ pub struct Place {
     pub anchor: PathBuf,
     /// The snapshot of its index.
     pub index: PathBuf,
+    /// The community's tombstones, whichever engine is meant.
+    pub tombstones: PathBuf,
 }
 
 /// See [`Engine::pass`].
@@ -126,8 +128,7 @@ impl Engine {
         for row in self.scan(b"") {
             let (key, value) = row?;
             if !pieces::is_piece(&key) {
-                let sum = if key.starts_with(keys::BLOCKS) { &mut sums.blocks } else { &mut sums.rest };
-                sum.add(&key, &value);
+                sums.take_up(&key, &value);
             }
         }
         Ok(sums)
@@ -235,6 +236,15 @@ impl Engine {
         self.faults.step(Step::Batch, |source| failed(source.into()), || self.db.apply_batch(inner).map_err(failed))?;
         *self.record.lock() = record;
         self.settle(&touched)
+    }
+
+    /// Makes this the engine of which a record tells, whose values it holds already.
+    pub fn take_record(&self, record: Record) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Engine { operation: "write the store", source };
+        self.db.insert(keys::INTEGRITY, record.encode()).map_err(failed)?;
+        *self.record.lock() = record;
+        self.settle(&[keys::INTEGRITY.to_vec()])?;
+        self.sync()
     }
 
     /// Visits every node that a batch changed.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use super::compact::Swap;
 use super::engine::{Place, io_error, sync_folder};
 use crate::model::CommunityKey;
 
@@ -54,6 +55,7 @@ impl Folder {
         let folder = Self { path: path.to_owned(), _lock: lock };
         folder.check_schema()?;
         folder.finish_swap()?;
+        Swap::of(path).mend()?;
         Ok(folder)
     }
 
@@ -94,13 +96,18 @@ impl Folder {
     }
 
     pub fn engine(&self) -> Place {
-        Place { folder: self.path.join("db"), anchor: self.path.join("anchor"), index: self.path.join("index") }
+        self.place("db", "anchor", "index")
     }
 
     /// Where a rebuild makes the new engine.
     pub fn engine_in_making(&self) -> Place {
-        let [folder, anchor, index] = ["db.part", "anchor.part", "index.part"].map(|name| self.path.join(name));
-        Place { folder, anchor, index }
+        self.place("db.part", "anchor.part", "index.part")
+    }
+
+    fn place(&self, folder: &str, anchor: &str, index: &str) -> Place {
+        let [folder, anchor, index, tombstones] =
+            [folder, anchor, index, "tombstones"].map(|name| self.path.join(name));
+        Place { folder, anchor, index, tombstones }
     }
 
     /// Puts the engine in the making, which must be whole and closed, into the old one's place. Returns where the old

@@ -49,6 +49,13 @@ pub struct Sums {
     pub rest: Sum,
 }
 
+impl Sums {
+    pub fn take_up(&mut self, key: &[u8], value: &[u8]) {
+        let sum = if key.starts_with(keys::BLOCKS) { &mut self.blocks } else { &mut self.rest };
+        sum.add(key, value);
+    }
+}
+
 fn hash(key: &[u8], value: &[u8]) -> u128 {
     let mut hash = Xxh3::new();
     hash.update(&(key.len() as u64).to_le_bytes());

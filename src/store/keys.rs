@@ -2,7 +2,7 @@
 
 use crate::codec::SymbolKind;
 use crate::limits::BLOCK_USERS;
-use crate::model::{AuditId, EventName, FeedId, GroupKey, Keepsake, RunId, SourceName, UserNo};
+use crate::model::{AuditId, ErasureId, EventName, FeedId, GroupKey, Keepsake, RunId, SourceName, TombstoneId, UserNo};
 
 /// What the engine itself keeps; see [`super::integrity`].
 pub const INTEGRITY: &[u8] = b"!";
@@ -16,6 +16,8 @@ pub const GROUPS: &[u8] = b"g";
 pub const TOKENS: &[u8] = b"t";
 pub const KEEPSAKES: &[u8] = b"k";
 pub const AUDIT: &[u8] = b"a";
+pub const TOMBSTONES: &[u8] = b"x";
+pub const ERASURES: &[u8] = b"y";
 
 /// The block that holds a user.
 pub const fn block_of(UserNo(user): UserNo) -> u32 {
@@ -106,4 +108,17 @@ pub fn audit(AuditId(id): AuditId) -> Vec<u8> {
 /// The number of an entry from its key.
 pub fn audit_number(key: &[u8]) -> Option<AuditId> {
     Some(AuditId(u64::from_be_bytes(key.strip_prefix(AUDIT)?.try_into().ok()?)))
+}
+
+pub fn tombstone(TombstoneId(id): TombstoneId) -> Vec<u8> {
+    join(TOMBSTONES, &id.to_be_bytes())
+}
+
+pub fn erasure(ErasureId(id): ErasureId) -> Vec<u8> {
+    join(ERASURES, &id.to_be_bytes())
+}
+
+/// The number of an erasure from its key.
+pub fn erasure_number(key: &[u8]) -> Option<ErasureId> {
+    Some(ErasureId(u64::from_be_bytes(key.strip_prefix(ERASURES)?.try_into().ok()?)))
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 
 use super::StoreError;
+use super::compact::Swap;
 use super::engine::{Engine, Place};
 use super::room::Room;
 use super::snapshot::Snapshot;
 use super::state::State;
+use super::tombstones::TombstoneFile;
 use crate::faults::Faults;
 use crate::model::CommunityKey;
 
@@ -24,6 +26,7 @@ pub struct Opening {
     room: Room,
     faults: Faults,
     snapshot: Snapshot,
+    tombstones: TombstoneFile,
 }
 
 /// The engine, or why there is none.
@@ -41,14 +44,16 @@ struct Closed {
 impl Opening {
     pub fn new(place: Place, key: CommunityKey, room: Room, faults: Faults) -> Self {
         let snapshot = Snapshot::new(place.index.clone(), faults.clone());
-        Self { place, key, room, faults, snapshot }
+        let tombstones = TombstoneFile::new(place.tombstones.clone());
+        Self { place, key, room, faults, snapshot, tombstones }
     }
 
     /// Opens the engine and reads what is held in memory. On a full disk the ballast makes room.
     fn open(&self) -> Result<(Engine, State), StoreError> {
         let open = || {
             let engine = Engine::open(&self.place, &self.key, &self.faults)?;
-            let state = State::load(&engine, &self.key, &self.snapshot)?;
+            let mut state = State::load(&engine, &self.key, &self.snapshot)?;
+            self.tombstones.add_to(&mut state)?;
             Ok((engine, state))
         };
         match open() {
@@ -67,6 +72,14 @@ impl Live {
         Ok((Self { engine: RwLock::new(Ok(engine)), opening }, state))
     }
 
+    pub const fn key(&self) -> &CommunityKey {
+        &self.opening.key
+    }
+
+    pub const fn tombstones(&self) -> &TombstoneFile {
+        &self.opening.tombstones
+    }
+
     pub const fn faults(&self) -> &Faults {
         &self.opening.faults
     }
@@ -76,6 +89,31 @@ impl Live {
     pub fn keep_index(&self, state: &State) -> Result<(), StoreError> {
         let Opening { snapshot, room, .. } = &self.opening;
         self.with(|engine| snapshot.keep(&engine.record(), &state.known(), &state.index, room))
+    }
+
+    /// Writes the engine anew into a fresh folder, without what was deleted. What is in memory stays as it is. Everything
+    /// that was applied must be synced.
+    pub fn compact(&self, swap: &Swap) -> Result<(), StoreError> {
+        let Opening { place, key, room, faults, .. } = &self.opening;
+        let copied = self.with(|old| swap.copy(old, key, room, faults));
+        if copied.is_err() {
+            // To make room. What stays is removed before the next copy, or at the next start.
+            let _ = swap.tidy_up();
+            return copied;
+        }
+        let mut engine = self.engine.write();
+        close(&mut engine);
+        let swapped = swap.swap(faults).or_else(|error| swap.mend().and(Err(error)));
+        let opened = Engine::open(place, key, faults);
+        *engine = opened.map_err(|error| Closed {
+            why: error.to_string(),
+            is_disk_full: error.is_disk_full(),
+            tried: Instant::now(),
+        });
+        drop(engine);
+        swapped?;
+        self.with(|_| Ok(()))?;
+        swap.drop_old(faults)
     }
 
     /// Does something with the engine. Waits while it is being opened anew.
@@ -94,10 +132,7 @@ impl Live {
     /// Opens the engine anew and returns what the disk says.
     pub fn reopen(&self) -> Result<State, StoreError> {
         let mut engine = self.engine.write();
-        let closed = Closed { why: "it is being opened".into(), is_disk_full: false, tried: Instant::now() };
-        let old = std::mem::replace(&mut *engine, Err(closed));
-        // sled flushes when it is dropped, which may fail in ways of its own; what it leaves is read from the disk.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        close(&mut engine);
         match self.opening.open() {
             Ok((opened, state)) => {
                 *engine = Ok(opened);
@@ -110,4 +145,11 @@ impl Live {
             }
         }
     }
+}
+
+fn close(engine: &mut Result<Engine, Closed>) {
+    let closed = Closed { why: "it is being opened".into(), is_disk_full: false, tried: Instant::now() };
+    let old = std::mem::replace(engine, Err(closed));
+    // sled flushes when it is dropped, which may fail in ways of its own; what it leaves is read from the disk.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
 }

@@ -3,7 +3,9 @@
 //! Readers never wait for the writer's disk: they read the indexes and the blocks as last committed.
 
 mod columns;
+mod compact;
 mod engine;
+mod erasing;
 mod error;
 mod files;
 mod index;
@@ -22,9 +24,12 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 mod writer;
 
 pub use crate::codec::StoredToken;
+pub use compact::Compaction;
+pub use erasing::Erasing;
 pub use error::StoreError;
 pub use files::STORE_SCHEMA;
 pub use index::RegistrationHit;

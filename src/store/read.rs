@@ -9,7 +9,8 @@ use roaring::RoaringBitmap;
 use sled::IVec;
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::io_error;
+use super::compact::{Compaction, Swap};
+use super::engine::{Engine, io_error};
 use super::files::Folder;
 use super::index::Index;
 use super::live::{Live, Opening};
@@ -71,6 +72,10 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
     pub fn index(&self) -> &Index {
         &self.state.index
     }
@@ -114,6 +119,8 @@ impl Store {
         let room = Room::of(path);
         let opening = Opening::new(folder.engine(), key.clone(), room.clone(), faults);
         let (live, state) = Live::open(opening)?;
+        // Whatever stays takes room only, and is removed before the next compaction.
+        let _ = Swap::of(path).tidy_up();
         let (live, state) = (Arc::new(live), Arc::new(RwLock::new(state)));
         let (commands, queue) = mpsc::channel(WRITER_QUEUE);
         let writer = Writer::new(Arc::clone(&live), room.clone(), Arc::clone(&state));
@@ -122,7 +129,16 @@ impl Store {
             .spawn(move || writer.run(queue))
             .map_err(|source| io_error("start the writer for", path, source))?;
         let (commands, writer) = (Some(commands), Some(writer));
-        Ok(Self { shared: Arc::new(Shared { state, live, room, key, folder, commands, writer }) })
+        let store = Self { shared: Arc::new(Shared { state, live, room, key, folder, commands, writer }) };
+        if !store.view().state.unstored.is_empty() {
+            // They keep out all the same, and the file has them where the disk fails.
+            let _ = store.commit(ChangeSet::default());
+        }
+        Ok(store)
+    }
+
+    pub(super) fn with_engine<T>(&self, work: impl FnOnce(&Engine) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.shared.live.with(work)
     }
 
     /// Who is told of the steps on the disk.
@@ -197,6 +213,18 @@ impl Store {
         let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
         commands.blocking_send(Command::KeepIndex { reply }).map_err(|_| StoreError::Stopped)?;
         answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Writes the store anew without what was deleted from it, of which its files keep the bytes. Waits for the commits
+    /// before it, and those after it wait; readers do not, but for a moment. Blocks. An error leaves the store as it is.
+    pub fn compact(&self) -> Result<Compaction, StoreError> {
+        let before = self.bytes_on_disk()?;
+        let (reply, answer) = oneshot::channel();
+        let commands = self.shared.commands.as_ref().ok_or(StoreError::Stopped)?;
+        let swap = Swap::of(self.folder());
+        commands.blocking_send(Command::Compact { swap, reply }).map_err(|_| StoreError::Stopped)?;
+        answer.blocking_recv().map_err(|_| StoreError::Stopped)??;
+        Ok(Compaction { before, after: self.bytes_on_disk()? })
     }
 
     /// Was every person read when the store was last opened, because no snapshot of the index could be believed?

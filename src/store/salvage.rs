@@ -14,15 +14,16 @@ use super::files::{Folder, remove};
 use super::live::{Live, Opening};
 use super::room::Room;
 use super::state::read_symbol;
+use super::tombstones::TombstoneFile;
 use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
-    Kind, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_event, decode_feed_state, decode_group,
-    decode_meta, decode_person, decode_run, decode_token, open,
+    Kind, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_erasure, decode_event, decode_feed_state,
+    decode_group, decode_meta, decode_person, decode_run, decode_token, decode_tombstone, open,
 };
 use crate::faults::Faults;
 use crate::limits::BLOCK_USERS;
-use crate::model::{Action, CommunityKey, EmailKey, GroupName, Person, PersonChange, RunId, UserId};
+use crate::model::{Action, CommunityKey, EmailKey, ErasureId, GroupName, Person, PersonChange, RunId, UserId};
 
 /// What a rebuild kept, and what it could not read. Nothing in it is personal.
 #[derive(Debug, Default, Serialize)]
@@ -54,6 +55,9 @@ impl Store {
         remove(&place.folder)?;
         remove(&place.anchor)?;
         let mut salvage = Salvage::default();
+        if TombstoneFile::new(place.tombstones.clone()).set_aside()? {
+            salvage.lost.push("the file of tombstones: it is kept as tombstones.damaged".into());
+        }
         let mut new = new_writer(&folder, &key)?;
         match Engine::open_unchecked(&folder.engine(), &key, &Faults::none()) {
             Ok((old, _)) => Reader { old: &old, new: &mut new, salvage: &mut salvage }.copy()?,
@@ -177,6 +181,16 @@ impl Reader<'_> {
             let keepsakes = keys::keepsake_id(&key).map(|(source, what)| (source, what, value.to_vec()));
             let keepsakes = keepsakes.into_iter().collect();
             self.new.commit(ChangeSet { keepsakes, ..ChangeSet::default() })?;
+        }
+        for (_, sealed) in self.rows(keys::TOMBSTONES, "tombstones") {
+            let tombstones = Vec::from_iter(self.decoded("a tombstone", decode_tombstone(&sealed)));
+            self.new.commit(ChangeSet { tombstones, ..ChangeSet::default() })?;
+        }
+        // Numbered anew, for batches are.
+        for (number, (_, sealed)) in (1..).zip(self.rows(keys::ERASURES, "erasures")) {
+            let Some(erasure) = self.decoded("an erasure", decode_erasure(&sealed)) else { continue };
+            let erasures = vec![(ErasureId(number), erasure)];
+            self.new.commit(ChangeSet { erasures, ..ChangeSet::default() })?;
         }
         for (_, sealed) in self.rows(keys::AUDIT, "entries of the audit log") {
             let Some(entry) = self.decoded("an entry of the audit log", decode_audit_entry(&sealed)) else { continue };

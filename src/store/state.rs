@@ -1,6 +1,7 @@
 //! What readers see between commits: indexes, symbols and the small tables, under one lock held briefly.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::StoreError;
 use super::engine::Engine;
@@ -10,10 +11,13 @@ use super::keys;
 use super::scan::scan;
 use super::snapshot::Snapshot;
 use crate::codec::{
-    CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_event, decode_feed_state, decode_group,
-    decode_meta, decode_token, open,
+    CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_erasure, decode_event, decode_feed_state,
+    decode_group, decode_meta, decode_token, decode_tombstone, open,
 };
-use crate::model::{CommunityKey, Event, EventName, FeedId, FeedState, Group, GroupKey, Keepsake, SourceName};
+use crate::model::{
+    CommunityKey, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, Keepsake, SharedTombstones,
+    SourceName, Tombstone, Tombstones,
+};
 
 pub struct State {
     pub meta: Meta,
@@ -25,11 +29,29 @@ pub struct State {
     pub events: BTreeMap<EventName, Event>,
     pub tokens: Vec<StoredToken>,
     pub keepsakes: BTreeMap<(SourceName, Keepsake), Vec<u8>>,
+    pub tombstones: SharedTombstones,
+    /// Of these, what only the file beside the store knows.
+    pub unstored: Vec<Tombstone>,
+    /// Those after which something is left to do.
+    pub erasures: BTreeMap<ErasureId, Erasure>,
     /// How often the store was opened anew; the index's numbers mean something within one epoch only.
     pub epoch: u64,
     /// Was the index made by reading every block, or taken from its snapshot?
     pub was_scanned: bool,
 }
+
+/// The tags of what is taken up into memory.
+const HELD: [&[u8]; 9] = [
+    keys::SYMBOLS,
+    keys::META,
+    keys::GROUPS,
+    keys::FEEDS,
+    keys::EVENTS,
+    keys::TOKENS,
+    keys::KEEPSAKES,
+    keys::TOMBSTONES,
+    keys::ERASURES,
+];
 
 /// What it is that cannot be read.
 pub fn unreadable(what: impl Into<String>) -> impl FnOnce(CodecError) -> StoreError {
@@ -49,6 +71,9 @@ impl State {
             events: BTreeMap::new(),
             tokens: Vec::new(),
             keepsakes: BTreeMap::new(),
+            tombstones: Arc::new(Tombstones::new(key)),
+            unstored: Vec::new(),
+            erasures: BTreeMap::new(),
             epoch: 0,
             was_scanned: false,
         }
@@ -78,7 +103,7 @@ impl State {
     /// Reads everything but the blocks. Returns its sum.
     fn load_rest(&mut self, engine: &Engine) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
-        for tag in [keys::SYMBOLS, keys::META, keys::GROUPS, keys::FEEDS, keys::EVENTS, keys::TOKENS, keys::KEEPSAKES] {
+        for tag in HELD {
             for row in engine.scan(tag) {
                 let (key, sealed) = row?;
                 sum.add(&key, &sealed);
@@ -121,6 +146,15 @@ impl State {
                 let value = open(Kind::Keepsake, sealed).map_err(unreadable("what a source keeps"))?;
                 // One of a kind that this build does not know stays as it is.
                 self.keepsakes.extend(keys::keepsake_id(key).map(|id| (id, value.to_vec())));
+            }
+            keys::TOMBSTONES => {
+                let tombstone = decode_tombstone(sealed).map_err(unreadable("a tombstone"))?;
+                Arc::make_mut(&mut self.tombstones).put(tombstone);
+            }
+            keys::ERASURES => {
+                let erasure = decode_erasure(sealed).map_err(unreadable("what is known of an erasure"))?;
+                let left = keys::erasure_number(key).filter(|_| !erasure.is_over());
+                self.erasures.extend(left.map(|id| (id, erasure)));
             }
             _ => self.tokens.push(decode_token(sealed).map_err(unreadable("a token"))?),
         }

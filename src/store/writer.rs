@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
+use super::compact::Swap;
 use super::engine::{Batch, Engine};
+use super::erasing::{Erasing, Remembered};
 use super::index::Entering;
 use super::live::Live;
 use super::room::Room;
@@ -22,8 +24,8 @@ use crate::codec::{
 };
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::{
-    AuditEntry, AuditId, Event, EventName, FeedId, FeedState, Group, GroupKey, GroupName, Keepsake, Person,
-    PersonChange, Run, RunId, SourceName, UserId, UserNo,
+    AuditEntry, AuditId, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, GroupName, Keepsake,
+    Person, PersonChange, Run, RunId, SourceName, Tombstone, TombstoneId, UserId, UserNo,
 };
 
 /// Changes that happen together or not at all.
@@ -49,6 +51,14 @@ pub struct ChangeSet {
     pub audit: Vec<AuditEntry>,
     /// Entries of the audit log up to this one are forgotten.
     pub forget_audit: Option<AuditId>,
+    /// Why people are deleted. Without it, nothing is remembered of that.
+    pub erasing: Option<Erasing>,
+    /// Tombstones to put as they are.
+    pub tombstones: Vec<Tombstone>,
+    /// A tombstone to lift.
+    pub lift: Option<TombstoneId>,
+    /// Erasures to put as they are.
+    pub erasures: Vec<(ErasureId, Erasure)>,
 }
 
 /// New users, encoded.
@@ -91,6 +101,11 @@ pub enum Command {
     KeepIndex {
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
+    /// Writes the engine anew.
+    Compact {
+        swap: Swap,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 pub struct Writer {
@@ -101,6 +116,8 @@ pub struct Writer {
     symbols: Symbols,
     /// How many symbols of each kind are on disk.
     stored_symbols: [usize; 4],
+    /// The tombstones' file is not what it should be: it could not be written.
+    is_file_stale: bool,
 }
 
 /// One person's change, checked and numbered.
@@ -136,16 +153,18 @@ struct Prepared<'n> {
     newcomers: Vec<(UserNo, Glance<'n>)>,
     groups: Vec<Group>,
     new_run: Option<RunId>,
+    remembered: Remembered,
 }
 
 impl Writer {
     pub fn new(live: Arc<Live>, room: Room, state: Arc<RwLock<State>>) -> Self {
-        let (meta, symbols) = {
+        let (meta, symbols, is_file_stale) = {
             let state = state.read();
-            (state.meta, state.symbols.clone())
+            // What the last process could not write, or was killed before, is written with the first commit.
+            (state.meta, state.symbols.clone(), !state.tombstones.is_empty())
         };
         let stored_symbols = symbols.counts();
-        Self { live, room, state, meta, symbols, stored_symbols }
+        Self { live, room, state, meta, symbols, stored_symbols, is_file_stale }
     }
 
     /// Serves until every sender is gone.
@@ -155,19 +174,40 @@ impl Writer {
             match command {
                 Command::Commit { set, reply } => drop(reply.send(self.commit(*set))),
                 Command::KeepIndex { reply } => drop(reply.send(self.keep_index())),
+                Command::Compact { swap, reply } => drop(reply.send(self.compact(&swap))),
             }
         }
     }
 
     /// Writes the snapshot of the index. Between two commits it is that of the store; readers go on meanwhile.
     fn keep_index(&mut self) -> Result<(), StoreError> {
+        self.sync()?;
+        self.live.keep_index(&self.state.read())
+    }
+
+    /// Brings to disk what an earlier process left.
+    fn sync(&mut self) -> Result<(), StoreError> {
         let sync = || self.live.with(|engine| if engine.is_synced() { Ok(()) } else { engine.sync() });
-        if let Err(error) = catch_unwind(AssertUnwindSafe(sync)).unwrap_or(Err(StoreError::Panicked)) {
+        let synced = catch_unwind(AssertUnwindSafe(sync)).unwrap_or(Err(StoreError::Panicked));
+        if synced.is_err() {
             // As after a write that failed; where it cannot be opened anew, the store says so itself.
             let _ = self.reopen();
-            return Err(error);
         }
-        self.live.keep_index(&self.state.read())
+        synced
+    }
+
+    fn compact(&mut self, swap: &Swap) -> Result<(), StoreError> {
+        if self.live.wants_reopening() {
+            self.reopen()?;
+        }
+        self.sync()?;
+        let compact = || self.live.compact(swap);
+        let compacted = catch_unwind(AssertUnwindSafe(compact)).unwrap_or(Err(StoreError::Panicked));
+        if self.live.with(|_| Ok(())).is_err() {
+            // As after a write that failed; where it cannot be opened anew, the store says so itself.
+            let _ = swap.mend().and_then(|()| self.reopen());
+        }
+        compacted
     }
 
     /// Applies one set. When this returns, it survives a power cut.
@@ -219,6 +259,7 @@ impl Writer {
         self.meta = state.meta;
         self.symbols = state.symbols.clone();
         self.stored_symbols = self.symbols.counts();
+        self.is_file_stale = true;
         let mut shown = self.state.write();
         let epoch = shown.epoch + 1;
         *shown = State { epoch, ..state };
@@ -289,11 +330,15 @@ impl Writer {
         if let Some(last) = set.forget_audit {
             self.forget_audit(&mut batch, last)?;
         }
+        let gone =
+            people.iter().filter(|checked| checked.after.is_none()).filter_map(|checked| checked.before.as_ref());
+        let mut remembered = Remembered::of(set, self.live.key(), &meta, gone);
+        remembered.put(&mut batch, &self.state.read());
         for (kind, number, name) in self.symbols.since(self.stored_symbols) {
             batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
         }
         batch.put(keys::META.to_vec(), encode_meta(meta));
-        Ok(Prepared { batch, meta, people, newcomers, groups, new_run })
+        Ok(Prepared { batch, meta, people, newcomers, groups, new_run, remembered })
     }
 
     fn put_people(
@@ -417,8 +462,8 @@ impl Writer {
         self.meta = prepared.meta;
         let mut state = self.state.write();
         self.stored_symbols = self.symbols.counts();
-        let State { index, symbols, groups, feeds, events, tokens, keepsakes, meta, epoch: _, was_scanned: _ } =
-            &mut *state;
+        let tombstones_changed = prepared.remembered.publish(&mut state);
+        let State { index, symbols, groups, feeds, events, tokens, keepsakes, meta, .. } = &mut *state;
         *meta = prepared.meta;
         for Checked { user, before, after } in &prepared.people {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
@@ -445,6 +490,17 @@ impl Writer {
             None => {}
         }
         keepsakes.extend(set.keepsakes.into_iter().map(|(source, what, value)| ((source, what), value)));
+        drop(state);
+        if tombstones_changed || self.is_file_stale {
+            self.keep_tombstones();
+        }
+    }
+
+    /// Writes the tombstones' file. The store has them all the same, so a disk that fails here fails nobody; the next
+    /// commit tries again, and so does the next process that opens the store.
+    fn keep_tombstones(&mut self) {
+        let tombstones = Arc::clone(&self.state.read().tombstones);
+        self.is_file_stale = self.live.tombstones().write(self.meta.generation, &tombstones).is_err();
     }
 }
 

@@ -13,9 +13,11 @@ use crate::clock::Clock;
 use crate::codec::Planned;
 use crate::journal::{JournalReader, adopt_approved, journal_path};
 use crate::limits::BATCH_BYTES_MAX;
-use crate::model::{Entry, FeedId, FeedPosition, FeedState, Field, Person, Registration, Run, RunOutcome, Value};
+use crate::model::{
+    Entry, ErasedBy, FeedId, FeedPosition, FeedState, Field, Person, Registration, Run, RunOutcome, Value,
+};
 use crate::observe::Stages;
-use crate::store::{ChangeSet, Commit, Store};
+use crate::store::{ChangeSet, Commit, Erasing, Store};
 
 /// The last words of a run, written with its last batch.
 pub struct Ending {
@@ -173,6 +175,8 @@ impl Batches<'_> {
     fn begin(&mut self, mut set: ChangeSet, journal: &JournalReader, after: Run) -> Result<(), Failure> {
         self.settle()?;
         set.newcomers.symbols = journal.symbols().clone();
+        let (at, by) = (journal.header().planned_at, ErasedBy::Run(after.id));
+        set.erasing = Some(Erasing { at, by, keep_out: false });
         set.runs.push(after.clone());
         self.under_way = Some((self.store.begin_commit(set)?, after));
         Ok(())

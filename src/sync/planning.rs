@@ -21,7 +21,7 @@ use crate::config::DeleteScope;
 use crate::journal::SpoolReader;
 use crate::model::{
     Action, Counts, EmailKey, Entry, EventField, ExternalId, Field, GroupKey, GroupName, Person, PersonChange,
-    RecordNote, RecordState, Registration, RejectReason, RunId, SkipReason, UserId, UserNo, Verdict,
+    RecordNote, RecordState, Registration, RejectReason, RunId, SharedTombstones, SkipReason, UserId, UserNo, Verdict,
 };
 use crate::plan::{
     self, Arrival, Arriving, Facts, Figures, Inputs, Known, Mover, Policy, Role, Route, Target, Task, Version, losers,
@@ -97,7 +97,9 @@ impl<'a> Planning<'a> {
         found: Found,
         journal: Journaling,
     ) -> Result<Self, Failure> {
-        let Found { spool, candidates, notes, new_groups, seen, unchanged, counts, complete, whole, .. } = found;
+        let Found {
+            spool, candidates, notes, new_groups, seen, unchanged, counts, complete, whole, tombstones, ..
+        } = found;
         let figures = Figures { whole, ..feed.figures_before(store) };
         let complete_read = plan.complete_read.filter(|_| complete);
         let mut planning = Self {
@@ -121,9 +123,40 @@ impl<'a> Planning<'a> {
             let note = planning.spool.note(place)?;
             planning.journal.write(Entry::Record(note))?;
         }
+        planning.keep_out_who_was_erased_since(&tombstones)?;
         planning.drop_duplicates(&unchanged)?;
         planning.find_absent(&seen);
         Ok(planning)
+    }
+
+    /// The read kept out whom it was to; others may have been erased while it went on.
+    fn keep_out_who_was_erased_since(&mut self, known: &SharedTombstones) -> Result<(), Failure> {
+        let tombstones = self.store.tombstones();
+        if tombstones.is_empty() || Arc::ptr_eq(&tombstones, known) {
+            return Ok(());
+        }
+        let mut kept = Vec::with_capacity(self.records.len());
+        for at in 0..self.records.len() {
+            let SpooledRecord { position, record, .. } = self.recall(at)?;
+            let is_out = tombstones.keep_out(&self.feed.id.source, &record);
+            kept.push(!is_out);
+            if is_out {
+                self.counts.skip += 1;
+                let verdict = Verdict::Skip(SkipReason::Erased);
+                self.journal.write(Entry::Record(RecordNote { position, external_id: None, verdict }))?;
+            }
+        }
+        self.retain(|at| kept[at]);
+        Ok(())
+    }
+
+    fn retain(&mut self, stays: impl Fn(usize) -> bool) {
+        let mut at = 0;
+        let records = Arc::get_mut(&mut self.records).expect("shared only while the journal is written");
+        records.retain(|_| {
+            at += 1;
+            stays(at - 1)
+        });
     }
 
     /// Of records with one external id the newest stays; the others are noted.
@@ -139,13 +172,7 @@ impl<'a> Planning<'a> {
         self.counts.unchanged -= beaten;
         self.counts.skip += beaten;
         self.counts.duplicates += beaten + losers.len() as u64;
-        let mut at = 0;
-        let mut losers = losers.into_iter().peekable();
-        let records = Arc::get_mut(&mut self.records).expect("shared only while the journal is written");
-        records.retain(|_| {
-            at += 1;
-            losers.next_if_eq(&(at - 1)).is_none()
-        });
+        self.retain(|at| losers.binary_search(&at).is_err());
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use crate::journal::{JournalError, Place, SpoolWriter, read_path, spool_path};
 use crate::limits::RESUME_WITHIN;
 use crate::model::{
     Counts, Digest, FeedPosition, FeedState, GroupKey, GroupName, Level, Outcome, Position, RecordNote, Rejection, Run,
-    Traffic, Verdict,
+    SharedTombstones, SkipReason, Traffic, Verdict,
 };
 use crate::observe::Stages;
 use crate::source::{Bookmark, End, Page, ReadEvent, Start, WaitReason};
@@ -43,6 +43,8 @@ pub struct Found {
     pub complete: bool,
     /// Everything was asked for, in this run and those that it goes on with.
     pub whole: bool,
+    /// Who was kept out.
+    pub tombstones: SharedTombstones,
     /// How far the source was read; `None` where that is as it was.
     pub position: Option<FeedPosition>,
     /// What the reading took, stage by stage.
@@ -141,6 +143,8 @@ impl<'a> Reading<'a> {
                 found.seed == beginning.seed && found.full == run.full
             }
             _ if opening.is_none() => false,
+            // It was spooled before the person was erased.
+            Item::Record(spooled) if tally.keeps_out(&spooled.record) => false,
             Item::Record(spooled) => {
                 let key = tally.key(&spooled.record);
                 tally.enter(place, key, &spooled);
@@ -230,7 +234,7 @@ impl<'a> Reading<'a> {
         let position = self.beginning.after(&end).filter(|_| !is_hint);
         let End { traffic, reconciles, note, not_modified, .. } = end;
         let Self { tally, spool, beginning, resumes, stages, .. } = self;
-        let Tally { candidates, notes, new_groups, seen, unchanged, counts, unidentified, .. } = tally;
+        let Tally { candidates, notes, new_groups, seen, unchanged, counts, unidentified, tombstones, .. } = tally;
         let mut say = |level, text: &str| log.add(level, text.to_owned());
         if let Some(note) = note {
             say(if is_hint { Level::Info } else { Level::Warn }, &note);
@@ -262,6 +266,7 @@ impl<'a> Reading<'a> {
             traffic,
             complete,
             whole,
+            tombstones,
             position,
             stages,
         }
@@ -303,6 +308,10 @@ impl<'a> Reading<'a> {
 
     fn take_outcome(&mut self, position: Position, raw: Digest, outcome: Outcome) -> Result<(), JournalError> {
         let note = match outcome {
+            // Not even its id is noted.
+            Outcome::Mapped(record) if self.tally.keeps_out(&record) => {
+                RecordNote { position, external_id: None, verdict: Verdict::Skip(SkipReason::Erased) }
+            }
             Outcome::Mapped(record) => {
                 let mapped = self.tally.mapped_digest(&record);
                 let key = self.tally.key(&record);

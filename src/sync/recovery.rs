@@ -3,6 +3,7 @@
 //! Invariant: nothing is planned before this is through, for a plan must rest on whole commits.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -63,11 +64,13 @@ fn sweep(folder: &Path, kinds: &[&str]) {
     }
 }
 
-/// For how many days things are kept.
+/// For how long things are kept: journals and the audit log in days.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
     pub journals: u32,
     pub audit: u32,
+    /// For how long the store's files may keep the bytes of who was erased.
+    pub erased: Duration,
 }
 
 impl Kept {
@@ -147,7 +150,7 @@ mod tests {
         for (name, age) in [("1.journal", 31), ("2.journal", 29), ("e@s.read", 8), ("f@s.read", 6), ("notes", 400)] {
             journal(name, age);
         }
-        Kept { journals: 30, audit: 365 }.drop_older(&store, &Observer::default(), now);
+        Kept { journals: 30, audit: 365, erased: Duration::ZERO }.drop_older(&store, &Observer::default(), now);
         let mut left: Vec<_> =
             std::fs::read_dir(store.runs_folder()).unwrap().map(|f| f.unwrap().file_name()).collect();
         left.sort();

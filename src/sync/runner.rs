@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
 use super::by_hand::{Desk, Refusal};
+use super::eraser::{Eraser, Going};
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
 use super::holding::{Fate, Holding};
@@ -48,10 +49,19 @@ pub(super) struct Inner {
     pub stopping: Stopping,
     pub unfinished: Arc<Unfinished>,
     pub holding: Arc<Holding>,
+    pub eraser: Eraser,
     /// Previews made so far.
     pub previews: AtomicU64,
     /// Hints that were cancelled for a sync, until whoever started them hears of it.
     gave_way: parking_lot::Mutex<HashSet<RunId>>,
+}
+
+impl Inner {
+    /// Blocks.
+    pub fn going(&self) -> Vec<Going> {
+        let active = self.active.blocking_lock();
+        active.iter().map(|(feed, going)| (feed.clone(), going.run)).collect()
+    }
 }
 
 pub(super) struct Active {
@@ -130,6 +140,17 @@ impl Runner {
         }
         kept.drop_older(&store, &observer, clock.now());
         let (active, turn, previews) = (Mutex::default(), Arc::default(), AtomicU64::default());
+        let eraser = Eraser::new(
+            store.clone(),
+            clock.clone(),
+            observer.clone(),
+            Arc::clone(&unfinished),
+            Arc::clone(&turn),
+            stopping.clone(),
+            kept.erased,
+        );
+        // Whom the last process erased, and what it did not come to.
+        eraser.clean(Vec::new);
         let inner = Inner {
             store,
             sources,
@@ -143,6 +164,7 @@ impl Runner {
             stopping,
             unfinished,
             holding,
+            eraser,
             previews,
             gave_way: parking_lot::Mutex::default(),
         };
@@ -353,7 +375,10 @@ impl Runner {
 
     async fn drop_what_is_old(&self) {
         let inner = Arc::clone(&self.inner);
-        let drop = move || inner.kept.drop_older(&inner.store, &inner.observer, inner.clock.now());
+        let drop = move || {
+            inner.eraser.clean(|| inner.going());
+            inner.kept.drop_older(&inner.store, &inner.observer, inner.clock.now());
+        };
         // It fails only with the runtime.
         let _ = tokio::task::spawn_blocking(drop).await;
     }

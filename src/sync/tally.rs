@@ -10,7 +10,9 @@ use roaring::RoaringBitmap;
 use super::feed::Feed;
 use crate::codec::SpooledRecord;
 use crate::journal::Place;
-use crate::model::{Counts, Digest, ExternalId, GroupKey, GroupName, MappedRecord, RecordNote, RecordState, Verdict};
+use crate::model::{
+    Counts, Digest, ExternalId, GroupKey, GroupName, MappedRecord, RecordNote, RecordState, SharedTombstones, Verdict,
+};
 use crate::plan::{Candidate, Version};
 use crate::store::{RegistrationHit, Store, View};
 
@@ -54,6 +56,8 @@ pub struct Tally<'a> {
     pub counts: Counts,
     /// A record was rejected whose external id could not be read: absence means nothing then.
     pub unidentified: bool,
+    /// Who is to stay out, as of the read's beginning.
+    pub tombstones: SharedTombstones,
     digest_seed: u64,
 }
 
@@ -70,6 +74,7 @@ impl<'a> Tally<'a> {
             unchanged: RoaringBitmap::new(),
             counts: Counts::default(),
             unidentified: false,
+            tombstones: store.tombstones(),
             digest_seed: feed.digest_seed(),
         }
     }
@@ -111,6 +116,11 @@ impl<'a> Tally<'a> {
     /// What a record's registration is known by.
     pub fn key(&self, record: &MappedRecord) -> u128 {
         self.store.view().index().registration_hash(&self.feed.id, &record.external_id)
+    }
+
+    /// Would the record bring back somebody who was erased?
+    pub fn keeps_out(&self, record: &MappedRecord) -> bool {
+        self.tombstones.keep_out(&self.feed.id.source, record)
     }
 
     /// Takes up a record that stands in the spool.

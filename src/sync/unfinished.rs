@@ -115,6 +115,11 @@ impl Unfinished {
         }
     }
 
+    /// Is a commit half-way?
+    pub fn has_commits(&self) -> bool {
+        self.runs.lock().values().any(|pending| matches!(pending, Pending::Commit(_)))
+    }
+
     /// The run as it ended, if history does not say so yet.
     pub fn corrected<'a>(&self, run: &'a Run) -> Cow<'a, Run> {
         let runs = self.runs.lock();

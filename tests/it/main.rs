@@ -6,6 +6,7 @@ mod by_hand;
 mod cli;
 mod dump;
 mod ends;
+mod erasure;
 mod explain;
 mod fixtures;
 mod follow;

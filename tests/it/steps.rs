@@ -81,9 +81,13 @@ impl World {
         let page = |page: &[Value]| json!({ "items": page }).to_string();
         self.server.set("s", records(round).chunks(50).map(page).collect());
         let run = appliance.try_sync("e", "s", false, false).await.ok();
-        // Whether the index can be kept changes nothing but how the store is opened next.
         let store = appliance.app.store.clone();
-        let _ = tokio::task::spawn_blocking(move || store.keep_index()).await.unwrap();
+        let keep = move || {
+            // Whether the index can be kept changes nothing but how the store is opened next, and whether the store can
+            // be written anew nothing but how much room it takes.
+            let _ = (store.keep_index(), store.compact());
+        };
+        tokio::task::spawn_blocking(keep).await.unwrap();
         run
     }
 

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::read::{Item, Section, shown};
 use crate::config::suggest::nearest;
 use crate::config::{LogFormat, LogSpec, ServerSpec, StoreSpec};
-use crate::limits::{AUDIT_DAYS, JOURNAL_DAYS, JOURNAL_DAYS_MAX};
+use crate::limits::{AUDIT_DAYS, COMPACT_AFTER, COMPACT_AFTER_MAX, COMPACT_AFTER_MIN, JOURNAL_DAYS, JOURNAL_DAYS_MAX};
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7070);
 const STORE_PATH_DEFAULT: &str = "data";
@@ -57,8 +57,14 @@ pub(in crate::config) fn read_store(mut section: Section<'_>, folder: &Path) -> 
         Some(item) => item.integer(1..=JOURNAL_DAYS_MAX),
         None => Some(AUDIT_DAYS),
     };
+    let compact_after = match section.optional("compact_after") {
+        Some(item) => item.duration(COMPACT_AFTER_MIN..=COMPACT_AFTER_MAX),
+        None => Some(COMPACT_AFTER),
+    };
     section.finish();
-    Some(StoreSpec { path: folder.join(path?), journal_days: journal_days?, audit_days: audit_days? })
+    let path = folder.join(path?);
+    let (journal_days, audit_days) = (journal_days?, audit_days?);
+    Some(StoreSpec { path, journal_days, audit_days, compact_after: compact_after? })
 }
 
 pub(in crate::config) fn read_log(mut section: Section<'_>) -> Option<LogSpec> {

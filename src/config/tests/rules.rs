@@ -334,7 +334,7 @@ fn unknown_keys_are_faults_with_a_suggestion() {
     check_faults(&[
         (&["serve: listen = \"127.0.0.1:1\""], &["serve: no such key; did you mean server?"]),
         (&["server: lisen = \"127.0.0.1:1\""], &["server.lisen: no such key; did you mean listen?"]),
-        (&["store: size = 1"], &["store.size: no such key; known here: path, journal_days, audit_days"]),
+        (&["store: size = 1"], &["store.size: no such key; known here: path, journal_days, audit_days, compact_after"]),
         (&["log: lvel = 1"], &["log.lvel: no such key; did you mean level?"]),
         (&["source.crm: method = \"GET\""], &["source.crm.method: no such key; it belongs in [source.crm.request]"]),
         (&["source.crm.request: pth = \"x\""], &["source.crm.request.pth: no such key; did you mean path?"]),

@@ -162,6 +162,7 @@ const KEYS: &[&str] = &[
     "server: listen",
     "store: journal_days",
     "store: audit_days",
+    "store: compact_after",
     "log: level",
     "source.crm: base_url",
     "source.crm: edit_url",

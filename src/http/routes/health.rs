@@ -94,6 +94,7 @@ fn refresh(api: &Api) -> Result<(), Problem> {
         .collect();
     app.observer.community(&CommunityFacts {
         users: app.store.user_count(),
+        tombstones: app.store.tombstones().len() as u64,
         groups: app.store.groups().len() as u64,
         events: &counts,
         runs_held: app.runner.held_runs() as u64,

@@ -25,7 +25,7 @@ use crate::model::{
 pub struct UserPath {
     /// The user's id.
     #[param(value_type = String, format = "uuid")]
-    user: UserId,
+    pub user: UserId,
 }
 
 /// Whom to look up: by `email`, or by `event`, `source` and `external_id`.

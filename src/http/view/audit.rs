@@ -51,6 +51,9 @@ pub enum AuditActionView {
     GroupSaved,
     GroupRemoved,
     MembershipSet,
+    PersonErased,
+    TombstoneLifted,
+    StoreCompacted,
 }
 
 impl From<AuditAction> for AuditActionView {
@@ -69,6 +72,9 @@ impl From<AuditAction> for AuditActionView {
             AuditAction::GroupSaved => Self::GroupSaved,
             AuditAction::GroupRemoved => Self::GroupRemoved,
             AuditAction::MembershipSet => Self::MembershipSet,
+            AuditAction::PersonErased => Self::PersonErased,
+            AuditAction::TombstoneLifted => Self::TombstoneLifted,
+            AuditAction::StoreCompacted => Self::StoreCompacted,
         }
     }
 }

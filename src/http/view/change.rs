@@ -143,7 +143,8 @@ impl ChangeView {
         };
         Self {
             external_id: note.external_id.as_ref().map(ToString::to_string),
-            position: Some(note.position.into()),
+            // What stands for an entry that told of an erased person stood nowhere.
+            position: (note.position.page > 0).then(|| note.position.into()),
             reason: Some(reason),
             field: (!field.is_empty()).then(|| field.to_owned()),
             ..self

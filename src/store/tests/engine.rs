@@ -9,7 +9,8 @@ use crate::model::CommunityKey;
 
 fn open(path: &Path) -> Engine {
     let (anchor, index) = (path.with_extension("anchor"), path.with_extension("index"));
-    let place = Place { folder: path.to_owned(), anchor, index };
+    let tombstones = path.with_extension("tombstones");
+    let place = Place { folder: path.to_owned(), anchor, index, tombstones };
     Engine::open(&place, &CommunityKey::new([7; 32]), &Faults::none()).unwrap()
 }
 

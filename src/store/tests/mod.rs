@@ -1,4 +1,5 @@
 mod audit;
+mod compact;
 mod damage;
 mod engine;
 mod failing;

@@ -5,7 +5,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use rollcall::http;
-use rollcall::model::{DoubtKind, EventName, ExternalId, RunOutcome};
+use rollcall::model::{Actor, AuditAction, AuditEntry, DoubtKind, EventName, ExternalId, RunOutcome};
 use rollcall::sync::{DecideError, Subject};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -152,4 +152,33 @@ async fn an_explanation_and_the_review_know_of_a_held_plan() {
     assert_eq!(run.outcome, Some(RunOutcome::Held));
     let found = appliance.app.runner.review(&held.feed).unwrap();
     assert_eq!(found.iter().map(|item| item.found.unwrap().0).collect::<Vec<_>>(), [run.id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_erased_leaves_a_held_plan_and_stays_out() {
+    let (appliance, server, held) = holding().await;
+    let user = |n: u32| {
+        let id = ExternalId::new(&n.to_string()).unwrap();
+        let user = appliance.app.store.user_by_registration(&held.feed, &id)?;
+        appliance.app.store.person(user).unwrap()
+    };
+    let gone = user(1).unwrap();
+    let entry = AuditEntry {
+        at: appliance.app.clock.now(),
+        actor: Actor::CommandLine,
+        action: AuditAction::PersonErased,
+        subject: gone.id.to_string(),
+        note: String::new(),
+    };
+    let (app, id) = (appliance.app.clone(), gone.id);
+    let erased = tokio::task::spawn_blocking(move || app.runner.erase(id, true, entry)).await.unwrap();
+    assert!(erased.is_ok() && outcome(&appliance, held.id) == RunOutcome::Held);
+    let journal = std::fs::read(appliance.app.store.runs_folder().join(format!("{}.journal", held.id))).unwrap();
+    let email = gone.email.as_str().as_bytes();
+    assert!(!journal.windows(email.len()).any(|bytes| bytes == email), "the plan names them no more");
+    let done = approve(&appliance, held.id).await.unwrap();
+    assert_eq!((done.outcome, attendees(&appliance), user(1)), (Some(RunOutcome::Done), 12, None));
+    server.set("s", page((1..=24).map(person)));
+    let again = appliance.sync("e", "s", false, true).await;
+    assert_eq!((again.outcome, attendees(&appliance), user(1)), (Some(RunOutcome::Done), 23, None));
 }

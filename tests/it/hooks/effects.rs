@@ -1,6 +1,6 @@
 //! What a hook changes, and what it leaves as it was.
 
-use rollcall::model::{ErrorReason, RunOutcome, Trigger};
+use rollcall::model::{Actor, AuditAction, AuditEntry, EmailKey, ErrorReason, RunOutcome, Trigger};
 use serde_json::json;
 
 use super::system::{NAMING, Stage};
@@ -183,4 +183,26 @@ async fn a_hook_is_guarded_like_a_sync_and_takes_no_held_plans_place() {
     let hint = stage.hook_runs(2).await.pop().unwrap();
     assert_eq!((hint.outcome, attending(&stage).len()), (Some(RunOutcome::Done), 3), "{hint:?}");
     assert_eq!(runner.held_run(&held.feed), Some(held.id), "still to be decided");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hook_brings_back_who_was_erased() {
+    let stage = Stage::synced(NAMING, "").await;
+    let app = stage.appliance.app.clone();
+    let erase = move || {
+        let store = &app.store;
+        let user = store.user_by_email(&EmailKey::of("ada@x.org")).unwrap();
+        let id = store.person(user).unwrap().unwrap().id;
+        let (at, actor) = (app.clock.now(), Actor::CommandLine);
+        let (action, subject, note) = (AuditAction::PersonErased, id.to_string(), String::new());
+        app.runner.erase(id, true, AuditEntry { at, actor, action, subject, note }).is_ok()
+    };
+    assert!(tokio::task::spawn_blocking(erase).await.unwrap());
+    assert_eq!(attending(&stage), ["grace@x.org"]);
+    stage.people.set(1, "ada@x.org", json!({"last": "King"}));
+    stage.people.set(7, "ada@x.org", json!({}));
+    assert_eq!(stage.hook(&json!({"ids": [1, 7]})).await, 202);
+    let hint = stage.hook_runs(1).await.pop().unwrap();
+    assert_eq!((hint.outcome, hint.counts.records, hint.counts.skip), (Some(RunOutcome::Done), 2, 2), "{hint:?}");
+    assert_eq!(attending(&stage), ["grace@x.org"]);
 }

@@ -34,7 +34,7 @@ pub fn list_name(round: usize) -> String {
 const CURRENT: &str = "current";
 
 impl Recording {
-    /// Runs the command line, then a server, then the command line again: killed, and once more.
+    /// Runs the command line, has it compact the store, then a server, then the command line again: killed, and once more.
     pub async fn make() -> Self {
         let (mut folder, lists) = (tempfile::tempdir().unwrap(), ListServer::start().await);
         // To be looked at when an image fails.
@@ -47,10 +47,11 @@ impl Recording {
         let config = format!("{}\n[store]\npath = \"data\"\n", recording.config(CURRENT));
         fs::write(recording.folder.path().join("rollcall.toml"), config).unwrap();
         recording.sync(1).await;
+        recording.compact().await;
         recording.serve().await;
         recording.sync_killed(5).await;
         recording.sync(5).await;
-        let names = ["sync-1", "serve", "killed-5", "sync-5"];
+        let names = ["sync-1", "compact", "serve", "killed-5", "sync-5"];
         let traces = names.map(|name| fs::read_to_string(recording.trace_path(name)).unwrap());
         recording.trace = Trace::parse(&traces.concat(), &recording.root);
         recording
@@ -97,6 +98,13 @@ impl Recording {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         self.keep(round);
+    }
+
+    /// Has the store written anew.
+    async fn compact(&self) {
+        let mut command = self.traced("compact", &["compact"]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Killed while it commits, as far as one can tell. Stopped first, so that no call is cut off in its middle.

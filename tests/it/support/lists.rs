@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -14,10 +15,21 @@ struct Held {
     pages: HashMap<String, Vec<String>>,
     /// Lists that are never answered.
     stalling: HashSet<String>,
+    /// Lists whose pages from this one on are answered later.
+    stalling_at: HashMap<String, usize>,
     /// Lists that answer 429 and ask for a pause of so many seconds.
     busy: HashMap<String, u32>,
     /// Requests that wait for such an answer.
     stalled: usize,
+}
+
+impl Held {
+    /// Is a page to be answered later? Counts the request once.
+    fn waits(&mut self, list: &str, page: usize) -> bool {
+        let waits = self.stalling_at.get(list).is_some_and(|from| page >= *from);
+        self.stalled = self.stalled.max(usize::from(waits));
+        waits
+    }
 }
 
 type Lists = Arc<Mutex<Held>>;
@@ -50,6 +62,11 @@ impl ListServer {
         self.lists.lock().unwrap().stalling.insert(list.to_owned());
     }
 
+    /// From now on requests for the list's pages from this one on are answered only when it is to go on.
+    pub fn stall_at(&self, list: &str, page: usize) {
+        self.lists.lock().unwrap().stalling_at.insert(list.to_owned(), page);
+    }
+
     /// From now on requests for the list are told to come back after so many seconds.
     pub fn be_busy(&self, list: &str, seconds: u32) {
         self.lists.lock().unwrap().busy.insert(list.to_owned(), seconds);
@@ -59,6 +76,7 @@ impl ListServer {
     pub fn go_on(&self, list: &str) {
         let mut held = self.lists.lock().unwrap();
         held.stalling.remove(list);
+        held.stalling_at.remove(list);
         held.busy.remove(list);
     }
 
@@ -87,6 +105,9 @@ async fn page(
     };
     if stalls {
         std::future::pending::<()>().await;
+    }
+    while lists.lock().unwrap().waits(&list, number) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let held = lists.lock().unwrap();
     if let Some(seconds) = held.busy.get(&list) {
