@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::args::DumpArgs;
@@ -20,8 +20,8 @@ const HISTORY: [&str; 4] = ["run", "at", "created_at", "changed_at"];
 /// Of an event: what is set, not how it stands.
 const EVENT: [&str; 4] = ["kind", "name", "title", "starts_at"];
 
-pub async fn dump(client: &Client, args: &DumpArgs) -> Result<ExitCode, CliError> {
-    let mut comparison = args.compare.as_deref().map(Comparison::read).transpose()?;
+pub async fn dump(client: &Client, args: &DumpArgs, as_json: bool) -> Result<ExitCode, CliError> {
+    let mut comparison = args.compare.as_deref().map(|file| Comparison::read(file, as_json)).transpose()?;
     let mut take = |kind: &str, mut item: Value| {
         item["kind"] = kind.into();
         if args.without_history {
@@ -45,8 +45,7 @@ fn settings_of(event: Value) -> Value {
     let feeds = members.get("feeds").cloned().unwrap_or_default();
     let mut event: Value = members.into_iter().filter(|(key, _)| EVENT.contains(&key.as_str())).collect();
     let feeds = feeds.as_array().into_iter().flatten();
-    event["feeds"] =
-        feeds.map(|feed| serde_json::json!({"source": feed["source"], "params": feed["params"]})).collect();
+    event["feeds"] = feeds.map(|feed| json!({"source": feed["source"], "params": feed["params"]})).collect();
     event
 }
 
@@ -80,10 +79,11 @@ struct Comparison {
     others: HashMap<String, u128>,
     same: u64,
     different: u64,
+    as_json: bool,
 }
 
 impl Comparison {
-    fn read(path: &Path) -> Result<Self, CliError> {
+    fn read(path: &Path, as_json: bool) -> Result<Self, CliError> {
         let failed = |error: std::io::Error| CliError::usage(format!("cannot read {}: {error}", path.display()));
         let mut others = HashMap::new();
         for (number, line) in (1..).zip(BufReader::new(File::open(path).map_err(failed)?).lines()) {
@@ -92,7 +92,7 @@ impl Comparison {
                 .map_err(|_| CliError::usage(format!("{}, line {number}: no dump", path.display())))?;
             others.insert(key(&item), xxh3_128(item.to_string().as_bytes()));
         }
-        Ok(Self { others, same: 0, different: 0 })
+        Ok(Self { others, same: 0, different: 0, as_json })
     }
 
     fn take(&mut self, item: &Value, line: &str) -> Result<(), CliError> {
@@ -102,27 +102,36 @@ impl Comparison {
                 self.same += 1;
                 return Ok(());
             }
-            Some(_) => print::line(&format!("differs       {key}"))?,
-            None => print::line(&format!("only here     {key}"))?,
+            Some(_) => self.tell("differs", &key)?,
+            None => self.tell("only here", &key)?,
         }
         self.different += 1;
         Ok(())
     }
 
-    fn end(self) -> Result<ExitCode, CliError> {
-        let mut left: Vec<_> = self.others.into_keys().collect();
+    fn tell(&self, what: &str, key: &str) -> Result<(), CliError> {
+        if self.as_json {
+            return print::line(&json!({"difference": what, "item": key}).to_string());
+        }
+        print::line(&format!("{what:14}{key}"))
+    }
+
+    fn end(mut self) -> Result<ExitCode, CliError> {
+        let mut left: Vec<_> = std::mem::take(&mut self.others).into_keys().collect();
         left.sort_unstable();
-        left.iter().try_for_each(|key| print::line(&format!("only in file  {key}")))?;
-        let different = self.different + left.len() as u64;
-        print::line(&format!("{} the same, {different} different", self.same))?;
+        left.iter().try_for_each(|key| self.tell("only in file", key))?;
+        let (same, different) = (self.same, self.different + left.len() as u64);
+        if self.as_json {
+            print::line(&json!({"same": same, "different": different}).to_string())?;
+        } else {
+            print::line(&format!("{same} the same, {different} different"))?;
+        }
         Ok(if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

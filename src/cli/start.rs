@@ -95,7 +95,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Verb::Explain(args) => explain::explain(&client(&path, log).await?, &args, json).await,
         Verb::Review { event } => review::review(&client(&path, log).await?, &event, json).await,
-        Verb::Dump(args) => dump::dump(&client(&path, log).await?, &args).await,
+        Verb::Dump(args) => dump::dump(&client(&path, log).await?, &args, json).await,
         Verb::Erase(args) => {
             erase::confirm(&args)?;
             erase::erase(&client(&path, log).await?, &args, json).await

@@ -14,12 +14,19 @@ use crate::model::{
 
 /// A time from stored milliseconds.
 pub fn millis(kind: Kind, at_ms: i64) -> Result<Timestamp, CodecError> {
-    Timestamp::from_millisecond(at_ms).map_err(|_| CodecError::malformed(kind, "a time out of range"))
+    // The calendar's last second is a whole one, which `from_millisecond` does not take.
+    let nanos = i32::try_from(at_ms.rem_euclid(1_000) * 1_000_000).unwrap_or_default();
+    time(kind, at_ms.div_euclid(1_000), nanos)
 }
 
 /// A time from stored microseconds.
 pub fn micros(kind: Kind, at_us: i64) -> Result<Timestamp, CodecError> {
-    Timestamp::from_microsecond(at_us).map_err(|_| CodecError::malformed(kind, "a time out of range"))
+    let nanos = i32::try_from(at_us.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
+    time(kind, at_us.div_euclid(1_000_000), nanos)
+}
+
+fn time(kind: Kind, second: i64, nanos: i32) -> Result<Timestamp, CodecError> {
+    Timestamp::new(second, nanos).map_err(|_| CodecError::malformed(kind, "a time out of range"))
 }
 
 pub fn digest(bytes: [u8; 16]) -> Digest {
@@ -252,4 +259,27 @@ pub fn take_symbols(symbols: &mut Symbols, kind: Kind, new: &[(u8, &str)]) -> Re
         symbols.intern(symbol, name);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_that_is_written_can_be_read() {
+        let near =
+            |edge: Timestamp, nanos: i64| edge.checked_add(jiff::SignedDuration::from_nanos(nanos)).unwrap_or(edge);
+        for at in [Timestamp::MIN, Timestamp::MAX, Timestamp::UNIX_EPOCH] {
+            for nanos in [0, 1, -1, 999_999_999, -999_999_999, 500_000_000, -500_000_000, 1_000_000_000, -1_000_000_000]
+            {
+                let at = near(at, nanos);
+                let (ms, us) = (millis(Kind::Run, at.as_millisecond()), micros(Kind::Run, at.as_microsecond()));
+                assert_eq!(ms.unwrap().as_millisecond(), at.as_millisecond(), "{at}");
+                assert_eq!(us.unwrap().as_microsecond(), at.as_microsecond(), "{at}");
+            }
+        }
+        for out in [i64::MIN, i64::MAX] {
+            assert!(millis(Kind::Run, out).is_err() && micros(Kind::Run, out).is_err());
+        }
+    }
 }

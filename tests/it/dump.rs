@@ -63,6 +63,10 @@ async fn two_communities_are_the_same_or_it_says_who_is_not() {
     assert!(rest.into_iter().all(|line| !told.contains(line["id"].as_str().unwrap())), "{told}");
     std::fs::write(&file, format!("{dump}{{\"kind\":\"user\",\"id\":\"gone\"}}\n")).unwrap();
     assert!(run(&here, &compare, 1).await.contains("only in file  user gone\n"));
+    let told = run(&here, &[&compare[..], &["--json"]].concat(), 1).await;
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told.last(), Some(&json!({"same": 4, "different": 3})));
+    assert!(told.contains(&json!({"difference": "only in file", "item": "user gone"})), "{told:?}");
     std::fs::write(&file, "nonsense\n").unwrap();
     run(&here, &compare, 2).await;
 }
