@@ -62,6 +62,8 @@ pub enum Verb {
     Approve { run: u64 },
     /// Discard what a held run planned.
     Reject { run: u64 },
+    /// Take back what a run did; people changed since stay as they are and are named.
+    Undo(UndoArgs),
     /// Tell why somebody is, or is not, in an event.
     Explain(ExplainArgs),
     /// Show what of an event a person should look at: unusable records, shared ids and emails.
@@ -162,6 +164,14 @@ pub struct SyncArgs {
     /// Map every record anew, also the unchanged ones.
     #[arg(long)]
     pub full: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    pub run: u64,
+    /// Show what would be done, change nobody.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]

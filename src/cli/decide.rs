@@ -1,7 +1,8 @@
-//! `rollcall approve` and `rollcall reject`: what becomes of a run that the guard holds.
+//! `rollcall approve` and `rollcall reject`: what becomes of a run that the guard holds. `rollcall undo`: taking a run back.
 
 use std::process::ExitCode;
 
+use super::args::UndoArgs;
 use super::client::Client;
 use super::error::{CliError, FAILED};
 use super::{print, runs, sync};
@@ -28,4 +29,20 @@ pub async fn reject(client: &Client, run: u64, as_json: bool) -> Result<ExitCode
         print::line(&format!("run {run} is rejected; nobody was changed"))?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Undoes a run and waits for the end; then names whom it left as they are, and a dry run everybody.
+pub async fn undo(client: &Client, args: &UndoArgs, as_json: bool) -> Result<ExitCode, CliError> {
+    let UndoArgs { run, dry_run } = *args;
+    let started = client.post(&format!("/v1/runs/{run}/undo?dry_run={dry_run}"), None).await?;
+    let undo = started["id"].as_u64().unwrap_or_default();
+    let ended = sync::follow(client, undo, as_json).await?;
+    if as_json {
+        print::json(&ended)?;
+    } else {
+        runs::print_run(&ended)?;
+        runs::print_changes_of(client, undo, |change| dry_run || change["action"] == "skip").await?;
+    }
+    client.close().await;
+    Ok(if ended["outcome"] == "done" { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

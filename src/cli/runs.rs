@@ -76,6 +76,11 @@ pub fn print_run(run: &Value) -> Result<(), CliError> {
     let [id, event, source] = ["id", "event", "source"].map(|key| cell(&run[key]));
     let ended = if run["ended_at"].is_null() { "goes on".into() } else { outcome(run) };
     print::line(&format!("run {id} of {event} from {source}: {ended}"))?;
+    for (word, other) in [("undoes", &run["undoes"]), ("was undone by", &run["undone_by"])] {
+        if !other.is_null() {
+            print::line(&format!("  {word} run {}", cell(other)))?;
+        }
+    }
     print::line(&format!("  {}", print::counts(&run["counts"])))?;
     print_doubts(run)?;
     if let Some(message) = run["error"]["message"].as_str() {
@@ -109,10 +114,12 @@ fn print_doubts(run: &Value) -> Result<(), CliError> {
 
 /// Every change of a run, person by person.
 pub async fn print_changes(client: &Client, run: u64) -> Result<(), CliError> {
-    for change in all_changes(client, run).await? {
-        print_change(&change)?;
-    }
-    Ok(())
+    print_changes_of(client, run, |_| true).await
+}
+
+/// The changes of a run that are `wanted`.
+pub async fn print_changes_of(client: &Client, run: u64, wanted: impl Fn(&Value) -> bool) -> Result<(), CliError> {
+    all_changes(client, run).await?.iter().filter(|change| wanted(change)).try_for_each(print_change)
 }
 
 /// One change: what, who, and each difference below.
@@ -122,7 +129,10 @@ pub fn print_change(change: &Value) -> Result<(), CliError> {
     let reason = change["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
     let field = change["field"].as_str().filter(|field| !field.is_empty());
     let field = field.map(|field| format!(" ({field})")).unwrap_or_default();
-    print::line(&format!("{action:7} {}{reason}{field}", who.map_or("-".into(), cell)))?;
+    let parts: Vec<_> = change["parts"].as_array().into_iter().flatten().map(cell).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    let who = who.unwrap_or(&change["group"]);
+    print::line(&format!("{action:7} {}{reason}{field}{parts}", cell(who)))?;
     for detail in change["details"].as_array().into_iter().flatten() {
         print::line(&format!("          {}", difference(detail)))?;
     }

@@ -87,6 +87,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             runs::runs(&client(&path, log).await?, verb, json).await
         }
         Verb::Approve { run } => decide::approve(&client(&path, log).await?, run, json).await,
+        Verb::Undo(args) => decide::undo(&client(&path, log).await?, &args, json).await,
         Verb::Reject { run } => decide::reject(&client(&path, log).await?, run, json).await,
         Verb::Rebuild(args) => {
             let config = load(&path)?;

@@ -1,5 +1,6 @@
 //! Journal entries. A journal brings its own symbols, each written before its first use.
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 
 use super::by_hand::{by_hand_from_v2, by_hand_to_v2};
@@ -11,7 +12,7 @@ use super::seal::{self, CodecError, Kind};
 use super::symbols::Symbols;
 use super::{v1, v2};
 use crate::model::{
-    Action, Entry, FeedId, FeedPosition, GroupKey, GroupName, Person, PersonChange, RunId, UserId, UserNo,
+    Action, Entry, FeedId, FeedPosition, GroupKey, GroupName, NotUndone, Person, PersonChange, RunId, UserId, UserNo,
 };
 
 /// The first frame of a journal.
@@ -185,6 +186,11 @@ fn entry_to_v1<'a>(symbols: &mut Symbols, entry: &'a Entry) -> v1::Entry<'a> {
         },
         Entry::Record(note) => v1::Entry::Record(note_to_v1(note)),
         Entry::Group(group) => v1::Entry::Group { key: group.key.as_str(), name: &group.name },
+        Entry::GroupGone(group) => v1::Entry::GroupGone { key: group.key.as_str(), name: &group.name },
+        Entry::NotUndone(NotUndone { id, parts }) => v1::Entry::NotUndone {
+            id: id.as_u128().to_le_bytes(),
+            parts: parts.iter().map(CompactString::as_str).collect(),
+        },
     }
 }
 
@@ -198,10 +204,17 @@ fn entry_from_v1(symbols: &Symbols, entry: v1::Entry<'_>) -> Result<Entry, Codec
             after: after.map(|person| person_from_v1(symbols, &person)).transpose()?,
         })),
         v1::Entry::Record(note) => Entry::Record(note_from_v1(&note)),
-        v1::Entry::Group { key, name } => {
-            Entry::Group(GroupName { key: GroupKey::from_stored(key.into()), name: name.into() })
-        }
+        v1::Entry::Group { key, name } => Entry::Group(group_from_v1(key, name)),
+        v1::Entry::GroupGone { key, name } => Entry::GroupGone(group_from_v1(key, name)),
+        v1::Entry::NotUndone { id, parts } => Entry::NotUndone(NotUndone {
+            id: UserId::from_u128(u128::from_le_bytes(id)),
+            parts: parts.into_iter().map(CompactString::from).collect(),
+        }),
     })
+}
+
+fn group_from_v1(key: &str, name: &str) -> GroupName {
+    GroupName { key: GroupKey::from_stored(key.into()), name: name.into() }
 }
 
 fn action_to_v1(action: Action) -> v1::Action {

@@ -11,7 +11,7 @@ use super::{
 use crate::model::{
     Action, Attendance, AttendanceByHand, ByHand, Counts, Decision, Digest, Doubt, DoubtKind, Email, Entry,
     ErrorReason, EventField, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Level, LogLine, MappedRecord,
-    MembershipByHand, Override, Owner, Person, PersonChange, Position, ProfileField, Protected, RecordNote,
+    MembershipByHand, NotUndone, Override, Owner, Person, PersonChange, Position, ProfileField, Protected, RecordNote,
     RecordState, Registration, RegistrationState, RejectReason, Run, RunError, RunId, RunOutcome, SkipReason,
     SourceName, Traffic, Trigger, UserId, UserNo, Value, Verdict,
 };
@@ -183,7 +183,11 @@ fn entry() -> impl Strategy<Value = Entry> {
         Entry::Person(Box::new(PersonChange { action, user, id, before, after }))
     });
     let group = "[a-zA-Z]{1,5}".prop_map(|name| Entry::Group(GroupName::new(&name).unwrap()));
-    prop_oneof![4 => change, 1 => note().prop_map(Entry::Record), 1 => group]
+    let gone = "[a-zA-Z]{1,5}".prop_map(|name| Entry::GroupGone(GroupName::new(&name).unwrap()));
+    let not_undone = (any::<u128>(), vec("[a-z ]{1,9}", 0..3)).prop_map(|(id, parts)| {
+        Entry::NotUndone(NotUndone { id: UserId::from_u128(id), parts: parts.into_iter().map(Into::into).collect() })
+    });
+    prop_oneof![4 => change, 1 => note().prop_map(Entry::Record), 1 => group, 1 => gone, 1 => not_undone]
 }
 
 fn newcomer() -> impl Strategy<Value = Entry> {
@@ -237,7 +241,7 @@ fn run() -> impl Strategy<Value = Run> {
         |(feed, started_at, ended_at, outcome, error, (n, planned, flags), log)| Run {
             id: RunId(n[0]),
             feed,
-            trigger: Trigger::ALL[usize::from(flags[0]) * 2 + usize::from(flags[1])],
+            trigger: Trigger::ALL[usize::from(flags[0]) * 3 + usize::from(flags[1])],
             dry_run: flags[1],
             full: flags[2],
             started_at,
@@ -251,6 +255,8 @@ fn run() -> impl Strategy<Value = Run> {
             complete: flags[3],
             counts: Counts { records: n[1], create: n[2], shared_email: n[3], ..Counts::default() },
             traffic: Traffic { pages: n[4], wait_ms: n[5], bytes: n[6], ..Traffic::default() },
+            undoes: planned.map(RunId),
+            undone_by: flags[0].then_some(RunId(n[1])),
             applied: n[7],
             planned,
             log,

@@ -174,6 +174,9 @@ pub enum Entry<'a> {
     Person { action: Action, user: Option<u32>, id: [u8; 16], before: Option<Person<'a>>, after: Option<Person<'a>> },
     Record(RecordNote<'a>),
     Group { key: &'a str, name: &'a str },
+    // Appended: what was written before reads as it did.
+    GroupGone { key: &'a str, name: &'a str },
+    NotUndone { id: [u8; 16], parts: Vec<&'a str> },
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -276,6 +279,7 @@ pub enum Trigger {
     // Appended: what was written before reads as it did.
     Hook,
     Hint,
+    Undo,
 }
 
 #[derive(Encode, BorrowDecode, Clone, Copy)]

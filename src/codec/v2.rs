@@ -90,6 +90,8 @@ pub struct Run<'a> {
     pub counts: [u64; 11],
     /// As in version 1.
     pub traffic: [u64; 5],
+    pub undoes: Option<u64>,
+    pub undone_by: Option<u64>,
     pub applied: u64,
     pub planned: Option<u64>,
     pub log: Vec<v1::LogLine<'a>>,

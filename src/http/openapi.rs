@@ -36,7 +36,7 @@ const TOKEN: &str = "token";
         groups::list, groups::get, groups::put, groups::delete,
         groups::members, groups::put_member, groups::delete_member,
         runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
-        decide::approve, decide::reject,
+        decide::approve, decide::reject, decide::undo,
         sources::list, sources::get, hooks::signed, hooks::by_path,
         erasures::list, erasures::tombstones, erasures::lift, erasures::compact, audit::list,
         tokens::list, tokens::create, tokens::delete,

@@ -74,6 +74,7 @@ fn table() -> Vec<Route> {
         route(POST, "/v1/runs/{run}/cancel", SYNC, runs::cancel),
         route(POST, "/v1/runs/{run}/approve", ADMIN, decide::approve),
         route(POST, "/v1/runs/{run}/reject", ADMIN, decide::reject),
+        route(POST, "/v1/runs/{run}/undo", ADMIN, decide::undo),
         route(GET, "/v1/sources", READ, sources::list),
         route(GET, "/v1/sources/{source}", READ, sources::get),
         route(POST, "/v1/sources/{source}/hook", ANYBODY, hooks::signed),

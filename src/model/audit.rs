@@ -68,6 +68,7 @@ pub enum AuditAction {
     RunCancelled,
     RunApproved,
     RunRejected,
+    RunUndone,
     UserEdited,
     UserProtected,
     AttendanceSet,
@@ -80,7 +81,7 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::TokenMade,
         Self::TokenRevoked,
         Self::EventSaved,
@@ -88,6 +89,7 @@ impl AuditAction {
         Self::RunCancelled,
         Self::RunApproved,
         Self::RunRejected,
+        Self::RunUndone,
         Self::UserEdited,
         Self::UserProtected,
         Self::AttendanceSet,
@@ -108,6 +110,7 @@ impl AuditAction {
             Self::RunCancelled => "run_cancelled",
             Self::RunApproved => "run_approved",
             Self::RunRejected => "run_rejected",
+            Self::RunUndone => "run_undone",
             Self::UserEdited => "user_edited",
             Self::UserProtected => "user_protected",
             Self::AttendanceSet => "attendance_set",

@@ -1,5 +1,6 @@
 //! What a run would do. A plan is a sequence of entries; the journal is that sequence as a file.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{ExternalId, GroupName, Person, Position, RejectReason, SkipReason, UserId, UserNo};
@@ -11,6 +12,10 @@ pub enum Entry {
     Record(RecordNote),
     /// A group that the community does not have yet.
     Group(GroupName),
+    /// A group that the community has no longer, for an undone run had made it and nobody is in it.
+    GroupGone(GroupName),
+    /// Somebody whom an undo leaves as they are.
+    NotUndone(NotUndone),
 }
 
 /// What happens to one person, at most one per plan.
@@ -21,9 +26,9 @@ pub struct PersonChange {
     pub user: Option<UserNo>,
     pub id: UserId,
     /// The person as planned upon. `None` for a new user and, so that no journal keeps what was erased, for
-    /// a permanent deletion.
+    /// a permanent deletion; whom an undo takes away because the run had made them, stays here.
     pub before: Option<Person>,
-    /// `None` for a permanent deletion.
+    /// `None` where nobody is left: after a permanent deletion, or the undo of a creation.
     pub after: Option<Person>,
 }
 
@@ -66,5 +71,13 @@ pub struct RecordNote {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Skip(SkipReason),
-    Reject { reason: RejectReason, field: compact_str::CompactString },
+    Reject { reason: RejectReason, field: CompactString },
+}
+
+/// A person whom an undo leaves as they are, for they are no longer as the run left them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotUndone {
+    pub id: UserId,
+    /// What of them is another by now, in words that hold no value.
+    pub parts: Vec<CompactString>,
 }

@@ -283,7 +283,8 @@ impl Traces {
                 !is_bare && (self.users.contains(id) || people.any(|person| self.are_in_person(person)))
             }
             Entry::Record(note) => self.are_in_note(source, note),
-            Entry::Group(_) => false,
+            Entry::NotUndone(left) => self.users.contains(&left.id),
+            Entry::Group(_) | Entry::GroupGone(_) => false,
         }
     }
 
@@ -292,7 +293,7 @@ impl Traces {
     pub fn cleaned(entry: Entry) -> Entry {
         let note = match entry {
             Entry::Record(note) => RecordNote { external_id: None, ..note },
-            Entry::Person(_) | Entry::Group(_) => RecordNote {
+            Entry::Person(_) | Entry::NotUndone(_) | Entry::Group(_) | Entry::GroupGone(_) => RecordNote {
                 position: Position { page: 0, index: 0 },
                 external_id: None,
                 verdict: Verdict::Skip(SkipReason::Erased),

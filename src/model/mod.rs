@@ -20,7 +20,7 @@ mod safety;
 
 pub use audit::{Actor, AuditAction, AuditEntry, AuditId};
 pub use by_hand::{AttendanceByHand, ByHand, Decision, MembershipByHand, Override, Protected};
-pub use change::{Action, Entry, PersonChange, RecordNote, Verdict};
+pub use change::{Action, Entry, NotUndone, PersonChange, RecordNote, Verdict};
 pub use digest::Digest;
 pub use email::{Email, EmailError, EmailKey};
 pub use erasure::{

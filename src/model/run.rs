@@ -23,7 +23,7 @@ pub struct Run {
     pub held: Vec<Doubt>,
     /// Until when a held run waits for a decision.
     pub expires_at: Option<Timestamp>,
-    /// The decision on a held run.
+    /// The decision on a held run, or to undo one.
     pub decision: Option<Decision>,
     /// Why it deserves a look though nothing held it.
     pub degraded: Vec<Doubt>,
@@ -32,6 +32,10 @@ pub struct Run {
     pub complete: bool,
     pub counts: Counts,
     pub traffic: Traffic,
+    /// The run that this one undoes.
+    pub undoes: Option<RunId>,
+    /// The run that undid this one, wholly.
+    pub undone_by: Option<RunId>,
     /// Journal entries committed so far.
     pub applied: u64,
     /// Journal entries planned; `None` until the journal is complete.
@@ -60,6 +64,8 @@ impl Run {
             complete: false,
             counts: Counts::default(),
             traffic: Traffic::default(),
+            undoes: None,
+            undone_by: None,
             applied: 0,
             planned: None,
             log: Vec::new(),
@@ -71,7 +77,7 @@ impl Run {
         self.outcome == Some(RunOutcome::Held)
     }
 
-    /// Did somebody approve it, so that it is to be committed whatever comes between?
+    /// Did somebody approve it, or have it undo another, so that it is to be committed whatever comes between?
     pub fn is_approved(&self) -> bool {
         self.decision.is_some() && !self.is_held() && self.outcome != Some(RunOutcome::Rejected)
     }
@@ -88,10 +94,12 @@ pub enum Trigger {
     Hook,
     /// A source's hook named records, and only these were read.
     Hint,
+    /// Somebody had a run undone.
+    Undo,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 4] = [Self::Cli, Self::Api, Self::Hook, Self::Hint];
+    pub const ALL: [Self; 5] = [Self::Cli, Self::Api, Self::Hook, Self::Hint, Self::Undo];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -99,6 +107,7 @@ impl Trigger {
             Self::Api => "api",
             Self::Hook => "hook",
             Self::Hint => "hint",
+            Self::Undo => "undo",
         }
     }
 
@@ -106,6 +115,11 @@ impl Trigger {
     /// it waits for) is of its syncs.
     pub const fn is_hint(self) -> bool {
         matches!(self, Self::Hint)
+    }
+
+    /// Does such a run read the list of its source, so that it says how the feed stands?
+    pub const fn is_sync(self) -> bool {
+        !matches!(self, Self::Hint | Self::Undo)
     }
 }
 

@@ -20,6 +20,7 @@ mod rank;
 mod rebase;
 mod review;
 mod route;
+mod undo;
 
 pub use detail::{Detail, details};
 pub use duplicates::Version;
@@ -34,3 +35,4 @@ pub use rank::Rank;
 pub use rebase::{Conflict, Derivation, rebase};
 pub use review::{Finding, Matter, Review, shares_email, used_ids};
 pub use route::{Candidate, Facts, Known, Role, Route, Target, Task, losers, route};
+pub use undo::{Obstacle, Undone, undo};

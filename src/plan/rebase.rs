@@ -1,6 +1,7 @@
 //! A step that was planned for a person as they were, taken for the person as they are now.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::attendance;
 use super::profile::{self, Deciding, Stamp, ordered};
@@ -16,6 +17,17 @@ pub enum Conflict {
     Field(Field),
     EventField(EventName, EventField),
     Registration(FeedId, ExternalId),
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Email => f.write_str("email"),
+            Self::Field(field) => write!(f, "{field}"),
+            Self::EventField(event, field) => write!(f, "{field} in event {event}"),
+            Self::Registration(feed, _) => write!(f, "registration of {feed}"),
+        }
+    }
 }
 
 /// How what follows from registrations is made anew.
@@ -69,7 +81,7 @@ pub fn rebase(from: &Person, to: &Person, now: &Person, by: &Derivation<'_>) -> 
     let by_hand = now.by_hand.as_deref();
     let deciding = Deciding { stamp: by.stamp, is_new: false, rule: by.rule, by_hand };
     let profile = profile::profile(&known_profile, &in_order, &deciding);
-    let attendances = attendances(now, to, merged_event_fields);
+    let attendances = attendances(from, to, now, merged_event_fields);
     let attendances = attendance::attendances(&attendances, &in_order, by_hand, by.stamp.at);
     let Person { id, created_at, ref by_hand, .. } = *now;
     let by_hand = by_hand.clone();
@@ -113,15 +125,20 @@ fn event_fields(person: &Person) -> EventFields {
 }
 
 /// The places in events that there are or would be, with these values. Which are active follows from the registrations.
-fn attendances(now: &Person, to: &Person, fields: EventFields) -> Vec<Attendance> {
-    let places = to.attendances.iter().chain(&now.attendances).map(|a| (a.event.clone(), a));
-    // What is there now comes last, and stays.
-    let places: BTreeMap<EventName, &Attendance> = places.collect();
+fn attendances(from: &Person, to: &Person, now: &Person, fields: EventFields) -> Vec<Attendance> {
+    let of = |person: &Person| person.attendances.iter().map(|a| (a.event.clone(), a.clone())).collect();
+    let mut contested = Vec::new();
+    let mut places: BTreeMap<EventName, Attendance> = merge_all(of(from), of(to), of(now), |event| {
+        contested.push(event);
+    });
+    // What is there now stays.
+    let as_now = |event: EventName| now.attendance(&event).map(|a| (event, a.clone()));
+    places.extend(contested.into_iter().filter_map(as_now));
     let own = |event: &EventName| {
         let mine = fields.iter().filter(|((of, _), _)| of == event);
         mine.map(|((_, field), value)| (*field, value.clone())).collect()
     };
-    places.into_iter().map(|(event, a)| Attendance { fields: own(&event), event, ..a.clone() }).collect()
+    places.into_iter().map(|(event, a)| Attendance { fields: own(&event), event, ..a }).collect()
 }
 
 #[cfg(test)]

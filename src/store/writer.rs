@@ -37,7 +37,8 @@ pub struct ChangeSet {
     pub newcomers: Newcomers,
     /// Groups to make where they do not exist.
     pub groups: Vec<GroupName>,
-    pub group: Option<GroupWrite>,
+    /// Groups to put or delete as they are, in order.
+    pub group_writes: Vec<GroupWrite>,
     /// A run to enter into history; it gets the next id, whatever it bears.
     pub new_run: Option<Run>,
     /// Runs to put as they are.
@@ -69,7 +70,7 @@ pub struct Newcomers {
     pub symbols: Symbols,
 }
 
-/// A group as an organiser wants it.
+/// A group as it is wanted, whatever the plans of syncs name.
 #[derive(Debug)]
 pub enum GroupWrite {
     /// Makes it, or names it anew.
@@ -293,10 +294,11 @@ impl Writer {
             }
         }
         let groups = self.put_groups(&mut batch, &set.groups);
-        match &set.group {
-            Some(GroupWrite::Put(group)) => batch.put(keys::group(&group.key), encode_group(group)),
-            Some(GroupWrite::Delete(key)) => batch.remove(keys::group(key)),
-            None => {}
+        for write in &set.group_writes {
+            match write {
+                GroupWrite::Put(group) => batch.put(keys::group(&group.key), encode_group(group)),
+                GroupWrite::Delete(key) => batch.remove(keys::group(key)),
+            }
         }
         let new_run = set.new_run.take().map(|mut run| {
             run.id = RunId(meta.next_run);
@@ -473,10 +475,11 @@ impl Writer {
             entering.enter(*user, person).expect("its names were looked up before it was written");
         }
         groups.extend(prepared.groups.into_iter().map(|group| (group.key.clone(), group)));
-        match set.group {
-            Some(GroupWrite::Put(group)) => drop(groups.insert(group.key.clone(), group)),
-            Some(GroupWrite::Delete(key)) => drop(groups.remove(&key)),
-            None => {}
+        for write in set.group_writes {
+            match write {
+                GroupWrite::Put(group) => drop(groups.insert(group.key.clone(), group)),
+                GroupWrite::Delete(key) => drop(groups.remove(&key)),
+            }
         }
         feeds.extend(set.feed);
         match set.event {

@@ -152,8 +152,8 @@ impl Desk<'_> {
     pub fn put_group(&self, group: GroupName) -> Result<bool, Refusal> {
         let is_new = self.store.group(&group.key).is_none();
         let audit = self.audit(AuditAction::GroupSaved, &group.key, String::new());
-        let group = Some(GroupWrite::Put(Group { key: group.key, name: group.name }));
-        self.store.commit(ChangeSet { group, audit, ..ChangeSet::default() })?;
+        let group_writes = vec![GroupWrite::Put(Group { key: group.key, name: group.name })];
+        self.store.commit(ChangeSet { group_writes, audit, ..ChangeSet::default() })?;
         Ok(is_new)
     }
 
@@ -180,9 +180,9 @@ impl Desk<'_> {
             }
             self.store.commit(set)?;
         }
-        let deleted = Some(GroupWrite::Delete(group.clone()));
+        let group_writes = vec![GroupWrite::Delete(group.clone())];
         let audit = self.audit(AuditAction::GroupRemoved, group, format!("{} members by hand", members.len()));
-        self.store.commit(ChangeSet { group: deleted, audit, ..ChangeSet::default() })?;
+        self.store.commit(ChangeSet { group_writes, audit, ..ChangeSet::default() })?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::model::{
     Entry, ErasedBy, FeedId, FeedPosition, FeedState, Field, Person, Registration, Run, RunOutcome, Value,
 };
 use crate::observe::Stages;
-use crate::store::{ChangeSet, Commit, Erasing, Store};
+use crate::store::{ChangeSet, Commit, Erasing, GroupWrite, Store, StoreError};
 
 /// The last words of a run, written with its last batch.
 pub struct Ending {
@@ -25,6 +25,8 @@ pub struct Ending {
     pub state: FeedState,
     /// A held run of the feed, whose plan this one's takes the place of.
     pub superseded: Option<Run>,
+    /// The run that this one undid.
+    pub undone: Option<Run>,
 }
 
 /// The end of a run that was committed whole, and its feed's state after it.
@@ -39,8 +41,8 @@ pub fn succeed(
     let now = clock.now();
     run.outcome = Some(RunOutcome::Done);
     run.ended_at = Some(now);
-    if run.trigger.is_hint() {
-        return Ending { feed: run.feed.clone(), state: before.clone(), superseded };
+    if !run.trigger.is_sync() {
+        return Ending { feed: run.feed.clone(), state: before.clone(), superseded, undone: None };
     }
     let state = FeedState {
         complete_reads: before.complete_reads.saturating_add(u32::from(run.complete)),
@@ -51,7 +53,13 @@ pub fn succeed(
         position: position.or_else(|| before.position.clone()),
         goes_on_at: None,
     };
-    Ending { feed: run.feed.clone(), state, superseded }
+    Ending { feed: run.feed.clone(), state, superseded, undone: None }
+}
+
+/// The run that this one undoes, as it is once that is done.
+pub fn undone_by(store: &Store, run: &Run) -> Result<Option<Run>, StoreError> {
+    let undone = run.undoes.map(|undone| store.run(undone)).transpose()?.flatten();
+    Ok(undone.map(|undone| Run { undone_by: Some(run.id), ..undone }))
 }
 
 /// How far a commit came.
@@ -78,8 +86,9 @@ pub fn resume(
     let (before, position) = (store.feed_state(&run.feed), journal.header().position.clone());
     let (_keep, cancelled) = watch::channel(false);
     let lines = Lines { progress: watch::Sender::new(Progress::START), cancelled, stopping: stopping.clone() };
-    let superseded = holding.superseded_by(run);
-    let finish = |run: &mut Run| succeed(run, &before, position, superseded.clone(), clock);
+    let superseded = holding.superseded_by(run).filter(|_| run.trigger.is_sync());
+    let undone = undone_by(store, run)?;
+    let finish = |run: &mut Run| Ending { undone, ..succeed(run, &before, position, superseded.clone(), clock) };
     let committed = commit(store, journal, run, &lines, &mut Stages::default(), finish)?;
     if let (Committed::Whole, Some(older)) = (committed, &superseded) {
         holding.ended(older);
@@ -153,7 +162,8 @@ impl Batches<'_> {
                     set.people.push(*change);
                 }
                 Planned::Other(Entry::Group(group)) => set.groups.push(group),
-                Planned::Other(Entry::Record(_)) => {}
+                Planned::Other(Entry::GroupGone(group)) => set.group_writes.push(GroupWrite::Delete(group.key)),
+                Planned::Other(Entry::Record(_) | Entry::NotUndone(_)) => {}
             }
             if bytes >= BATCH_BYTES_MAX {
                 self.begin(std::mem::take(&mut set), &journal, Run { applied: read, ..before.clone() })?;
@@ -164,8 +174,8 @@ impl Batches<'_> {
             }
         }
         let mut ended = Run { applied: read, ..before };
-        let Ending { feed, state, superseded } = finish(&mut ended);
-        set.runs.extend(superseded);
+        let Ending { feed, state, superseded, undone } = finish(&mut ended);
+        set.runs.extend(superseded.into_iter().chain(undone));
         set.feed = Some((feed, state));
         self.begin(set, &journal, ended)?;
         Ok(Committed::Whole)
@@ -176,7 +186,8 @@ impl Batches<'_> {
         self.settle()?;
         set.newcomers.symbols = journal.symbols().clone();
         let (at, by) = (journal.header().planned_at, ErasedBy::Run(after.id));
-        set.erasing = Some(Erasing { at, by, keep_out: false });
+        // Who was new and goes again is not erased: an undo can be undone.
+        set.erasing = after.undoes.is_none().then_some(Erasing { at, by, keep_out: false });
         set.runs.push(after.clone());
         self.under_way = Some((self.store.begin_commit(set)?, after));
         Ok(())

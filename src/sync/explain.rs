@@ -50,7 +50,7 @@ pub fn from_journals(store: &Store, feed: &FeedId, subject: &Subject) -> Result<
     let runs = store.runs(None, EXPLAIN_RUNS_MAX, |run| run.feed == *feed && !run.dry_run && run.ended_at.is_some())?;
     let user = person.as_ref().map(|person| person.id);
     let trace = trace(store, &runs, &Wanted { feed, ids: &ids, user })?;
-    let done = runs.iter().find(|run| run.outcome == Some(RunOutcome::Done));
+    let done = runs.iter().find(|run| run.outcome == Some(RunOutcome::Done) && run.undoes.is_none());
     let failed = runs.first().filter(|run| run.outcome == Some(RunOutcome::Failed));
     let evidence = Evidence {
         feed,

@@ -34,6 +34,8 @@ mod run;
 mod runner;
 mod stopping;
 mod tally;
+mod undo;
+mod undoing;
 mod unfinished;
 
 pub use by_hand::{Desk, Refusal};
@@ -50,5 +52,6 @@ pub use recovery::Kept;
 pub use review::{ReviewError, ReviewItem};
 pub use runner::{Following, Request, Runner, StartError, Started};
 pub use stopping::Stopping;
+pub use undo::UndoError;
 
 pub use crate::source::{Onward, ShownAnswer, ShownRequest, Suggestion};

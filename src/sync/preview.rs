@@ -135,6 +135,8 @@ impl Preparation {
                     }
                 }
                 Entry::Person(change) if change.action == Action::Touch => {}
+                // Of undos alone.
+                Entry::GroupGone(_) | Entry::NotUndone(_) => {}
                 Entry::Person(change) => {
                     for at in places.of_change(&change, &self.feed) {
                         records[at].changes.push((*change).clone());

@@ -23,9 +23,9 @@ pub fn cut_short(store: &Store, feed: &FeedId) -> Result<Option<Run>, StoreError
     Ok(if may_start_again(&newest) { newest.into_iter().next() } else { None })
 }
 
-/// A dry run is none, nor is a hint, which nobody misses once there was a sync.
+/// A dry run is none, nor is a hint, which nobody misses once there was a sync, nor an undo.
 fn is_sync_of(run: &Run, feed: &FeedId) -> bool {
-    run.feed == *feed && !run.dry_run && !run.trigger.is_hint()
+    run.feed == *feed && !run.dry_run && run.trigger.is_sync()
 }
 
 /// Given a feed's runs, newest first.

@@ -55,7 +55,7 @@ pub fn review(store: &Store, feed: &FeedId) -> Result<Vec<ReviewItem>, ReviewErr
 
 /// The last complete read and what came after it, oldest first.
 fn runs(store: &Store, feed: &FeedId) -> Result<Vec<Run>, StoreError> {
-    let has_read = |run: &Run| run.is_held() || run.outcome == Some(RunOutcome::Done);
+    let has_read = |run: &Run| run.undoes.is_none() && (run.is_held() || run.outcome == Some(RunOutcome::Done));
     let counts = |run: &Run| run.feed == *feed && !run.dry_run && has_read(run);
     let mut runs = store.runs(None, REVIEW_RUNS_MAX, counts)?;
     let last_complete = runs.iter().position(|run| run.complete);
@@ -75,7 +75,7 @@ fn take_run(store: &Store, run: &Run, review: &mut Review) -> Result<(), ReviewE
         match entry? {
             Some(Entry::Record(note)) => notes.push(note),
             Some(Entry::Person(change)) => used.extend(used_ids(&change, &run.feed)),
-            Some(Entry::Group(_)) | None => {}
+            Some(Entry::Group(_) | Entry::GroupGone(_) | Entry::NotUndone(_)) | None => {}
         }
     }
     review.take_run(run.id, run.complete, notes, &used);

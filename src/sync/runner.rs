@@ -39,7 +39,7 @@ pub(super) struct Inner {
     sources: BTreeMap<SourceName, SourceEntry>,
     /// Events declared in the config file.
     provisioned: BTreeMap<EventName, Arc<Event>>,
-    kept: Kept,
+    pub kept: Kept,
     pub clock: Clock,
     pub observer: Observer,
     pub active: Mutex<HashMap<FeedId, Active>>,
@@ -355,7 +355,7 @@ impl Runner {
         work: impl FnOnce() -> Run + Send + 'static,
     ) {
         let feed = asked.feed.clone();
-        let is_hint = asked.trigger.is_hint();
+        let is_sync = asked.trigger.is_sync();
         let run = match tokio::task::spawn_blocking(work).await {
             Ok(run) => Some(run),
             Err(_) => {
@@ -365,7 +365,7 @@ impl Runner {
         };
         self.inner.active.lock().await.remove(&feed);
         self.drop_what_is_old().await;
-        if !is_hint {
+        if is_sync {
             self.go_on_later(feed);
         }
         self.expire().await;

@@ -130,7 +130,7 @@ impl Unfinished {
 /// A failed run with its feed's state after it.
 fn ending(store: &Store, run: &Run, goes_on_at: Option<Timestamp>) -> ChangeSet {
     let state = || FeedState { goes_on_at, ..state_after(store.feed_state(&run.feed), run) };
-    let feed = (!run.dry_run && !run.trigger.is_hint()).then(|| (run.feed.clone(), state()));
+    let feed = (!run.dry_run && run.trigger.is_sync()).then(|| (run.feed.clone(), state()));
     ChangeSet { runs: vec![run.clone()], feed, ..ChangeSet::default() }
 }
 

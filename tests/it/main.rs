@@ -27,4 +27,5 @@ mod review;
 mod steps;
 mod support;
 mod traps;
+mod undo;
 mod vendors;

@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::UserView;
-use crate::model::{Action, Entry, FeedId, GroupName, PersonChange, Position, RecordNote, Verdict};
+use crate::model::{Action, Entry, FeedId, GroupName, NotUndone, PersonChange, Position, RecordNote, Verdict};
 use crate::plan::{Detail, details};
 use crate::sync::Runner;
 
@@ -21,7 +21,7 @@ pub enum ChangeAction {
     Remove,
     /// Deleted permanently.
     Delete,
-    /// A record that changes nobody.
+    /// A record that changes nobody; of an undo, a person who stays as they are.
     Skip,
     /// A record that cannot be used.
     Reject,
@@ -29,9 +29,11 @@ pub enum ChangeAction {
     Touch,
     /// A new group of the community.
     Group,
+    /// A group that the community has no longer: the run that is undone had made it.
+    GroupGone,
 }
 
-/// One entry of a run's plan: a person, a record that changes nobody, or a new group.
+/// One entry of a run's plan: a person, a record that changes nobody, or a group.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Change)]
 pub struct ChangeView {
@@ -56,9 +58,12 @@ pub struct ChangeView {
     reason: Option<&'static str>,
     /// The mapping key concerned.
     field: Option<String>,
-    /// The key and the name of the new group.
+    /// The key and the name of the group.
     group: Option<String>,
     name: Option<String>,
+    /// Of a person whom an undo leaves as they are: what of them is another than the run left it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -100,7 +105,13 @@ impl ChangeView {
         match entry {
             Entry::Person(change) => bare.person(*change, runner),
             Entry::Record(note) => bare.record(&note),
-            Entry::Group(GroupName { key, name }) => {
+            Entry::NotUndone(NotUndone { id, parts }) => Self {
+                user: Some(id.to_string()),
+                reason: Some("not_undone"),
+                parts: parts.iter().map(ToString::to_string).collect(),
+                ..bare
+            },
+            Entry::Group(GroupName { key, name }) | Entry::GroupGone(GroupName { key, name }) => {
                 Self { group: Some(key.to_string()), name: Some(name.to_string()), ..bare }
             }
         }
@@ -121,6 +132,7 @@ impl ChangeView {
             field: None,
             group: None,
             name: None,
+            parts: Vec::new(),
         }
     }
 
@@ -164,7 +176,9 @@ impl ChangeAction {
             Entry::Person(change) => change.action.into(),
             Entry::Record(RecordNote { verdict: Verdict::Skip(_), .. }) => Self::Skip,
             Entry::Record(RecordNote { verdict: Verdict::Reject { .. }, .. }) => Self::Reject,
+            Entry::NotUndone(_) => Self::Skip,
             Entry::Group(_) => Self::Group,
+            Entry::GroupGone(_) => Self::GroupGone,
         }
     }
 }

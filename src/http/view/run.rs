@@ -15,7 +15,7 @@ pub struct RunView {
     id: u64,
     event: String,
     source: String,
-    /// `cli` or `api`.
+    /// `cli`, `api`, `hook`, `hint` or `undo`.
     trigger: &'static str,
     /// Planned and written down, never committed.
     dry_run: bool,
@@ -33,7 +33,7 @@ pub struct RunView {
     /// Until when it waits, if it is held.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
-    /// The decision on a run that was held.
+    /// The decision on a run that was held, or to undo one.
     decision: Option<DecisionView>,
     /// Why it deserves a look though nothing held it.
     degraded: Vec<DoubtView>,
@@ -42,6 +42,10 @@ pub struct RunView {
     complete: bool,
     counts: CountsView,
     traffic: TrafficView,
+    /// The run that this one undoes.
+    undoes: Option<u64>,
+    /// The run that undid this one.
+    undone_by: Option<u64>,
     /// Entries of the plan; null until it is whole.
     planned: Option<u64>,
     /// Entries of the plan that are committed.
@@ -188,6 +192,8 @@ impl RunView {
             complete: run.complete,
             counts: run.counts.into(),
             traffic: run.traffic.into(),
+            undoes: run.undoes.map(|run| run.0),
+            undone_by: run.undone_by.map(|run| run.0),
             planned: run.planned,
             applied: run.applied,
             progress: progress.map(ProgressView::from),

@@ -61,6 +61,8 @@ fn entries(app: &App, run: &Run) -> Vec<String> {
 fn entry_text(entry: &Entry) -> String {
     match entry {
         Entry::Group(group) => format!("group {} \"{}\"\n", group.key, group.name),
+        Entry::GroupGone(group) => format!("group {} \"{}\" gone\n", group.key, group.name),
+        Entry::NotUndone(left) => format!("not undone: {}\n", left.parts.join(", ")),
         Entry::Record(note) => note_text(note),
         Entry::Person(change) => {
             let shown = change.after.as_ref().or(change.before.as_ref());
