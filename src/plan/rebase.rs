@@ -147,8 +147,10 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Attendance, Digest, Email, ProfileField, Registration, RegistrationState, RunId, SourceName, UserId,
+        Action, Attendance, Digest, Email, PersonChange, ProfileField, Registration, RegistrationState, RunId,
+        SourceName, UserId,
     };
+    use crate::plan::{Obstacle, Undone, undo};
 
     const AT: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
@@ -216,6 +218,19 @@ mod tests {
         #[test]
         fn a_step_from_where_it_was_planned_is_the_step(from in anybody(), to in anybody()) {
             prop_assert_eq!(rebase(&from, &to, &from, &by()), Ok(to));
+        }
+
+        #[test]
+        fn what_was_done_to_somebody_is_taken_back(from in anybody(), to in anybody()) {
+            let change = |before: Option<&Person>, after: Option<&Person>| PersonChange {
+                action: Action::Update, user: None, id: to.id, before: before.cloned(), after: after.cloned(),
+            };
+            let back = if from == to { Undone::AsBefore } else { Undone::Becomes(Box::new(from.clone())) };
+            prop_assert_eq!(undo(&change(Some(&from), Some(&to)), Some(&to), &by()), Ok(back));
+            prop_assert_eq!(undo(&change(None, Some(&to)), Some(&to), &by()), Ok(Undone::Goes));
+            prop_assert_eq!(undo(&change(Some(&from), None), None, &by()), Ok(Undone::ComesBack(Box::new(from.clone()))));
+            prop_assert_eq!(undo(&change(None, None), None, &by()), Err(vec![Obstacle::Erased]));
+            prop_assert_eq!(undo(&change(Some(&from), Some(&to)), None, &by()), Err(vec![Obstacle::NotHere]));
         }
 
         #[test]

@@ -190,9 +190,9 @@ fn warn_of(counts: &Counts, degraded: &[Doubt], log: &mut RunLog) {
 
 /// A run's counts in one line.
 fn summary(counts: &Counts) -> String {
-    let Counts { records, unchanged, create, update, remove, delete, skip, reject, .. } = counts;
+    let Counts { records, unchanged, create, update, remove, delete, skip, reject, missing, .. } = counts;
     format!(
         "{records} records: {create} created, {update} updated, {remove} removed, {delete} deleted, \
-         {unchanged} unchanged, {skip} skipped, {reject} rejected"
+         {unchanged} unchanged, {skip} skipped, {reject} rejected, {missing} missing"
     )
 }
