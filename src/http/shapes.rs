@@ -35,3 +35,10 @@ pub enum OutcomeFilter {
 #[derive(ToSchema)]
 #[schema(example = json!({"phone": "+354 5550100", "custom.diet": null}))]
 pub struct UserEdit(BTreeMap<String, Value>);
+
+/// A server-sent event of a run: `progress` with a `Progress`, or `run` with a `Run`, as JSON.
+#[derive(ToSchema)]
+pub struct RunEvent {
+    event: String,
+    data: String,
+}

@@ -15,6 +15,7 @@ use super::runs::{RunPath, find};
 use crate::http::api::Shared;
 use crate::http::extract::{Nothing, Path, Query};
 use crate::http::problem::{Kind, Problem};
+use crate::http::shapes::RunEvent;
 use crate::http::view::{ProgressView, RunView};
 use crate::limits::{API_EVENTS_EVERY, API_EVENTS_KEEP_ALIVE};
 use crate::model::{Run, RunId};
@@ -25,7 +26,7 @@ use crate::sync::Following;
 /// already is one `run`. Where the server stops first, that `run` is still open.
 #[utoipa::path(get, path = "/v1/runs/{run}/events", operation_id = "follow_run", params(RunPath),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream", description = "The events"),
+        (status = 200, body = RunEvent, content_type = "text/event-stream", description = "The events"),
         (status = 404, description = "No such run"),
         (status = 503, description = "Too many requests wait for runs already, or the server is stopping"),
     ))]

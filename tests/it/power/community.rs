@@ -14,6 +14,8 @@ pub const CONFIG: &str = r#"
 listen = "127.0.0.1:0"
 [source.s]
 base_url = "URL"
+[source.s.guard]
+enabled = false
 [source.s.request]
 path = "{param.list}"
 [source.s.auth]
