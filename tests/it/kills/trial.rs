@@ -82,6 +82,11 @@ impl Trial {
         self.hits.values().sum()
     }
 
+    /// One of these that no kill hit yet.
+    pub fn missed(&self, needed: &[Hit]) -> Option<Hit> {
+        needed.iter().copied().find(|hit| !self.hits.contains_key(hit))
+    }
+
     /// One version of the list: synced undisturbed there, with kills here; in the end both hold the same.
     pub async fn round(&mut self) {
         self.round += 1;
@@ -117,7 +122,8 @@ impl Trial {
     fn aim(&mut self, way: Way) -> Aim {
         let whole = self.times.start + self.times.sync;
         if self.expected.half_way().is_some() && self.dice.percent(60) {
-            return Aim::After(self.dice.time(self.times.start + self.times.sync / 2));
+            // A commit is gone on with before a server is there, and before a sync begins.
+            return Aim::After(self.dice.time(self.times.start));
         }
         if way == Way::Sync || self.dice.percent(30) {
             return Aim::After(self.dice.time(whole));
