@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::convert::{millis, named_feed};
 use super::seal::{self, CodecError, Kind};
-use super::{v1, v2};
+use super::{v1, v2, v3};
 use crate::model::{
     Counts, Decision, Doubt, DoubtKind, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey, GuardSettings,
-    Level, LogLine, Missing, Run, RunError, RunId, RunOutcome, SafetySettings, SourceName, TokenId, Traffic, Trigger,
+    Level, LogLine, Missing, NameError, Run, RunError, RunId, RunOutcome, SafetySettings, SourceName, TokenId, Traffic,
+    Trigger,
 };
 
 /// The store's counters, in every batch.
@@ -79,28 +81,8 @@ pub fn decode_group(sealed: &[u8]) -> Result<Group, CodecError> {
 }
 
 pub fn encode_event(event: &Event) -> Vec<u8> {
-    let feeds = event.feeds.iter().map(|feed| v2::Feed {
-        source: feed.source.as_str(),
-        params: feed.params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
-        safety: safety_to_v2(&feed.safety),
-    });
-    let stored = v2::Event {
-        name: event.name.as_str(),
-        title: &event.title,
-        starts_at_ms: event.starts_at.map(Timestamp::as_millisecond),
-        feeds: feeds.collect(),
-    };
-    seal::write(Kind::Event, &stored)
-}
-
-fn safety_to_v2(safety: &SafetySettings) -> v2::Safety {
-    let SafetySettings { missing, missing_runs, guard } = *safety;
-    let GuardSettings { enabled, max_removed, max_deleted, min_expected, max_rejected, held_days } = guard;
-    let missing = missing.map(|missing| match missing {
-        Missing::Keep => v2::Missing::Keep,
-        Missing::Remove => v2::Missing::Remove,
-    });
-    v2::Safety { missing, missing_runs, enabled, max_removed, max_deleted, min_expected, max_rejected, held_days }
+    let settings = serde_json::to_string(event).expect("settings are texts, numbers and lists of them");
+    seal::write(Kind::Event, &v3::Event { settings: &settings })
 }
 
 fn safety_from_v2(stored: &v2::Safety) -> SafetySettings {
@@ -115,15 +97,19 @@ fn safety_from_v2(stored: &v2::Safety) -> SafetySettings {
 }
 
 pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
-    let (version, payload) = seal::open_version(Kind::Event, sealed)?;
-    let stored: v2::Event<'_> = if version == 1 {
-        let v1::Event { name, title, starts_at_ms, feeds } = seal::read_payload(Kind::Event, payload)?;
-        let feed = |v1::Feed { source, params }| v2::Feed { source, params, safety: v2::Safety::default() };
-        v2::Event { name, title, starts_at_ms, feeds: feeds.into_iter().map(feed).collect() }
-    } else {
-        seal::read_payload(Kind::Event, payload)?
+    let malformed = |error: NameError| CodecError::malformed(Kind::Event, error);
+    let stored: v2::Event<'_> = match seal::open_version(Kind::Event, sealed)? {
+        (1, payload) => {
+            let v1::Event { name, title, starts_at_ms, feeds } = seal::read_payload(Kind::Event, payload)?;
+            let feed = |v1::Feed { source, params }| v2::Feed { source, params, safety: v2::Safety::default() };
+            v2::Event { name, title, starts_at_ms, feeds: feeds.into_iter().map(feed).collect() }
+        }
+        (2, payload) => seal::read_payload(Kind::Event, payload)?,
+        (_, payload) => {
+            let v3::Event { settings } = seal::read_payload(Kind::Event, payload)?;
+            return serde_json::from_str(settings).map_err(|error| CodecError::malformed(Kind::Event, error));
+        }
     };
-    let malformed = |error| CodecError::malformed(Kind::Event, error);
     let mut feeds = Vec::with_capacity(stored.feeds.len());
     for feed in stored.feeds {
         let source = SourceName::parse(feed.source).map_err(malformed)?;
@@ -134,6 +120,8 @@ pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
         name: EventName::parse(stored.name).map_err(malformed)?,
         title: stored.title.to_owned(),
         starts_at: stored.starts_at_ms.map(|at| millis(Kind::Event, at)).transpose()?,
+        ends_at: None,
+        zone: TimeZone::UTC,
         feeds,
     })
 }
@@ -304,4 +292,26 @@ fn log_line(stored: &v1::LogLine<'_>) -> Result<LogLine, CodecError> {
         _ => return Err(CodecError::malformed(Kind::Run, "an unknown log level")),
     };
     Ok(LogLine { at: millis(Kind::Run, stored.at_ms)?, level, text: stored.text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::seal::append;
+
+    /// As version 2 wrote it; version 1 is in the fixtures.
+    #[test]
+    fn an_event_of_an_older_version_opens() {
+        let safety = v2::Safety { max_removed: Some(7), missing: Some(v2::Missing::Remove), ..v2::Safety::default() };
+        let feed = v2::Feed { source: "crm", params: vec![("event", "4711")], safety };
+        let stored = v2::Event { name: "gala", title: "Gala", starts_at_ms: Some(1_000), feeds: vec![feed] };
+        let sealed = seal::write_with(Kind::Event, 2, |bytes| append(bytes, &stored));
+        let event = decode_event(&sealed).unwrap();
+        assert_eq!((event.name.as_str(), event.title.as_str(), event.ends_at), ("gala", "Gala", None));
+        assert_eq!((event.starts_at, event.zone.clone()), (Timestamp::from_second(1).ok(), TimeZone::UTC));
+        let [feed] = &event.feeds[..] else { panic!("{event:?}") };
+        assert_eq!((feed.source.as_str(), feed.params["event"].as_str()), ("crm", "4711"));
+        assert_eq!((feed.safety.missing, feed.safety.guard.max_removed), (Some(Missing::Remove), Some(7)));
+        assert_eq!(decode_event(&encode_event(&event)), Ok(event));
+    }
 }

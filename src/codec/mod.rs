@@ -24,6 +24,7 @@ mod symbols;
 mod tests;
 mod v1;
 mod v2;
+mod v3;
 
 pub use audit::{decode_audit_entry, encode_audit_entry};
 pub use block::{Block, Unpacked, decode_person, encode_person};

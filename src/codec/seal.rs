@@ -46,8 +46,10 @@ impl Kind {
         match self {
             // From version 2 on they say how far the source was read.
             Self::Feed | Self::JournalHeader => 2,
-            // From version 2 on a run says why it was held, and a feed of an event what is its guard's.
-            Self::Run | Self::Event => 2,
+            // From version 2 on it says why it was held.
+            Self::Run => 2,
+            // From version 2 on a feed says what is its guard's; from 3 on they are JSON.
+            Self::Event => 3,
             // From version 2 on a read can be taken up from it. It outlives no version.
             Self::SpoolItem => 2,
             // From version 2 on its people are packed, from 3 on what was decided by hand may follow one.

@@ -11,6 +11,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use jiff::tz::TimeZone;
 use serde::de::{self, DeserializeOwned, Error as _, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 use url::form_urlencoded;
@@ -43,6 +44,13 @@ fn path_problem(rejection: &PathRejection) -> Problem {
         ErrorKind::InvalidUtf8InPathParam { key } => Problem::at(Kind::BadRequest, key, "not UTF-8"),
         other => Problem::new(Kind::BadRequest, other.to_string()),
     }
+}
+
+/// A time zone by its name.
+pub fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    TimeZone::get(&name)
+        .map_err(|_| D::Error::custom("no time zone of the IANA database; write e.g. \"Europe/Berlin\""))
 }
 
 /// Reads a name in a path. The type's own way would not tell axum which part of the path is wrong.

@@ -3,21 +3,29 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::{Digest, EventName, RunId, SafetySettings, SourceName};
 
-/// An event of the community and the feeds that fill it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An event of the community and the feeds that fill it. Stored as the JSON that serde makes of it: what is added later
+/// needs a default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     pub name: EventName,
     /// What people call it.
     pub title: String,
     pub starts_at: Option<Timestamp>,
+    /// After `starts_at`.
+    pub ends_at: Option<Timestamp>,
+    /// Where it takes place; of the IANA database.
+    #[serde(with = "jiff::fmt::serde::tz::required")]
+    pub zone: TimeZone,
     pub feeds: Vec<FeedSettings>,
 }
 
 /// One source feeding an event. At most one feed per source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedSettings {
     pub source: SourceName,
     /// Values for the source's `{param.x}` placeholders.

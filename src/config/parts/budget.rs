@@ -3,7 +3,7 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::text::check_header_name;
+use super::text::{check_header_name, read_zone};
 use crate::config::read::{Item, Section, shown};
 use crate::config::units::parse_duration;
 use crate::config::{BudgetHeaders, DailyReset, Per, ResetHeader, ResetUnit, WindowSpec};
@@ -97,16 +97,6 @@ fn read_time_of_day(item: &Item<'_>) -> Option<Time> {
         item.fault(format!("must be a time of day (got {})", shown(&text)), r#"write e.g. resets_at = "00:00""#);
     }
     time
-}
-
-fn read_zone(item: &Item<'_>) -> Option<TimeZone> {
-    let name = item.text()?;
-    let zone = TimeZone::get(name);
-    if zone.is_err() {
-        let problem = format!("must be a time zone of the IANA database (got {})", shown(name));
-        item.fault(problem, r#"write e.g. zone = "UTC" or zone = "America/Los_Angeles""#);
-    }
-    zone.ok()
 }
 
 pub(super) fn read_budget_headers(mut section: Section<'_>) -> Option<BudgetHeaders> {

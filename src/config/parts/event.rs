@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::safety::{read_safety, safety_objections};
 use super::source::source_placeholders;
-use super::text::is_param_name;
+use super::text::{is_param_name, read_zone};
 use crate::config::SourceSpec;
 use crate::config::fault::{Fault, Warning};
 use crate::config::read::{Findings, Item, Place, Section, shown};
@@ -23,16 +24,12 @@ pub(in crate::config) type Declared = BTreeMap<SourceName, Option<Arc<SourceSpec
 /// against the same rules. The paths of faults are relative to the event, e.g. `feeds[0].params.event`.
 ///
 /// # Errors
-/// Every fault: an odd title, a feed of a source that is not there, two feeds of one source, a param that the
+/// Every fault: an odd title, an end that is not after the start, a feed of a source that is not there, two feeds of one source, a param that the
 /// source needs and the feed does not give, or one with an odd name or value.
 pub fn validate_event(
-    name: EventName,
-    title: String,
-    starts_at: Option<Timestamp>,
-    feeds: Vec<FeedSettings>,
+    event: Event,
     sources: &BTreeMap<SourceName, Arc<SourceSpec>>,
 ) -> Result<(Event, Vec<Warning>), Vec<Fault>> {
-    let event = Event { name, title, starts_at, feeds };
     let known: BTreeMap<_, _> = sources.iter().map(|(name, spec)| (name, Some(source_placeholders(spec)))).collect();
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     for Objection { spot, problem, mend } in objections(&event, &known) {
@@ -49,6 +46,7 @@ pub fn validate_event(
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Spot {
     Title,
+    EndsAt,
     Feeds,
     Source(usize),
     Params(usize),
@@ -61,6 +59,7 @@ impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Title => f.write_str("title"),
+            Self::EndsAt => f.write_str("ends_at"),
             Self::Feeds => f.write_str("feeds"),
             Self::Source(feed) => write!(f, "feeds[{feed}].source"),
             Self::Params(feed) => write!(f, "feeds[{feed}].params"),
@@ -99,6 +98,9 @@ fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
     if event.title.trim().is_empty() || event.title.len() > TITLE_BYTES_MAX || event.title.contains(char::is_control) {
         let problem = format!("must be 1 to {TITLE_BYTES_MAX} bytes on one line");
         objections.push(Objection::fault(Spot::Title, problem, "write what people call the event"));
+    }
+    if matches!((event.starts_at, event.ends_at), (Some(start), Some(end)) if end <= start) {
+        objections.push(Objection::fault(Spot::EndsAt, "must be after starts_at", "write when the event is over"));
     }
     if event.feeds.is_empty() {
         objections.push(Objection::warning(Spot::Feeds, "no feed, so that nobody is synced into this event"));
@@ -167,6 +169,7 @@ fn param_value_objection(n: usize, name: &str, value: &str) -> Option<Objection>
 struct Places {
     event: Place,
     title: Option<Place>,
+    ends_at: Option<Place>,
     feeds: Vec<FeedPlaces>,
 }
 
@@ -180,6 +183,7 @@ impl Places {
     fn of(&self, spot: &Spot) -> Place {
         match spot {
             Spot::Title => self.title.clone(),
+            Spot::EndsAt => self.ends_at.clone(),
             Spot::Feeds => None,
             Spot::Source(n) => self.feeds.get(*n).map(|feed| feed.source.clone()),
             // A file's are held against the same bounds when they are read, so none is left to object to.
@@ -203,20 +207,30 @@ pub(in crate::config) fn read_event(
         Some(item) => item.any_text(),
         None => Some(name.as_str()),
     };
-    let starts_at = match section.optional("starts_at") {
-        Some(item) => read_time(&item).map(Some),
+    let time = |item: Option<&Item<'_>>| match item {
+        Some(item) => read_time(item).map(Some),
         None => Some(None),
+    };
+    let starts_at = time(section.optional("starts_at").as_ref());
+    let ends_at_item = section.optional("ends_at");
+    let ends_at = time(ends_at_item.as_ref());
+    let zone = match section.optional("zone") {
+        Some(item) => read_zone(&item),
+        None => Some(TimeZone::UTC),
     };
     let feeds: Vec<_> = section.list("feed").into_iter().map(read_feed).collect();
     let all_feeds_read = feeds.iter().all(Option::is_some);
     let (feeds, feed_places) = feeds.into_iter().flatten().unzip();
     let title_place = title_item.as_ref().map(|item| item.place().clone());
-    let places = Places { event: section.place().clone(), title: title_place, feeds: feed_places };
+    let ends_at_place = ends_at_item.as_ref().map(|item| item.place().clone());
+    let event_place = section.place().clone();
+    let places = Places { event: event_place, title: title_place, ends_at: ends_at_place, feeds: feed_places };
     section.finish();
     // Where a part is faulty, a sound one stands in, so that the rest is held against the rules all the same.
-    let whole = title.is_some() && starts_at.is_some() && all_feeds_read;
+    let whole = title.is_some() && starts_at.is_some() && ends_at.is_some() && zone.is_some() && all_feeds_read;
     let title = title.unwrap_or(name.as_str()).to_owned();
-    let event = Event { name, title, starts_at: starts_at.flatten(), feeds };
+    let (starts_at, ends_at, zone) = (starts_at.flatten(), ends_at.flatten(), zone.unwrap_or(TimeZone::UTC));
+    let event = Event { name, title, starts_at, ends_at, zone, feeds };
     let sound = report(&event, all_feeds_read, &places, sources, findings);
     (whole && sound).then(|| Arc::new(event))
 }

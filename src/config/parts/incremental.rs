@@ -7,7 +7,7 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use super::source::request_templates;
-use super::text::{check_header_name, expression};
+use super::text::{check_header_name, expression, read_zone};
 use crate::config::read::Section;
 use crate::config::{IncrementalSpec, RequestSpec, SINCE, TimeFormat, WatermarkSpec};
 use crate::limits;
@@ -78,14 +78,7 @@ fn read_watermark(section: &mut Section<'_>) -> Option<WatermarkSpec> {
 
 fn read_format(section: &mut Section<'_>) -> Option<TimeFormat> {
     let zone = match section.optional("zone") {
-        Some(item) => {
-            let name = item.text()?;
-            let zone = TimeZone::get(name);
-            if zone.is_err() {
-                item.fault("no time zone", r#"write its name in the IANA database, e.g. zone = "Europe/Berlin""#);
-            }
-            zone.ok()?
-        }
+        Some(item) => read_zone(&item)?,
         None => TimeZone::UTC,
     };
     let Some(item) = section.optional("format") else { return Some(TimeFormat::Rfc3339(zone)) };

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use jiff::tz::TimeZone;
+
 use crate::config::Template;
 use crate::config::read::{Item, Section, shown};
 use crate::config::template::{CURSOR, HOOK_ID, SINCE};
@@ -128,6 +130,17 @@ fn is_token(name: &str) -> bool {
 /// What a header can carry (RFC 9110 §5.5, without its obsolete forms): visible ASCII, blanks and tabs.
 pub(super) fn is_header_text(text: &str) -> bool {
     text.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
+}
+
+/// A time zone by its name.
+pub(super) fn read_zone(item: &Item<'_>) -> Option<TimeZone> {
+    let name = item.text()?;
+    let zone = TimeZone::get(name);
+    if zone.is_err() {
+        let problem = format!("must be a time zone of the IANA database (got {})", shown(name));
+        item.fault(problem, r#"write e.g. zone = "UTC" or zone = "America/Los_Angeles""#);
+    }
+    zone.ok()
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::*;
-use crate::model::{EventName, FeedSettings, SourceName};
+use crate::model::{Event, EventName, FeedSettings, SourceName};
 
 const PARAMS: &str = "source.crm.request: path = \"events/{param.event}\"";
 
@@ -18,6 +20,7 @@ fn an_event_with_its_feed() {
         ]);
         let event = config.events.values().next().expect("there is one event");
         assert_eq!(event.starts_at.map(|at| at.to_string()).as_deref(), Some("2026-06-01T09:00:00Z"));
+        assert_eq!((event.ends_at, event.zone.iana_name()), (None, Some("UTC")));
         assert_eq!((event.title.as_str(), event.feeds[0].params["event"].as_str()), ("Summit", "4711"));
     }
     let untitled = sound(&["event.summit: -title"]);
@@ -41,6 +44,15 @@ fn faults_of_events() {
         (
             &["event.summit: starts_at = \"soon\""],
             &[&format!("event.summit.starts_at: must be a time with its zone (got \"soon\"); {zone}")],
+        ),
+        (
+            &["event.summit: starts_at = 2026-06-01T09:00:00Z", "event.summit: ends_at = 2026-06-01T11:00:00+02:00"],
+            &["event.summit.ends_at: must be after starts_at; write when the event is over"],
+        ),
+        (
+            &["event.summit: zone = \"Berlin\""],
+            &["event.summit.zone: must be a time zone of the IANA database (got \"Berlin\"); \
+               write e.g. zone = \"UTC\" or zone = \"America/Los_Angeles\""],
         ),
     ]);
 }
@@ -158,7 +170,9 @@ fn events_of_the_api_keep_the_same_rules() {
     };
     let validate = |title: &str, feeds| {
         let name = EventName::parse("summit").expect("a legal name");
-        validate_event(name, title.to_owned(), None, feeds, &sources)
+        let title = title.to_owned();
+        let event = Event { name, title, starts_at: None, ends_at: None, zone: TimeZone::UTC, feeds };
+        validate_event(event, &sources)
     };
     let (event, warnings) = validate("Summit", vec![feed("crm", &[("event", "1"), ("x", "y")])]).expect("sound");
     assert_eq!((event.title.as_str(), event.feeds.len()), ("Summit", 1));

@@ -105,9 +105,8 @@ fn incremental_reads() {
         ),
         (
             &[SINCE, &incremental("{ watermark = \"run_start\", zone = \"Mars/Base\" }")],
-            &[
-                "source.crm.incremental.zone: no time zone; write its name in the IANA database, e.g. zone = \"Europe/Berlin\"",
-            ],
+            &["source.crm.incremental.zone: must be a time zone of the IANA database (got \"Mars/Base\"); \
+                 write e.g. zone = \"UTC\" or zone = \"America/Los_Angeles\""],
         ),
         (
             &[SINCE, &incremental("{ watermark = \"run_start\", format = \"%H:%M\" }")],

@@ -6,13 +6,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::config::{Fault, Warning, validate_event};
 use crate::http::api::{Api, Shared};
 use crate::http::auth::Caller;
-use crate::http::extract::{Body, Nothing, Path, Query, name};
+use crate::http::extract::{Body, Nothing, Path, Query, name, zone};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::shapes::Name;
@@ -41,8 +42,27 @@ pub struct EventSettings {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     starts_at: Option<Timestamp>,
+    /// After `starts_at`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ends_at: Option<Timestamp>,
+    /// Where it takes place; a name of the IANA database.
+    #[serde(default = "utc", deserialize_with = "zone")]
+    #[schema(value_type = String, default = "UTC", example = "Europe/Berlin")]
+    zone: TimeZone,
     #[serde(default)]
     feeds: Vec<FeedBody>,
+}
+
+const fn utc() -> TimeZone {
+    TimeZone::UTC
+}
+
+impl EventSettings {
+    fn of(self, name: EventName) -> Event {
+        let Self { title, starts_at, ends_at, zone, feeds } = self;
+        Event { name, title, starts_at, ends_at, zone, feeds: feeds.into_iter().map(FeedSettings::from).collect() }
+    }
 }
 
 /// A source that feeds the event; at most one feed for each source.
@@ -135,8 +155,7 @@ pub async fn put(
     Body(body): Body<EventSettings>,
 ) -> Result<(StatusCode, Json<EventSavedView>), Problem> {
     refuse_provisioned(&api, &path.event)?;
-    let feeds = body.feeds.into_iter().map(FeedSettings::from).collect();
-    let checked = validate_event(path.event, body.title, body.starts_at, feeds, &api.app.config.sources);
+    let checked = validate_event(body.of(path.event), &api.app.config.sources);
     let (event, warnings) = checked.map_err(|faults| invalid(&faults))?;
     let status = if api.app.runner.event(&event.name).is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let saved = save(&api, caller, event, &warnings).await?;

@@ -18,6 +18,11 @@ pub struct EventView {
     title: String,
     #[schema(value_type = Option<String>, format = DateTime)]
     starts_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ends_at: Option<Timestamp>,
+    /// Where it takes place; a name of the IANA database.
+    #[schema(example = "Europe/Berlin")]
+    zone: String,
     /// Declared in the configuration file, hence read-only here.
     provisioned: bool,
     attendees: AttendeeCounts,
@@ -103,6 +108,8 @@ impl EventView {
             name: event.name.to_string(),
             title: event.title.clone(),
             starts_at: event.starts_at,
+            ends_at: event.ends_at,
+            zone: event.zone.iana_name().unwrap_or("UTC").to_owned(),
             provisioned,
             attendees,
             feeds,

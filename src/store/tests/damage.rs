@@ -21,7 +21,14 @@ type Truth = BTreeMap<String, Vec<Person>>;
 /// A store of several commits: people of four blocks, half of them changed once, and one of everything else.
 fn filled(path: &Path) -> Truth {
     let store = Store::open(path).unwrap();
-    let event = Event { name: super::feed().event, title: "E".into(), starts_at: None, feeds: Vec::new() };
+    let event = Event {
+        name: super::feed().event,
+        title: "E".into(),
+        starts_at: None,
+        ends_at: None,
+        zone: jiff::tz::TimeZone::UTC,
+        feeds: Vec::new(),
+    };
     let token = StoredToken {
         sha256: [7; 32],
         name: "laptop".into(),

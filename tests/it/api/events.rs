@@ -11,7 +11,8 @@ async fn an_event_tells_its_people_and_its_feeds() {
     let (active, inactive) = fixture.app.store.attendee_counts(&"summit".to_owned().try_into().unwrap());
     assert!(active > 100);
     let expected = json!({
-        "name": "summit", "title": "Demo Summit", "starts_at": null, "provisioned": true,
+        "name": "summit", "title": "Demo Summit", "starts_at": null, "ends_at": null, "zone": "UTC",
+        "provisioned": true,
         "attendees": {"active": active, "inactive": inactive},
         "feeds": [{
             "source": "demo", "params": {"event": "summit"},
@@ -45,13 +46,15 @@ async fn an_event_is_made_changed_synced_and_kept_while_it_has_people() {
     let fixture = Fixture::new(60).await;
     let path = "/v1/events/gala";
     let body = json!({
-        "title": "Gala", "starts_at": "2026-06-01T20:00:00+02:00",
+        "title": "Gala", "starts_at": "2026-06-01T20:00:00+02:00", "ends_at": "2026-06-02T02:00:00+02:00",
+        "zone": "Europe/Berlin",
         "feeds": [{"source": "demo", "params": {"event": "summit", "extra": "x"}}],
     });
     let made = fixture.put(path, &body).await;
     assert_eq!(made.status, 201, "{}", made.text);
     let made = made.json();
     assert_eq!((&made["starts_at"], &made["provisioned"]), (&json!("2026-06-01T18:00:00Z"), &json!(false)));
+    assert_eq!((&made["ends_at"], &made["zone"]), (&json!("2026-06-02T00:00:00Z"), &json!("Europe/Berlin")));
     assert_eq!(made["warnings"].as_array().unwrap().len(), 1, "{made}");
     let metrics = fixture.get("/metrics").await.text;
     assert!(metrics.contains(r#"rollcall_sync_in_progress{event="gala",source="demo"} 0"#), "{metrics}");

@@ -102,6 +102,8 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
         name: feed().event,
         title: "Summit – Gipfel".into(),
         starts_at: Some(time()),
+        ends_at: None,
+        zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
         feeds: vec![FeedSettings {
             source: feed().source,
             params: [("event".into(), "4711".into())].into(),
