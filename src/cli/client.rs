@@ -96,6 +96,17 @@ impl Client {
         }
     }
 
+    /// Every item of a list.
+    pub async fn all(&self, path: &str) -> Result<Vec<Value>, CliError> {
+        let mut all = Vec::new();
+        let take = |item| {
+            all.push(item);
+            Ok(())
+        };
+        self.each(path, take).await?;
+        Ok(all)
+    }
+
     pub async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value, CliError> {
         self.ask(Method::POST, path, body).await
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::{EraseArgs, TombstonesVerb};
 use super::client::Client;
@@ -94,7 +94,7 @@ pub async fn erasures(client: &Client, limit: u32, as_json: bool) -> Result<Exit
 
 pub async fn tombstones(client: &Client, verb: TombstonesVerb, as_json: bool) -> Result<ExitCode, CliError> {
     let answer = match &verb {
-        TombstonesVerb::List => every(client, "/v1/tombstones").await?,
+        TombstonesVerb::List => json!({"items": client.all("/v1/tombstones").await?, "next_cursor": null}),
         TombstonesVerb::Lift { id } => client.delete(&format!("/v1/tombstones/{}", percent_encode(id))).await?,
     };
     client.close().await;
@@ -115,19 +115,6 @@ pub async fn tombstones(client: &Client, verb: TombstonesVerb, as_json: bool) ->
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A list from its first page to its last, as one page.
-async fn every(client: &Client, path: &str) -> Result<Value, CliError> {
-    let mut all = client.get(&format!("{path}?limit=1000")).await?;
-    while let Some(cursor) = all["next_cursor"].as_str().map(str::to_owned) {
-        let mut next = client.get(&format!("{path}?limit=1000&cursor={}", percent_encode(&cursor))).await?;
-        all["next_cursor"] = next["next_cursor"].take();
-        if let (Some(items), Some(more)) = (all["items"].as_array_mut(), next["items"].as_array_mut()) {
-            items.append(more);
-        }
-    }
-    Ok(all)
 }
 
 pub async fn compact(client: &Client, as_json: bool) -> Result<ExitCode, CliError> {

@@ -10,7 +10,7 @@ use super::print::{self, cell};
 use crate::config::percent_encode;
 
 pub async fn review(client: &Client, event: &str, as_json: bool) -> Result<ExitCode, CliError> {
-    let items = all(client, event).await?;
+    let items = client.all(&format!("/v1/events/{}/review", percent_encode(event))).await?;
     client.close().await;
     if as_json {
         print::json(&json!({ "items": items }))?;
@@ -29,15 +29,4 @@ fn row(item: &Value) -> Vec<String> {
     let field = item["field"].as_str().map(|field| format!(": {field}")).unwrap_or_default();
     let [source, external_id, user, mend] = ["source", "external_id", "user", "what_to_do"].map(|key| cell(&item[key]));
     vec![source, format!("{what}{field}"), external_id, user, mend]
-}
-
-async fn all(client: &Client, event: &str) -> Result<Vec<Value>, CliError> {
-    let mut items = Vec::new();
-    let path = format!("/v1/events/{}/review", percent_encode(event));
-    let take = |item| {
-        items.push(item);
-        Ok(())
-    };
-    client.each(&path, take).await?;
-    Ok(items)
 }

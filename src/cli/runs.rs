@@ -51,7 +51,7 @@ async fn show(client: &Client, run: u64, changes: bool, log: bool, as_json: bool
     let mut answer = client.get(&format!("/v1/runs/{run}")).await?;
     if as_json {
         if changes {
-            answer["changes"] = json!(all_changes(client, run).await?);
+            answer["changes"] = json!(client.all(&changes_path(run)).await?);
         }
         if log {
             answer["log"] = client.get(&format!("/v1/runs/{run}/log")).await?["items"].take();
@@ -112,6 +112,10 @@ fn print_doubts(run: &Value) -> Result<(), CliError> {
     Ok(())
 }
 
+fn changes_path(run: u64) -> String {
+    format!("/v1/runs/{run}/changes")
+}
+
 /// Every change of a run, person by person.
 pub async fn print_changes(client: &Client, run: u64) -> Result<(), CliError> {
     print_changes_of(client, run, |_| true).await
@@ -119,7 +123,7 @@ pub async fn print_changes(client: &Client, run: u64) -> Result<(), CliError> {
 
 /// The changes of a run that are `wanted`.
 pub async fn print_changes_of(client: &Client, run: u64, wanted: impl Fn(&Value) -> bool) -> Result<(), CliError> {
-    all_changes(client, run).await?.iter().filter(|change| wanted(change)).try_for_each(print_change)
+    client.each(&changes_path(run), |change| if wanted(&change) { print_change(&change) } else { Ok(()) }).await
 }
 
 /// One change: what, who, and each difference below.
@@ -148,14 +152,4 @@ pub fn difference(detail: &Value) -> String {
         (Value::Null, Value::Null) => format!("{kind}{subject}"),
         (before, after) => format!("{kind}{subject}: {} -> {}", cell(before), cell(after)),
     }
-}
-
-async fn all_changes(client: &Client, run: u64) -> Result<Vec<Value>, CliError> {
-    let mut changes = Vec::new();
-    let take = |change| {
-        changes.push(change);
-        Ok(())
-    };
-    client.each(&format!("/v1/runs/{run}/changes"), take).await?;
-    Ok(changes)
 }
