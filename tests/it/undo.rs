@@ -196,6 +196,50 @@ async fn what_was_done_since_stays_and_whoever_it_concerns_is_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_others_did_since_is_reckoned_with() {
+    let (appliance, server, run, ..) = changed().await;
+    let runner = &appliance.app.runner;
+    let new = user(&appliance, "p33@x.org");
+    let other = EventName::parse("f").unwrap();
+    let add = move |desk: &rollcall::sync::Desk<'_>| desk.set_attendance(new, &other, Some(Override::Added));
+    runner.by_hand(Actor::CommandLine, add).await.unwrap();
+    // Ticket 15 changed its email, and another source has somebody with the old one.
+    server.set("t", vec![json!({"items": [person(115, json!({"email": "p15@x.org"}))]}).to_string()]);
+    sync(&appliance, "t").await;
+    let renamed = user(&appliance, "renamed@x.org");
+    let undone = undo(&appliance, run.id).await;
+    assert_eq!(left(&appliance, &undone), BTreeMap::from([(renamed, vec!["taken by somebody else".to_owned()])]));
+    let stays = appliance.app.store.person(appliance.app.store.user_by_id(new).unwrap()).unwrap().unwrap();
+    assert!(stays.registrations.is_empty() && stays.attends(&EventName::parse("f").unwrap()), "{stays:?}");
+    check_indexes(&appliance.app.store, &["e", "f"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_that_were_deleted_or_made_since_are_as_they_must_be() {
+    let server = ListServer::start().await;
+    let appliance = Appliance::open(&config(&server)).await;
+    let runner = &appliance.app.runner;
+    let in_groups = |groups: Value| vec![json!({"items": [person(1, json!({"groups": groups}))]}).to_string()];
+    server.set("s", in_groups(json!(["solo"])));
+    sync(&appliance, "s").await;
+    server.set("s", in_groups(json!(["blue"])));
+    let run = sync(&appliance, "s").await;
+    let solo = GroupKey::of("solo").unwrap();
+    let gone = solo.clone();
+    runner.by_hand(Actor::CommandLine, move |desk| desk.delete_group(&gone)).await.unwrap();
+    let undone = undo(&appliance, run.id).await;
+    let group = appliance.app.store.group(&solo).expect("who gets back into it needs it");
+    assert_eq!((group.members, appliance.app.store.group(&GroupKey::of("blue").unwrap()).is_none()), (1, true));
+    // The undo took the group away that the run had made; somebody spells it anew, and keeps it.
+    let loud = rollcall::model::GroupName::new("BLUE").unwrap();
+    runner.by_hand(Actor::CommandLine, move |desk| desk.put_group(loud)).await.unwrap();
+    undo(&appliance, undone.id).await;
+    let blue = appliance.app.store.group(&GroupKey::of("blue").unwrap()).unwrap();
+    assert_eq!((&*blue.group.name, blue.members), ("BLUE", 1));
+    check_indexes(&appliance.app.store, &["e", "f"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_source_is_read_anew_and_a_permanent_deletion_stays() {
     let (appliance, server, ..) = changed().await;
     let mut records: Value = serde_json::from_str(&list(1)[0]).unwrap();

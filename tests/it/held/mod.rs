@@ -2,6 +2,7 @@
 
 mod absence;
 mod decisions;
+mod figures;
 mod kills;
 mod people;
 mod scenarios;
