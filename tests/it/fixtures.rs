@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Appliance, ListServer, plan_text, store_text};
+use crate::support::{Appliance, ListServer, copy_data, plan_text, store_text};
 
 const STEPS: [(&str, &str, &str); 5] = [
     (
@@ -37,22 +37,6 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v1")
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let target = to.join(entry.file_name().unwrap());
-        // Room for a full disk is no part of a store.
-        if target.ends_with("ballast") {
-            continue;
-        }
-        if entry.is_dir() {
-            copy(&entry, &target);
-        } else {
-            fs::copy(&entry, &target).unwrap();
-        }
-    }
-}
-
 /// People, groups and every run with its changes.
 fn whole_text(appliance: &Appliance) -> String {
     let mut runs = appliance.app.store.runs(None, usize::MAX, |_| true).unwrap();
@@ -71,7 +55,7 @@ async fn write(appliance: Appliance, server: &ListServer) {
     fs::create_dir_all(fixture()).unwrap();
     fs::write(fixture().join("expected.txt"), whole_text(&appliance)).unwrap();
     let folder = appliance.close().await;
-    copy(&folder.path().join("data"), &fixture().join("data"));
+    copy_data(&folder.path().join("data"), &fixture().join("data"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +67,7 @@ async fn a_store_of_the_first_layout_says_what_it_said() {
         write(Appliance::open(&config).await, &server).await;
     }
     let folder = tempfile::tempdir().unwrap();
-    copy(&fixture().join("data"), &folder.path().join("data"));
+    copy_data(&fixture().join("data"), &folder.path().join("data"));
     let appliance = Appliance::open_at(folder, &config).await;
     assert_eq!(whole_text(&appliance), fs::read_to_string(fixture().join("expected.txt")).unwrap());
 }

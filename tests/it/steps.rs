@@ -4,7 +4,6 @@
 //! leaves behind. Each copy is opened, looked at, recovered and synced on.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +13,7 @@ use rollcall::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Appliance, ListServer, check_indexes, noise, store_text, without_runs};
+use crate::support::{Album, Appliance, Image, ListServer, check_indexes, copy_data, noise, store_text, without_runs};
 
 /// How often a step of one kind may come in one sync.
 const OFTEN: usize = 64;
@@ -111,55 +110,21 @@ fn text(appliance: &Appliance) -> String {
     without_runs(&store_text(&appliance.app))
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap();
-        // The ballast is 16 MiB of nothing and is made again.
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else if name != "ballast" {
-            // sled removes an older snapshot now and then.
-            let _ = std::fs::copy(&path, to.join(name));
-        }
-    }
-}
-
-/// Counts the steps of a sync, and copies the data directory at each.
-struct Camera {
-    images: Mutex<Vec<(Moment, PathBuf)>>,
+/// Counts the steps of a sync.
+struct Counter {
     counts: [AtomicUsize; 2 * OFTEN],
     on: AtomicBool,
 }
 
-impl Camera {
+impl Counter {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            images: Mutex::default(),
-            counts: std::array::from_fn(|_| AtomicUsize::new(0)),
-            on: AtomicBool::new(false),
-        })
+        Arc::new(Self { counts: std::array::from_fn(|_| AtomicUsize::new(0)), on: AtomicBool::new(false) })
     }
 
     /// Which moment it is.
     fn count(&self, step: Step, side: Side) -> Moment {
         let n = self.counts[step as usize * 2 + side as usize].fetch_add(1, Ordering::SeqCst);
         (step, side, n)
-    }
-
-    fn faults(self: &Arc<Self>, data: PathBuf, album: PathBuf) -> Faults {
-        let camera = Arc::clone(self);
-        Faults::with(move |step, side| {
-            if camera.on.load(Ordering::SeqCst) {
-                let moment = camera.count(step, side);
-                let mut images = camera.images.lock().unwrap();
-                let image = album.join(images.len().to_string());
-                copy(&data, &image.join("data"));
-                images.push((moment, image));
-            }
-            Ok(())
-        })
     }
 }
 
@@ -170,20 +135,17 @@ async fn killed_between_any_two_steps_nobody_is_half_changed_and_the_sync_goes_o
     let (mut images_opened, mut resumed) = (0, 0);
     for round in 0..ROUNDS {
         let folder = world.prepared(round).await;
-        let album = tempfile::tempdir().unwrap();
-        let camera = Camera::new();
-        let faults = camera.faults(folder.path().join("data"), album.path().to_owned());
+        let (album, faults) = Album::of(&folder);
         let appliance = Appliance::open_failing(folder, &world.config, faults).await;
-        camera.on.store(true, Ordering::SeqCst);
+        album.turn(true);
         world.sync(&appliance, round).await;
-        camera.on.store(false, Ordering::SeqCst);
+        album.turn(false);
         drop(appliance);
-        let images = std::mem::take(&mut *camera.images.lock().unwrap());
-        for ((step, side, n), image) in images {
-            let what = format!("round {round}, killed {side:?} {step:?} no. {n}");
-            seen.insert((step, side));
+        for (number, image) in album.images().enumerate() {
+            let what = format!("round {round}, {} (no. {number})", image.what());
+            seen.insert((image.step, image.side));
             images_opened += 1;
-            resumed += usize::from(survives(&world, round, &image, &what).await);
+            resumed += usize::from(survives(&world, round, image, &what).await);
         }
     }
     println!("{images_opened} kills, {resumed} of which left a commit to resume");
@@ -194,17 +156,11 @@ async fn killed_between_any_two_steps_nobody_is_half_changed_and_the_sync_goes_o
 }
 
 /// Opens what a kill left behind. Returns whether a commit was resumed.
-async fn survives(world: &World, round: usize, image: &Path, what: &str) -> bool {
+async fn survives(world: &World, round: usize, image: Image, what: &str) -> bool {
     let (before, after) = (world.before(round), &world.after[round]);
-    let data = image.join("data");
-    let half = tokio::task::spawn_blocking({
-        let data = data.clone();
-        move || half_done(&Store::open(&data).unwrap())
-    });
-    let half = half.await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::rename(&data, folder.path().join("data")).unwrap();
-    let appliance = Appliance::open_at(folder, &world.config).await;
+    let data = image.folder.path().join("data");
+    let half = tokio::task::spawn_blocking(move || half_done(&Store::open(&data).unwrap())).await.unwrap();
+    let appliance = Appliance::open_at(image.folder, &world.config).await;
     let recovered = text(&appliance);
     assert!(recovered == before || recovered == *after, "{what}: after recovery somebody is half-changed");
     check_indexes(&appliance.app.store, &["e", "f"]);
@@ -237,7 +193,7 @@ async fn a_disk_that_fails_at_any_step_fails_the_run_and_nothing_else() {
     let mut failed = 0;
     for moment in moments {
         let folder = tempfile::tempdir().unwrap();
-        copy(&prepared.path().join("data"), &folder.path().join("data"));
+        copy_data(&prepared.path().join("data"), &folder.path().join("data"));
         failed += usize::from(fails_at(&world, folder, round, moment).await);
     }
     assert!(failed > 10, "only {failed} runs failed");
@@ -246,10 +202,10 @@ async fn a_disk_that_fails_at_any_step_fails_the_run_and_nothing_else() {
 /// Every moment of a sync.
 async fn moments(world: &World, prepared: &TempDir, round: usize) -> Vec<Moment> {
     let folder = tempfile::tempdir().unwrap();
-    copy(&prepared.path().join("data"), &folder.path().join("data"));
-    let camera = Camera::new();
+    copy_data(&prepared.path().join("data"), &folder.path().join("data"));
+    let steps = Counter::new();
     let all = Arc::new(Mutex::new(Vec::new()));
-    let (counter, list) = (Arc::clone(&camera), Arc::clone(&all));
+    let (counter, list) = (Arc::clone(&steps), Arc::clone(&all));
     let faults = Faults::with(move |step, side| {
         if counter.on.load(Ordering::SeqCst) {
             list.lock().unwrap().push(counter.count(step, side));
@@ -257,7 +213,7 @@ async fn moments(world: &World, prepared: &TempDir, round: usize) -> Vec<Moment>
         Ok(())
     });
     let appliance = Appliance::open_failing(folder, &world.config, faults).await;
-    camera.on.store(true, Ordering::SeqCst);
+    steps.on.store(true, Ordering::SeqCst);
     world.sync(&appliance, round).await;
     std::mem::take(&mut *all.lock().unwrap())
 }
@@ -265,16 +221,16 @@ async fn moments(world: &World, prepared: &TempDir, round: usize) -> Vec<Moment>
 /// Lets the disk fail once, at one moment of a sync. Returns whether the run failed.
 async fn fails_at(world: &World, folder: TempDir, round: usize, moment: Moment) -> bool {
     let what = format!("the disk fails at {moment:?}");
-    let camera = Camera::new();
-    let counter = Arc::clone(&camera);
+    let steps = Counter::new();
+    let counter = Arc::clone(&steps);
     let faults = Faults::with(move |step, side| {
         let hit = counter.on.load(Ordering::SeqCst) && counter.count(step, side) == moment;
         if hit { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     });
     let appliance = Appliance::open_failing(folder, &world.config, faults).await;
-    camera.on.store(true, Ordering::SeqCst);
+    steps.on.store(true, Ordering::SeqCst);
     let run = world.try_sync(&appliance, round).await;
-    camera.on.store(false, Ordering::SeqCst);
+    steps.on.store(false, Ordering::SeqCst);
     let (now, after) = (text(&appliance), &world.after[round]);
     let failed = match run {
         Some(run) if run.outcome == Some(RunOutcome::Done) => {

@@ -1,12 +1,8 @@
 //! A run taken back: everybody is as before, but for what was done since.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
-use rollcall::faults::Faults;
 use rollcall::journal::journal_path;
 use rollcall::model::{
     Actor, Email, Entry, EventName, FeedId, Field, GroupKey, Override, Run, RunId, RunOutcome, SourceName, Trigger,
@@ -15,7 +11,9 @@ use rollcall::model::{
 use rollcall::sync::UndoError;
 use serde_json::{Value, json};
 
-use crate::support::{Appliance, Installation, ListServer, ONE_FEED, check_indexes, noise, store_text, without_runs};
+use crate::support::{
+    Album, Appliance, Installation, ListServer, ONE_FEED, check_indexes, noise, store_text, without_runs,
+};
 
 fn config(server: &ListServer) -> String {
     let base = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/base.toml")).unwrap();
@@ -297,39 +295,11 @@ async fn a_held_run_stays_held() {
     assert_eq!(text(&appliance), before);
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap();
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else if name != "ballast" {
-            // sled removes an older snapshot now and then.
-            let _ = std::fs::copy(&path, to.join(name));
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_step_an_undo_is_whole_or_never_was() {
     let server = ListServer::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let (data, album) = (folder.path().join("data"), tempfile::tempdir().unwrap());
-    let images: Arc<Mutex<Vec<(String, PathBuf)>>> = Arc::default();
-    let on = Arc::new(AtomicBool::new(false));
-    let faults = {
-        let (images, on, album) = (Arc::clone(&images), Arc::clone(&on), album.path().to_owned());
-        Faults::with(move |step, side| {
-            if on.load(Ordering::SeqCst) {
-                let mut images = images.lock().unwrap();
-                let image = album.join(images.len().to_string());
-                copy(&data, &image);
-                images.push((format!("{side:?} {step:?}"), image));
-            }
-            Ok(())
-        })
-    };
+    let (album, faults) = Album::of(&folder);
     let appliance = Appliance::open_failing(folder, &config(&server), faults).await;
     server.set("s", list(0));
     sync(&appliance, "s").await;
@@ -337,17 +307,15 @@ async fn killed_at_any_step_an_undo_is_whole_or_never_was() {
     server.set("s", list(1));
     let run = sync(&appliance, "s").await;
     let after = text(&appliance);
-    on.store(true, Ordering::SeqCst);
+    album.turn(true);
     let undone = undo(&appliance, run.id).await;
-    on.store(false, Ordering::SeqCst);
+    album.turn(false);
     assert_eq!(text(&appliance), before);
     drop(appliance);
     let (mut never, mut whole) = (0, 0);
-    let images = std::mem::take(&mut *images.lock().unwrap());
-    for (what, image) in images {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::rename(&image, folder.path().join("data")).unwrap();
-        let appliance = Appliance::open_at(folder, &config(&server)).await;
+    for image in album.images() {
+        let what = image.what();
+        let appliance = Appliance::open_at(image.folder, &config(&server)).await;
         check_indexes(&appliance.app.store, &["e", "f"]);
         let found = appliance.app.runner.run(undone.id).unwrap();
         let known = appliance.app.runner.run(run.id).unwrap().unwrap();

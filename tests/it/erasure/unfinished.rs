@@ -6,6 +6,7 @@ use rollcall::faults::{Faults, Side, Step};
 use rollcall::model::{ErrorReason, RunOutcome};
 
 use super::*;
+use crate::support::Album;
 
 /// The journals cannot be written anew: the person is erased all the same, and the files are cleaned by the next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,53 +41,24 @@ async fn what_is_left_when_the_process_dies_is_cleaned_by_the_next() {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap();
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else if name != "ballast" {
-            // sled removes an older snapshot now and then.
-            let _ = std::fs::copy(&path, to.join(name));
-        }
-    }
-}
-
 /// A copy of the data directory taken between two steps is what a kill there leaves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_step_of_an_erasure_the_person_is_there_or_gone_from_every_run_and_kept_out() {
     let (world, ada) = (World::new().await, Somebody::new(17));
-    let (folder, album) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (on, images) = (Arc::new(AtomicBool::new(false)), Arc::new(std::sync::Mutex::new(Vec::new())));
-    let faults = {
-        let (on, images) = (Arc::clone(&on), Arc::clone(&images));
-        let (data, album) = (folder.path().join("data"), album.path().to_owned());
-        Faults::with(move |step, side| {
-            if on.load(Ordering::SeqCst) {
-                let mut images = images.lock().unwrap();
-                copy(&data, &album.join(images.len().to_string()).join("data"));
-                images.push((step, side));
-            }
-            Ok(())
-        })
-    };
+    let folder = tempfile::tempdir().unwrap();
+    let (album, faults) = Album::of(&folder);
     let appliance = Appliance::open_failing(folder, &world.config, faults).await;
     world.set("s", &[ada.record()]);
     sync_all(&appliance, false).await;
-    on.store(true, Ordering::SeqCst);
+    album.turn(true);
     erase(&appliance, &ada.email).await;
     compact(&appliance).await;
-    on.store(false, Ordering::SeqCst);
+    album.turn(false);
     appliance.close().await;
-    let images = std::mem::take(&mut *images.lock().unwrap());
     let mut outcomes = [0, 0];
-    for (number, (step, side)) in images.into_iter().enumerate() {
-        let what = format!("killed {side:?} {step:?} (no. {number})");
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::rename(album.path().join(number.to_string()).join("data"), folder.path().join("data")).unwrap();
-        let appliance = Appliance::open_at(folder, &world.config).await;
+    for (number, image) in album.images().enumerate() {
+        let what = format!("{} (no. {number})", image.what());
+        let appliance = Appliance::open_at(image.folder, &world.config).await;
         let is_there = id_of(&appliance, &ada.email).is_some();
         outcomes[usize::from(is_there)] += 1;
         let tombstones = get(&appliance, "/v1/tombstones").await["items"].as_array().unwrap().len();

@@ -1,5 +1,6 @@
 //! What the tests share: a list server, an appliance on it, the real binary, and texts of what a store holds.
 
+mod album;
 mod appliance;
 mod binary;
 mod dice;
@@ -8,6 +9,7 @@ mod indexes;
 mod lists;
 mod scripted;
 
+pub use album::{Album, Image, copy_data};
 pub use appliance::{Appliance, SOURCE_TOKEN};
 pub use binary::{Installation, Program, until};
 pub use dice::{Dice, noise};
