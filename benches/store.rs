@@ -66,6 +66,7 @@ fn person(key: &CommunityKey, number: u32) -> Person {
         }],
         created_at: Timestamp::UNIX_EPOCH,
         by_hand: None,
+        journey: None,
     }
 }
 

@@ -16,7 +16,7 @@ use super::error::CliError;
 use super::print;
 
 /// What tells when and by which run something came: two stores of the same people need not agree on that.
-const HISTORY: [&str; 4] = ["run", "at", "created_at", "changed_at"];
+const HISTORY: [&str; 6] = ["run", "at", "created_at", "changed_at", "queued_at", "next_try_at"];
 /// Of an event: what is set, not how it stands.
 const EVENT: [&str; 4] = ["kind", "name", "title", "starts_at"];
 

@@ -5,17 +5,18 @@
 use std::borrow::Cow;
 
 use super::by_hand::{by_hand_from_v2, by_hand_to_v2};
+use super::journey::{journey_from_v3, journey_to_v3};
 use super::person::{person_from_v1, person_to_v1};
 use super::seal::{self, CodecError, Kind};
 use super::symbols::Symbols;
-use super::v1;
+use super::{v1, v2, v3};
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::Person;
 
 const SLOTS: usize = BLOCK_USERS as usize;
 
 /// The first version's payload is the list of the slots; since the second it is packed. Since the third what was decided
-/// by hand may stand behind a person.
+/// by hand may stand behind a person, since the fourth also how far they came.
 const UNPACKED: u8 = 1;
 
 /// LZ4 packs at most so well.
@@ -97,22 +98,52 @@ impl Block {
     }
 }
 
-/// Encodes one person for a slot; the names used are interned in `symbols`. What was decided by hand follows.
+/// Encodes one person for a slot; the names used are interned in `symbols`. What was decided by hand follows, then how
+/// far the person came.
 pub fn encode_person(symbols: &mut Symbols, person: &Person) -> Vec<u8> {
     let mut slot = seal::payload(&person_to_v1(symbols, person));
-    if let Some(by_hand) = by_hand_to_v2(symbols, person) {
-        seal::append(&mut slot, &by_hand);
+    let (by_hand, journey) = (by_hand_to_v2(symbols, person), journey_to_v3(symbols, person));
+    if by_hand.is_some() || journey.is_some() {
+        seal::append(&mut slot, &by_hand.unwrap_or_default());
+    }
+    if let Some(journey) = &journey {
+        seal::append(&mut slot, journey);
     }
     slot
+}
+
+/// What stands behind a person.
+pub struct Behind<'a> {
+    pub by_hand: Option<v2::ByHand<'a>>,
+    pub journey: Option<v3::Journey<'a>>,
+}
+
+impl<'a> Behind<'a> {
+    pub fn of(rest: &'a [u8]) -> Result<Self, CodecError> {
+        if rest.is_empty() {
+            return Ok(Self { by_hand: None, journey: None });
+        }
+        let (by_hand, rest) = seal::split_payload(Kind::Block, rest)?;
+        let journey = (!rest.is_empty()).then(|| seal::read_payload(Kind::Block, rest)).transpose()?;
+        Ok(Self { by_hand: Some(by_hand), journey })
+    }
+
+    fn put(&self, symbols: &Symbols, person: &mut Person) -> Result<(), CodecError> {
+        if let Some(by_hand) = &self.by_hand {
+            let by_hand = by_hand_from_v2(symbols, by_hand)?;
+            person.by_hand = (!by_hand.is_empty()).then(|| Box::new(by_hand));
+        }
+        if let Some(journey) = &self.journey {
+            person.journey = Some(Box::new(journey_from_v3(symbols, journey)?));
+        }
+        Ok(())
+    }
 }
 
 /// Decodes one slot.
 pub fn decode_person(symbols: &Symbols, slot: &[u8]) -> Result<Person, CodecError> {
     let (person, rest) = seal::split_payload::<v1::Person<'_>>(Kind::Block, slot)?;
     let mut person = person_from_v1(symbols, &person)?;
-    if !rest.is_empty() {
-        let by_hand = by_hand_from_v2(symbols, &seal::read_payload(Kind::Block, rest)?)?;
-        person.by_hand = Some(Box::new(by_hand));
-    }
+    Behind::of(rest)?.put(symbols, &mut person)?;
     Ok(person)
 }

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use super::by_hand::{by_hand_from_v2, by_hand_to_v2};
 use super::convert::{millis, named_feed, new_symbols, note_from_v1, note_to_v1, take_symbols};
 use super::feed::{position_from_v2, position_to_v2};
+use super::journey::{journey_from_v3, journey_to_v3};
 use super::newcomer::{Head, Newcomer};
 use super::person::{person_from_v1, person_to_v1};
 use super::seal::{self, CodecError, Kind};
 use super::symbols::Symbols;
-use super::{v1, v2};
+use super::{v1, v2, v3};
 use crate::model::{
     Action, Entry, FeedId, FeedPosition, GroupKey, GroupName, NotUndone, Person, PersonChange, RunId, UserId, UserNo,
 };
@@ -78,9 +79,11 @@ impl JournalTrailer {
     }
 }
 
-/// The version of an entry of people of whom nothing was decided by hand, and the one in which that may follow.
+/// The version of an entry of people of whom nothing was decided by hand and nothing is known of how far they came, the
+/// one in which the first may follow, and the one in which both do.
 const PLAIN: u8 = 1;
 const BY_HAND: u8 = 2;
+const JOURNEY: u8 = 3;
 
 /// Encodes the entries of one journal, in order.
 #[derive(Debug, Default)]
@@ -92,14 +95,22 @@ impl EntryEncoder {
     pub fn encode(&mut self, entry: &Entry) -> Vec<u8> {
         let seen = self.symbols.counts();
         let by_hand = entry_by_hand_to_v2(&mut self.symbols, entry);
+        let journey = entry_journey_to_v3(&mut self.symbols, entry);
         let entry = entry_to_v1(&mut self.symbols, entry);
         let new = new_symbols(&self.symbols, seen);
         let symbols = new.iter().map(|(kind, name)| (*kind, &**name)).collect();
-        let version = if by_hand.is_some() { BY_HAND } else { PLAIN };
+        let version = match (&journey, &by_hand) {
+            (Some(_), _) => JOURNEY,
+            (None, Some(_)) => BY_HAND,
+            (None, None) => PLAIN,
+        };
         seal::write_with(Kind::JournalEntry, version, |sealed| {
             seal::append(sealed, &v1::JournalEntry { symbols, entry });
-            if let Some(by_hand) = &by_hand {
-                seal::append(sealed, by_hand);
+            if version != PLAIN {
+                seal::append(sealed, &by_hand.unwrap_or_default());
+            }
+            if let Some(journey) = &journey {
+                seal::append(sealed, journey);
             }
         })
     }
@@ -142,19 +153,26 @@ impl EntryDecoder {
 
     fn decode_payload(&mut self, version: u8, payload: &[u8]) -> Result<Entry, CodecError> {
         const KIND: Kind = Kind::JournalEntry;
-        let (stored, by_hand) = match version {
-            PLAIN => (seal::read_payload::<v1::JournalEntry<'_>>(KIND, payload)?, None),
-            _ => {
-                let (stored, rest) = seal::split_payload(KIND, payload)?;
-                let by_hand = (!rest.is_empty()).then(|| seal::read_payload::<v2::EntryByHand<'_>>(KIND, rest));
-                (stored, by_hand.transpose()?)
-            }
+        let (stored, rest) = match version {
+            PLAIN => (seal::read_payload::<v1::JournalEntry<'_>>(KIND, payload)?, &[][..]),
+            _ => seal::split_payload(KIND, payload)?,
         };
+        let (by_hand, rest) = match version {
+            PLAIN => (None, rest),
+            _ => seal::split_payload::<v2::EntryByHand<'_>>(KIND, rest).map(|(by_hand, rest)| (Some(by_hand), rest))?,
+        };
+        let journey = (version >= JOURNEY || !rest.is_empty())
+            .then(|| seal::read_payload::<v3::EntryJourney<'_>>(KIND, rest))
+            .transpose()?;
         take_symbols(&mut self.symbols, KIND, &stored.symbols)?;
         let mut entry = entry_from_v1(&self.symbols, stored.entry)?;
         if let (Entry::Person(change), Some(by_hand)) = (&mut entry, by_hand) {
             self.put_by_hand(change.before.as_mut(), by_hand.before.as_ref())?;
             self.put_by_hand(change.after.as_mut(), by_hand.after.as_ref())?;
+        }
+        if let (Entry::Person(change), Some(journey)) = (&mut entry, journey) {
+            self.put_journey(change.before.as_mut(), journey.before.as_ref())?;
+            self.put_journey(change.after.as_mut(), journey.after.as_ref())?;
         }
         Ok(entry)
     }
@@ -165,6 +183,21 @@ impl EntryDecoder {
         }
         Ok(())
     }
+
+    fn put_journey(&self, person: Option<&mut Person>, stored: Option<&v3::Journey<'_>>) -> Result<(), CodecError> {
+        if let (Some(person), Some(stored)) = (person, stored) {
+            person.journey = Some(Box::new(journey_from_v3(&self.symbols, stored)?));
+        }
+        Ok(())
+    }
+}
+
+/// `None` of an entry of which nothing is known of how far anybody came.
+fn entry_journey_to_v3<'a>(symbols: &mut Symbols, entry: &'a Entry) -> Option<v3::EntryJourney<'a>> {
+    let Entry::Person(change) = entry else { return None };
+    let before = change.before.as_ref().and_then(|person| journey_to_v3(symbols, person));
+    let after = change.after.as_ref().and_then(|person| journey_to_v3(symbols, person));
+    (before.is_some() || after.is_some()).then_some(v3::EntryJourney { before, after })
 }
 
 /// `None` of an entry in which nothing was decided by hand.

@@ -8,16 +8,26 @@ use bincode::BorrowDecode;
 use bincode::de::{BorrowDecoder, Decode};
 use bincode::error::DecodeError;
 
+use super::block::Behind;
 use super::convert::digest;
+use super::journey::state_from_v3;
 use super::seal::{self, CodecError, Kind};
 use super::symbols::{SymbolKind, Symbols};
 use super::{v1, v2};
-use crate::model::{Digest, UserId};
+use crate::model::{Digest, InvitationState, UserId};
 
 /// A stored person; see [`crate::model::Person`].
 pub struct Glance<'a> {
     person: PersonGlance<'a>,
-    by_hand: Option<v2::ByHand<'a>>,
+    behind: Behind<'a>,
+}
+
+/// How far a person came in one event.
+pub struct PassageGlance {
+    /// A symbol.
+    pub event: u32,
+    pub invitation: Option<InvitationState>,
+    pub accessed: bool,
 }
 
 /// The fields of `v1::Person`, in their order.
@@ -89,8 +99,7 @@ impl<'a> Glance<'a> {
     /// Looks at one slot of a block.
     pub fn at(slot: &'a [u8]) -> Result<Self, CodecError> {
         let (person, rest) = seal::split_payload(Kind::Block, slot)?;
-        let by_hand = (!rest.is_empty()).then(|| seal::read_payload(Kind::Block, rest)).transpose()?;
-        Ok(Self { person, by_hand })
+        Ok(Self { person, behind: Behind::of(rest)? })
     }
 
     pub fn id(&self) -> UserId {
@@ -98,8 +107,27 @@ impl<'a> Glance<'a> {
     }
 
     fn by_hand(&self, set: v2::Override) -> impl Iterator<Item = u32> {
-        let memberships = self.by_hand.iter().flat_map(|by_hand| &by_hand.memberships);
+        let memberships = self.behind.by_hand.iter().flat_map(|by_hand| &by_hand.memberships);
         memberships.filter(move |membership| membership.set == set).map(|membership| membership.group)
+    }
+
+    /// The symbols of the events to which an organiser added the person.
+    pub fn added_to(&self) -> impl Iterator<Item = u32> {
+        let attendances = self.behind.by_hand.iter().flat_map(|by_hand| &by_hand.attendances);
+        attendances.filter(|decided| decided.set == v2::Override::Added).map(|decided| decided.event)
+    }
+
+    pub fn has_account(&self) -> bool {
+        self.behind.journey.as_ref().is_some_and(|journey| journey.account_at_ms.is_some())
+    }
+
+    pub fn passages(&self) -> impl Iterator<Item = PassageGlance> {
+        let passages = self.behind.journey.iter().flat_map(|journey| &journey.events);
+        passages.map(|passage| PassageGlance {
+            event: passage.event,
+            invitation: passage.invitation.as_ref().map(|invitation| state_from_v3(invitation.state)),
+            accessed: passage.first_access_at_ms.is_some(),
+        })
     }
 
     /// Does the store have every name that the index takes from it?
@@ -113,6 +141,8 @@ impl<'a> Glance<'a> {
             check(SymbolKind::Source, registration.source)?;
         }
         self.attendances.iter().try_for_each(|attendance| check(SymbolKind::Event, attendance.event))?;
+        self.added_to().try_for_each(|event| check(SymbolKind::Event, event))?;
+        self.passages().try_for_each(|passage| check(SymbolKind::Event, passage.event))?;
         self.groups().try_for_each(|group| check(SymbolKind::Group, group))
     }
 
@@ -120,7 +150,9 @@ impl<'a> Glance<'a> {
     pub fn groups(&self) -> impl Iterator<Item = u32> {
         let granted = self.registrations.iter().filter(|r| !r.is_cancelled()).flat_map(|r| r.groups.iter().copied());
         let all = granted.chain(self.by_hand(v2::Override::Added));
-        all.filter(|group| self.by_hand.is_none() || !self.by_hand(v2::Override::Excluded).any(|out| out == *group))
+        all.filter(|group| {
+            self.behind.by_hand.is_none() || !self.by_hand(v2::Override::Excluded).any(|out| out == *group)
+        })
     }
 }
 

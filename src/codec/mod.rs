@@ -16,6 +16,7 @@ mod feed;
 mod glance;
 mod history;
 mod item;
+mod journey;
 mod newcomer;
 mod person;
 mod seal;
@@ -33,12 +34,12 @@ pub use erasure::{
     decode_erasure, decode_tombstone, decode_tombstones, encode_erasure, encode_tombstone, encode_tombstones,
 };
 pub use feed::{decode_feed_state, encode_feed_state};
-pub use glance::{AttendanceGlance, Glance, RegistrationGlance};
+pub use glance::{AttendanceGlance, Glance, PassageGlance, RegistrationGlance};
 pub use history::{
     Meta, StoredToken, decode_event, decode_group, decode_meta, decode_run, decode_token, encode_event, encode_group,
     encode_meta, encode_run, encode_token,
 };
 pub use item::{Checkpoint, Item, ItemDecoder, ItemEncoder, Opening, SpooledRecord};
 pub use newcomer::{Newcomer, Recoding};
-pub use seal::{CodecError, Kind, checksum_of, open, seal};
+pub use seal::{CodecError, Kind, checksum_of, open, open_newest, seal};
 pub use symbols::{SymbolKind, Symbols};

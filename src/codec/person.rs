@@ -13,7 +13,7 @@ use crate::model::{
     Attendance, Email, EventField, ExternalId, Field, Owner, Person, ProfileField, Registration, UserId, Value,
 };
 
-/// The person without what was decided by hand.
+/// The person without what was decided by hand and how far they came.
 pub fn person_to_v1<'a>(symbols: &mut Symbols, person: &'a Person) -> v1::Person<'a> {
     let mut owners = Owners { listed: Vec::new(), stored: Vec::new() };
     let email_owner = owners.number(symbols, person.email_owner.as_ref());
@@ -98,7 +98,7 @@ fn attendance_to_v1<'a>(symbols: &mut Symbols, a: &'a Attendance) -> v1::Attenda
     }
 }
 
-/// The person without what was decided by hand.
+/// The person without what was decided by hand and how far they came.
 pub fn person_from_v1(symbols: &Symbols, stored: &v1::Person<'_>) -> Result<Person, CodecError> {
     let owner = |number: u8| owner_from_v1(symbols, &stored.owners, number);
     let mut person = Person {
@@ -110,6 +110,7 @@ pub fn person_from_v1(symbols: &Symbols, stored: &v1::Person<'_>) -> Result<Pers
         registrations: Vec::with_capacity(stored.registrations.len()),
         attendances: Vec::with_capacity(stored.attendances.len()),
         by_hand: None,
+        journey: None,
     };
     for f in &stored.profile {
         let (field, value) = (field_from_v1(symbols, f.field)?, value_from_v1(&f.value));

@@ -52,10 +52,14 @@ impl Kind {
             Self::Event => 3,
             // From version 2 on a read can be taken up from it. It outlives no version.
             Self::SpoolItem => 2,
-            // From version 2 on its people are packed, from 3 on what was decided by hand may follow one.
-            Self::Block => 3,
-            // In version 2 what was decided by hand may follow; what has nothing of it is written as version 1.
-            Self::JournalEntry => 2,
+            // From version 2 on its people are packed, from 3 on what was decided by hand may follow one, and from 4 on
+            // how far they came.
+            Self::Block => 4,
+            // In version 2 what was decided by hand may follow, in 3 how far somebody came, too. What has nothing of it is
+            // written as version 1.
+            Self::JournalEntry => 3,
+            // From version 2 on the columns say who was invited, has an account, came, and was added by hand.
+            Self::IndexHead => 2,
             // From version 2 on it says the sum of the blocks, too.
             Self::Integrity => 2,
             _ => 1,
@@ -113,6 +117,12 @@ pub fn seal(kind: Kind, payload: &[u8]) -> Vec<u8> {
 /// Unwraps a payload after checking kind, version and checksum.
 pub fn open(kind: Kind, sealed: &[u8]) -> Result<&[u8], CodecError> {
     open_version(kind, sealed).map(|(_, payload)| payload)
+}
+
+/// As [`open`]; `None` also of what an older build wrote.
+pub fn open_newest(kind: Kind, sealed: &[u8]) -> Option<&[u8]> {
+    let (version, payload) = open_version(kind, sealed).ok()?;
+    (version == kind.version()).then_some(payload)
 }
 
 /// As [`open`]; also says the payload's version, which is one that this build knows.

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::model::{
     Action, Attendance, AttendanceByHand, ByHand, Counts, Decision, Digest, Doubt, DoubtKind, Email, Entry,
-    ErrorReason, EventField, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Level, LogLine, MappedRecord,
-    MembershipByHand, NotUndone, Override, Owner, Person, PersonChange, Position, ProfileField, Protected, RecordNote,
-    RecordState, Registration, RegistrationState, RejectReason, Run, RunError, RunId, RunOutcome, SkipReason,
-    SourceName, Traffic, Trigger, UserId, UserNo, Value, Verdict,
+    ErrorReason, EventField, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Invitation, InvitationState,
+    Journey, Level, LogLine, MappedRecord, MembershipByHand, NotUndone, Override, Owner, Passage, Person, PersonChange,
+    Position, ProfileField, Protected, RecordNote, RecordState, Registration, RegistrationState, RejectReason, Run,
+    RunError, RunId, RunOutcome, SkipReason, SourceName, Traffic, Trigger, UserId, UserNo, Value, Verdict,
 };
 
 /// Milliseconds, which is what is kept of our own times.
@@ -133,9 +133,34 @@ fn by_hand() -> impl Strategy<Value = ByHand> {
     })
 }
 
-/// Somebody of whom something may have been decided by hand.
+fn invitation() -> impl Strategy<Value = Invitation> {
+    let state = (0..InvitationState::ALL.len()).prop_map(|at| InvitationState::ALL[at]);
+    let times = (time(), time(), option::of(time()));
+    (state, times, any::<(u32, u32)>(), option::of("[a-z ]{0,9}")).prop_map(
+        |(state, times, (attempts, serial), failure)| {
+            let (queued_at, changed_at, next_try_at) = times;
+            let failure = failure.map(Into::into);
+            Invitation { state, queued_at, changed_at, attempts, serial, next_try_at, failure }
+        },
+    )
+}
+
+fn journey() -> impl Strategy<Value = Journey> {
+    let passage = (option::of(invitation()), option::of(time()));
+    let events = btree_map(event(), passage, 0..3);
+    (option::of(time()), events).prop_map(|(account_at, events)| {
+        let passage = |(event, (invitation, first_access_at))| Passage { event, invitation, first_access_at };
+        Journey { account_at, events: events.into_iter().map(passage).collect() }
+    })
+}
+
+/// Somebody of whom something may have been decided by hand, and known how far they came.
 fn somebody() -> impl Strategy<Value = Person> {
-    (person(), option::of(by_hand())).prop_map(|(person, by_hand)| Person { by_hand: by_hand.map(Box::new), ..person })
+    (person(), option::of(by_hand()), option::of(journey())).prop_map(|(person, by_hand, journey)| Person {
+        by_hand: by_hand.filter(|by_hand| !by_hand.is_empty()).map(Box::new),
+        journey: journey.filter(|journey| !journey.is_empty()).map(Box::new),
+        ..person
+    })
 }
 
 fn person() -> impl Strategy<Value = Person> {
@@ -151,6 +176,7 @@ fn person() -> impl Strategy<Value = Person> {
             attendances,
             created_at,
             by_hand: None,
+            journey: None,
         },
     )
 }
@@ -200,7 +226,7 @@ fn newcomer() -> impl Strategy<Value = Entry> {
 
 fn is_newcomer(entry: &Entry) -> bool {
     let Entry::Person(change) = entry else { return false };
-    let is_plain = |person: &Person| person.by_hand.is_none();
+    let is_plain = |person: &Person| person.by_hand.is_none() && person.journey.is_none();
     change.user.is_none() && change.before.is_none() && change.after.as_ref().is_some_and(is_plain)
 }
 
@@ -302,6 +328,16 @@ proptest! {
         prop_assert_eq!(seen, is);
         let seen: Vec<_> = glance.attendances.iter().map(|a| (name(SymbolKind::Event, a.event).to_string(), a.active)).collect();
         let is: Vec<_> = person.attendances.iter().map(|a| (a.event.as_str().to_owned(), a.active)).collect();
+        prop_assert_eq!(seen, is);
+        let seen: Vec<_> = glance.added_to().map(|event| name(SymbolKind::Event, event).to_string()).collect();
+        let decided = person.by_hand.iter().flat_map(|by_hand| &by_hand.attendances);
+        let is: Vec<_> = decided.filter(|a| a.set == Override::Added).map(|a| a.event.as_str().to_owned()).collect();
+        prop_assert_eq!(seen, is);
+        let journey = person.journey.as_deref().cloned().unwrap_or_default();
+        prop_assert_eq!(glance.has_account(), journey.account_at.is_some());
+        let seen: Vec<_> = glance.passages().map(|p| (name(SymbolKind::Event, p.event).to_string(), p.invitation, p.accessed)).collect();
+        let state = |p: &Passage| p.invitation.as_ref().map(|invitation| invitation.state);
+        let is: Vec<_> = journey.events.iter().map(|p| (p.event.as_str().to_owned(), state(p), p.first_access_at.is_some())).collect();
         prop_assert_eq!(seen, is);
         let mut seen: Vec<_> = glance.groups().map(|group| name(SymbolKind::Group, group).to_string()).collect();
         seen.sort_unstable();

@@ -143,7 +143,7 @@ pub enum SpoolBody<'a> {
 }
 
 /// What follows a [`v1::Person`] of whom something was decided by hand.
-#[derive(Encode, BorrowDecode)]
+#[derive(Encode, BorrowDecode, Default)]
 pub struct ByHand<'a> {
     pub attendances: Vec<AttendanceByHand<'a>>,
     pub memberships: Vec<MembershipByHand<'a>>,
@@ -176,7 +176,7 @@ pub enum Override {
 }
 
 /// What follows a [`v1::JournalEntry`] of a person of whom something was decided by hand.
-#[derive(Encode, BorrowDecode)]
+#[derive(Encode, BorrowDecode, Default)]
 pub struct EntryByHand<'a> {
     pub before: Option<ByHand<'a>>,
     pub after: Option<ByHand<'a>>,

@@ -12,6 +12,7 @@ mod event;
 mod field;
 mod group;
 mod ids;
+mod journey;
 mod keepsake;
 mod person;
 mod record;
@@ -32,6 +33,7 @@ pub use group::{Group, GroupKey, GroupName};
 pub use ids::{
     ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, TokenId, UserId, UserNo,
 };
+pub use journey::{Invitation, InvitationState, Journey, Passage};
 pub use keepsake::Keepsake;
 pub use person::{Attendance, Owner, Person, ProfileField, Registration, RegistrationState};
 pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};

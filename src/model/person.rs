@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    ByHand, Digest, Email, EventField, EventName, ExternalId, FeedId, Field, GroupKey, MembershipByHand, Override,
-    RunId, SourceName, UserId, Value,
+    ByHand, Digest, Email, EventField, EventName, ExternalId, FeedId, Field, GroupKey, Journey, MembershipByHand,
+    Override, RunId, SourceName, UserId, Value,
 };
 
 /// A user of the community.
@@ -24,6 +24,8 @@ pub struct Person {
     pub created_at: Timestamp,
     /// `None` of most people; never empty.
     pub by_hand: Option<Box<ByHand>>,
+    /// `None` of most people; never empty. No plan takes it from an earlier state of the person.
+    pub journey: Option<Box<Journey>>,
 }
 
 /// Which source set a value, in which run, when. A value without an owner is local.
@@ -102,6 +104,15 @@ pub struct Attendance {
 }
 
 impl Person {
+    /// Are both the same, but for how far they came?
+    pub fn is_as(&self, other: &Self) -> bool {
+        let Self { id, email, email_owner, profile, registrations, attendances, created_at, by_hand, journey: _ } =
+            self;
+        (id, email, email_owner, profile, registrations)
+            == (&other.id, &other.email, &other.email_owner, &other.profile, &other.registrations)
+            && (attendances, created_at, by_hand) == (&other.attendances, &other.created_at, &other.by_hand)
+    }
+
     pub fn value(&self, field: &Field) -> Option<&Value> {
         self.profile.iter().find(|f| f.field == *field).map(|f| &f.value)
     }

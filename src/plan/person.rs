@@ -121,7 +121,9 @@ fn assemble(inputs: &Inputs<'_>, policy: &Policy<'_>, registrations: Vec<Registr
     let known_attendances = before.map(|person| erase::attendances(person, &erased)).unwrap_or_default();
     let attendances = attendance::attendances(&known_attendances, &ordered, by_hand.as_deref(), policy.now);
     let created_at = before.map_or(policy.now, |person| person.created_at);
-    Some(Person { id: inputs.id, email, email_owner, profile, registrations, attendances, created_at, by_hand })
+    let journey = before.and_then(|person| person.journey.clone());
+    let id = inputs.id;
+    Some(Person { id, email, email_owner, profile, registrations, attendances, created_at, by_hand, journey })
 }
 
 /// What a change means to the organiser of an event; `None` where nothing is different, not even bookkeeping.
@@ -136,9 +138,9 @@ pub fn action(before: Option<&Person>, after: &Person, event: &EventName) -> Opt
     }
 }
 
-/// The person without bookkeeping: digests, absence, the source's own timestamps.
+/// The person without bookkeeping (digests, absence, the source's own timestamps), and without how far they came.
 pub fn visible(person: &Person) -> Person {
-    let mut person = person.clone();
+    let mut person = Person { journey: None, ..person.clone() };
     for registration in &mut person.registrations {
         registration.absent_since = None;
         registration.updated_at = None;

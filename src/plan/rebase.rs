@@ -44,8 +44,10 @@ pub struct Derivation<'a> {
 /// # Errors
 /// Every part that the step changes and that is neither as it was nor as it would become, ascending.
 pub fn rebase(from: &Person, to: &Person, now: &Person, by: &Derivation<'_>) -> Result<Person, Vec<Conflict>> {
-    if now == from {
-        return Ok(to.clone());
+    // How far somebody came is no part of a step: it is as it is now.
+    let journey = now.journey.clone();
+    if now.is_as(from) {
+        return Ok(Person { journey, ..to.clone() });
     }
     let mut conflicts = Vec::new();
     let email = |person: &Person| (person.email.clone(), person.email_owner.clone());
@@ -85,7 +87,7 @@ pub fn rebase(from: &Person, to: &Person, now: &Person, by: &Derivation<'_>) -> 
     let attendances = attendance::attendances(&attendances, &in_order, by_hand, by.stamp.at);
     let Person { id, created_at, ref by_hand, .. } = *now;
     let by_hand = by_hand.clone();
-    Ok(Person { id, email, email_owner, profile, registrations, attendances, created_at, by_hand })
+    Ok(Person { id, email, email_owner, profile, registrations, attendances, created_at, by_hand, journey })
 }
 
 /// `None` where both sides changed it, to different ends.
@@ -197,7 +199,17 @@ mod tests {
         let (email, email_owner) = profile::email(&email.key(), Some((&email, None)), &in_order, by().stamp).unwrap();
         let attendances = attendance::attendances(&[] as &[Attendance], &in_order, None, AT);
         let id = UserId::from_u128(7);
-        Person { id, email, email_owner, profile, registrations, attendances, created_at: AT, by_hand: None }
+        Person {
+            id,
+            email,
+            email_owner,
+            profile,
+            registrations,
+            attendances,
+            created_at: AT,
+            by_hand: None,
+            journey: None,
+        }
     }
 
     fn registrations() -> impl Strategy<Value = BTreeMap<u8, (u8, u8)>> {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::person::visible;
 use super::rebase::{Conflict, Derivation, rebase};
-use crate::model::{Person, PersonChange};
+use crate::model::{Person, PersonChange, ProfileField};
 
 /// What taking a change back makes of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,19 +75,26 @@ pub fn undo(change: &PersonChange, now: Option<&Person>, by: &Derivation<'_>) ->
 
 /// Takes back that somebody was made.
 fn unmake(made: &Person, now: &Person, by: &Derivation<'_>) -> Result<Undone, Vec<Obstacle>> {
-    if visible(made) == visible(now) {
+    // Whoever was invited or came is not forgotten, or would be invited again.
+    let came = now.journey.is_some();
+    if visible(made) == visible(now) && !came {
         return Ok(Undone::Goes);
     }
     let nothing = Person {
         email_owner: None,
-        profile: Vec::new(),
+        profile: if came { disowned(made) } else { Vec::new() },
         registrations: Vec::new(),
         attendances: Vec::new(),
         ..made.clone()
     };
     let rest = rebase(made, &nothing, now, by).map_err(changed)?;
-    let is_held = !rest.registrations.is_empty() || rest.is_added_by_hand();
+    let is_held = !rest.registrations.is_empty() || rest.is_added_by_hand() || came;
     if is_held { Ok(Undone::Becomes(Box::new(rest))) } else { Err(vec![Obstacle::Since]) }
+}
+
+/// The values as they are, and nobody's.
+fn disowned(person: &Person) -> Vec<ProfileField> {
+    person.profile.iter().map(|field| ProfileField { owner: None, ..field.clone() }).collect()
 }
 
 fn changed(conflicts: Vec<Conflict>) -> Vec<Obstacle> {

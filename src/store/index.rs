@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::columns::{ColumnReader, ColumnWriter, unfit};
+use super::places::Places;
 use super::registrations::{Registrations, Row};
 use super::table::Table;
 use crate::codec::{CodecError, Glance, Kind, Meta, RegistrationGlance, SymbolKind, Symbols};
@@ -39,11 +40,7 @@ pub struct Index {
     registrations: Registrations,
     /// Every feed that has a registration.
     feed_numbers: HashMap<FeedId, u32>,
-    /// Users by event symbol: those who attend, and those whose attendance ended.
-    active: HashMap<u32, RoaringBitmap>,
-    inactive: HashMap<u32, RoaringBitmap>,
-    /// Users by group symbol.
-    groups: HashMap<u32, RoaringBitmap>,
+    places: Places,
 }
 
 impl Index {
@@ -57,9 +54,7 @@ impl Index {
             users: RoaringBitmap::new(),
             registrations: Registrations::default(),
             feed_numbers: HashMap::new(),
-            active: HashMap::new(),
-            inactive: HashMap::new(),
-            groups: HashMap::new(),
+            places: Places::default(),
         }
     }
 
@@ -153,12 +148,16 @@ impl Index {
 
     /// Users with a place in the event: attending (`active`) or no longer.
     pub fn attendees(&self, symbols: &Symbols, event: &EventName, active: bool) -> Option<&RoaringBitmap> {
-        let event = symbols.number(SymbolKind::Event, event.as_str())?;
-        if active { self.active.get(&event) } else { self.inactive.get(&event) }
+        self.places.attendees(symbols, event, active)
+    }
+
+    /// Who is where, and how far they came.
+    pub const fn places(&self) -> &Places {
+        &self.places
     }
 
     pub fn members(&self, symbols: &Symbols, group: &GroupKey) -> Option<&RoaringBitmap> {
-        self.groups.get(&symbols.number(SymbolKind::Group, group.as_str())?)
+        self.places.members(symbols, group)
     }
 
     /// Takes up the change of one person. The names that `after` uses must be interned.
@@ -167,7 +166,7 @@ impl Index {
         let stays = matches!((before, after), (Some(before), Some(after)) if same_places(before, after));
         if let Some(person) = before {
             if !stays {
-                self.mark(symbols, number, person, false);
+                self.places.mark(symbols, number, person, false);
             }
             for gone in person.registrations.iter().filter(|r| !after.is_some_and(|after| holds(after, r))) {
                 self.registrations.remove(self.registration_hash(&gone.feed, &gone.external_id), number);
@@ -175,7 +174,7 @@ impl Index {
         }
         if let Some(person) = after {
             if !stays {
-                self.mark(symbols, number, person, true);
+                self.places.mark(symbols, number, person, true);
             }
             for registration in &person.registrations {
                 self.put_registration(number, registration);
@@ -183,17 +182,6 @@ impl Index {
         }
         let email = after.map_or(0, |person| self.email_hash(&person.email.key()));
         self.identify(number, email, after.map_or(0, |person| person.id.as_u128()));
-    }
-
-    /// Enters a person into the bitmaps of its events and groups.
-    fn mark_glance(&mut self, user: u32, person: &Glance<'_>) {
-        for attendance in &person.attendances {
-            let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
-            of_event.entry(attendance.event).or_default().insert(user);
-        }
-        for group in person.groups() {
-            self.groups.entry(group).or_default().insert(user);
-        }
     }
 
     fn make_place(&mut self, user: u32) {
@@ -244,20 +232,6 @@ impl Index {
             absent: registration.absent_since.is_some(),
         });
     }
-
-    /// Enters a person into the bitmaps of its events and groups, or takes it out.
-    fn mark(&mut self, symbols: &Symbols, user: u32, person: &Person, present: bool) {
-        let put = |bitmap: &mut RoaringBitmap| if present { bitmap.insert(user) } else { bitmap.remove(user) };
-        for attendance in &person.attendances {
-            let Some(event) = symbols.number(SymbolKind::Event, attendance.event.as_str()) else { continue };
-            let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
-            put(of_event.entry(event).or_default());
-        }
-        for group in person.groups() {
-            let Some(group) = symbols.number(SymbolKind::Group, group.as_str()) else { continue };
-            put(self.groups.entry(group).or_default());
-        }
-    }
 }
 
 /// Of a store, what its index may name.
@@ -275,7 +249,7 @@ impl Known {
         Self { users: meta.next_user, symbols: counts }
     }
 
-    const fn symbols_of(&self, kind: SymbolKind) -> u32 {
+    pub const fn symbols_of(&self, kind: SymbolKind) -> u32 {
         self.symbols[kind as usize]
     }
 }
@@ -298,7 +272,7 @@ impl Index {
         to.column(&self.email)?;
         to.column(&self.id)?;
         self.registrations.write(to)?;
-        [&self.active, &self.inactive, &self.groups].iter().try_for_each(|bitmaps| write_bitmaps(to, bitmaps))
+        self.places.write(to)
     }
 
     /// Reads what [`Self::write`] wrote, and refuses what no store with this key could have written. The index finds
@@ -319,10 +293,7 @@ impl Index {
         }
         read.users = (0..).zip(&read.email).filter_map(|(user, email)| (*email != 0).then_some(user)).collect();
         read.registrations = Registrations::read(from, &read.users, feeds)?;
-        let events = known.symbols_of(SymbolKind::Event);
-        read.active = read_bitmaps(from, &read.users, events)?;
-        read.inactive = read_bitmaps(from, &read.users, events)?;
-        read.groups = read_bitmaps(from, &read.users, known.symbols_of(SymbolKind::Group))?;
+        read.places = Places::read(from, &read.users, known)?;
         Ok(read)
     }
 
@@ -337,31 +308,6 @@ impl Index {
             Ok(())
         })
     }
-}
-
-fn write_bitmaps<W: Write>(to: &mut ColumnWriter<W>, bitmaps: &HashMap<u32, RoaringBitmap>) -> io::Result<()> {
-    to.number(u32::try_from(bitmaps.len()).map_err(|_| unfit("too many bitmaps"))?)?;
-    for (symbol, bitmap) in bitmaps {
-        to.number(*symbol)?;
-        to.bitmap(bitmap)?;
-    }
-    Ok(())
-}
-
-/// Bitmaps of users under symbols, of which there are so many.
-fn read_bitmaps<R: Read>(
-    from: &mut ColumnReader<R>,
-    users: &RoaringBitmap,
-    symbols: u32,
-) -> io::Result<HashMap<u32, RoaringBitmap>> {
-    let mut bitmaps = HashMap::new();
-    for _ in 0..from.number()? {
-        let (symbol, bitmap) = (from.number()?, from.bitmap()?);
-        if symbol >= symbols || !bitmap.is_subset(users) || bitmaps.insert(symbol, bitmap).is_some() {
-            return Err(unfit("a bitmap of nobody or of nothing, or one that comes twice"));
-        }
-    }
-    Ok(bitmaps)
 }
 
 /// Enters users as they are stored, under numbers that the index does not know yet.
@@ -385,7 +331,7 @@ impl<'a> Entering<'a> {
             self.index.registrations.push(&row);
         }
         let index = &mut *self.index;
-        index.mark_glance(user, person);
+        index.places.mark_glance(user, person);
         index.make_place(user);
         index.email[user as usize] = index.email_hash(&EmailKey::of(person.email));
         index.id[user as usize] = person.id().as_u128();
@@ -399,7 +345,7 @@ impl<'a> Entering<'a> {
             let row = self.row(user, of)?;
             self.index.registrations.put(row);
         }
-        self.index.mark_glance(user, person);
+        self.index.places.mark_glance(user, person);
         let email = self.index.email_hash(&EmailKey::of(person.email));
         self.index.identify(user, email, person.id().as_u128());
         Ok(())
@@ -436,7 +382,7 @@ fn holds(person: &Person, registration: &Registration) -> bool {
     person.registration(&registration.feed, &registration.external_id).is_some()
 }
 
-/// Are both in the same events and groups, as far as that can be told cheaply?
+/// Are both in the same events and groups and equally far, as far as that can be told cheaply?
 fn same_places(before: &Person, after: &Person) -> bool {
     let (ours, theirs) = (&before.attendances, &after.attendances);
     let events =
@@ -445,7 +391,7 @@ fn same_places(before: &Person, after: &Person) -> bool {
     let grants_as =
         |(a, b): (&Registration, &Registration)| a.is_cancelled() == b.is_cancelled() && a.groups == b.groups;
     let by_registrations = ours.len() == theirs.len() && ours.iter().zip(theirs).all(grants_as);
-    events && by_registrations && before.by_hand == after.by_hand
+    events && by_registrations && (&before.by_hand, &before.journey) == (&after.by_hand, &after.journey)
 }
 
 fn hit((number, row): (u32, Row)) -> RegistrationHit {

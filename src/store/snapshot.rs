@@ -21,7 +21,7 @@ use super::engine::io_error;
 use super::index::{Index, Known};
 use super::integrity::{Record, Sum};
 use super::room::Room;
-use crate::codec::{Kind, open, seal};
+use crate::codec::{Kind, open_newest, seal};
 use crate::faults::{Faults, Step};
 use crate::model::CommunityKey;
 
@@ -69,7 +69,7 @@ impl Head {
             *rest = after;
             Some(*taken)
         }
-        let mut rest = open(Kind::IndexHead, sealed).ok()?;
+        let mut rest = open_newest(Kind::IndexHead, sealed)?;
         let head = Self {
             batches: u64::from_le_bytes(take(&mut rest)?),
             key: u64::from_le_bytes(take(&mut rest)?),

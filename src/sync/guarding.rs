@@ -32,13 +32,17 @@ pub fn doubts(store: &Store, feed: &Feed, mut figures: Figures) -> Result<Doubts
 }
 
 /// So many registrations of the feed are active for certain: everybody who attends the event has an active one there,
-/// and no other feed holds more of them than it has registrations.
+/// but for those whom an organiser added, and no other feed holds more of them than it has registrations.
 fn at_least_active(store: &Store, feed: &Feed, figures: &Figures) -> u64 {
     let view = store.view();
     let index = view.index();
     let others = index.feeds_of(&feed.id.event).filter(|other| **other != feed.id);
     let elsewhere: u64 = others.map(|other| index.registration_count(other)).sum();
-    figures.attending_before.saturating_sub(elsewhere)
+    let (places, symbols) = (index.places(), view.symbols());
+    let attending = places.attendees(symbols, &feed.id.event, true);
+    let added = places.added(symbols, &feed.id.event);
+    let by_hand = attending.zip(added).map_or(0, |(attending, added)| attending.intersection_len(added));
+    figures.attending_before.saturating_sub(by_hand).saturating_sub(elsewhere)
 }
 
 /// The feed's active registrations. Reads all its people, which only a plan that takes much is worth.

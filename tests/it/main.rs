@@ -17,6 +17,7 @@ mod guide;
 mod held;
 mod hooks;
 mod hostile;
+mod journey;
 mod kills;
 mod logins;
 mod power;

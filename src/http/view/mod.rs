@@ -10,6 +10,7 @@ mod event;
 mod explain;
 mod export;
 mod group;
+mod journey;
 mod person;
 mod preview;
 mod review;

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::by_hand::{DecisionView, MembershipView, ProtectedView, locked};
+use super::journey::{InvitationView, JourneyView};
 use crate::model::{
     Attendance, Email, EventField, EventName, ExternalId, Field, GroupKey, Owner, Person, ProfileField, Registration,
     RegistrationState, RunId, SourceName, UserId, Value,
@@ -46,6 +47,8 @@ pub struct UserView {
     locked: Vec<CompactString>,
     /// The fields that no source writes.
     protected: ProtectedView,
+    /// How far the person came.
+    journey: JourneyView,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -171,12 +174,21 @@ pub struct AttendeeView {
     groups: Vec<GroupKey>,
     /// The user's registrations in this event.
     registrations: Vec<RegistrationView>,
+    /// `null`: never invited to this event.
+    invitation: Option<InvitationView>,
+    /// When the app first said that the person has an account.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    account_at: Option<Timestamp>,
+    /// When the app first said that the person opened this event.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first_access_at: Option<Timestamp>,
 }
 
 impl UserView {
     pub fn of(person: Person, runner: &Runner) -> Self {
         let (groups, memberships) = (person.groups(), MembershipView::all(&person));
         let (locked, protected) = (locked(&person, runner), ProtectedView::of(&person));
+        let journey = JourneyView::of(&person);
         let decisions: Vec<_> =
             person.attendances.iter().map(|place| DecisionView::of_attendance(&person, &place.event)).collect();
         let attendances = person.attendances.into_iter().zip(decisions);
@@ -194,6 +206,7 @@ impl UserView {
             attendances: attendances.map(|(place, by_hand)| AttendanceView::of(place, by_hand)).collect(),
             locked,
             protected,
+            journey,
             created_at: person.created_at,
         }
     }
@@ -205,6 +218,9 @@ impl AttendeeView {
         let place = person.attendances.iter().position(|attendance| attendance.event == *event)?;
         let attendance = person.attendances.swap_remove(place);
         let (groups, by_hand) = (person.groups(), DecisionView::of_attendance(&person, event));
+        let invitation = person.invitation(event).map(InvitationView::of);
+        let first_access_at = person.passage(event).and_then(|passage| passage.first_access_at);
+        let account_at = person.journey.as_ref().and_then(|journey| journey.account_at);
         let registrations = person.registrations.into_iter().filter(|registration| registration.feed.event == *event);
         Some(Self {
             id: person.id,
@@ -216,6 +232,9 @@ impl AttendeeView {
             event_fields: attendance.fields.into(),
             groups,
             registrations: registrations.map(|r| RegistrationView::of(r, runner)).collect(),
+            invitation,
+            account_at,
+            first_access_at,
         })
     }
 }

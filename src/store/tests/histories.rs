@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::super::index::{Index, RegistrationHit};
 use super::{change, person};
-use crate::model::{Digest, EventName, ExternalId, FeedId, GroupKey, GroupName, Person, RegistrationState, SourceName};
-use crate::model::{Registration, UserNo};
+use crate::model::{
+    AttendanceByHand, ByHand, Decision, Digest, EventName, ExternalId, FeedId, GroupKey, GroupName, Invitation,
+    InvitationState, Override, Person, Registration, RegistrationState, SourceName, UserNo,
+};
 use crate::store::{ChangeSet, Store};
 
 /// Everything that the index can be asked, in words that do not depend on its inner numbers.
@@ -20,6 +23,9 @@ pub struct Answers {
     feeds: BTreeMap<FeedId, (BTreeSet<UserNo>, u64)>,
     events: BTreeMap<EventName, (Vec<u32>, Vec<u32>, bool)>,
     groups: BTreeMap<String, Vec<u32>>,
+    accounts: Vec<u32>,
+    /// Added by hand, came, invited by state.
+    journeys: BTreeMap<EventName, Vec<Vec<u32>>>,
 }
 
 type Hit = Option<(UserNo, Digest, Digest, bool)>;
@@ -62,6 +68,13 @@ impl Answers {
             let place = |active| numbers(index.attendees(symbols, &event, active));
             (event.clone(), (place(true), place(false), index.has_registrations(&event)))
         };
+        let places = index.places();
+        let of_journeys = |event: EventName| {
+            let invited = InvitationState::ALL.map(|state| places.invited(symbols, &event, state));
+            let all = [places.added(symbols, &event), places.accessed(symbols, &event)].into_iter().chain(invited);
+            let all = all.map(numbers).collect();
+            (event, all)
+        };
         let group =
             |n: u8| (format!("g{n}"), numbers(index.members(symbols, &GroupKey::of(&format!("g{n}")).unwrap())));
         Self {
@@ -70,6 +83,8 @@ impl Answers {
             feeds: feeds().into_iter().map(|feed| (feed.clone(), of_feed(index, &feed))).collect(),
             events: ["e", "f", "none"].map(|event| of_event(EventName::parse(event).unwrap())).into(),
             groups: (0..4).map(group).collect(),
+            accounts: numbers(Some(places.accounts())),
+            journeys: ["e", "f", "none"].map(|event| of_journeys(EventName::parse(event).unwrap())).into(),
         }
     }
 }
@@ -118,6 +133,21 @@ fn somebody(store: &Store, name: &str, how: [u8; 4]) -> Person {
         ..one.clone()
     }));
     person.attendances[0].active = how[2] > 40;
+    let event = |n: u8| EventName::parse(["e", "f"][usize::from(n % 2)]).unwrap();
+    if how[0].is_multiple_of(3) {
+        let decision = Decision { by: "test".into(), at: Timestamp::UNIX_EPOCH };
+        let set = [Override::Added, Override::Excluded][usize::from(how[1] % 2)];
+        let attendances = vec![AttendanceByHand { event: event(how[2]), set, decision }];
+        person.by_hand = Some(Box::new(ByHand { attendances, ..ByHand::default() }));
+    }
+    if how[1].is_multiple_of(2) {
+        person.travel(|journey| journey.account_at = how[2].is_multiple_of(2).then_some(Timestamp::UNIX_EPOCH));
+        person.pass(&event(how[3]), |passage| {
+            let state = InvitationState::ALL[usize::from(how[2]) % InvitationState::ALL.len()];
+            passage.invitation = how[3].is_multiple_of(3).then(|| Invitation::new(state, Timestamp::UNIX_EPOCH));
+            passage.first_access_at = how[0].is_multiple_of(2).then_some(Timestamp::UNIX_EPOCH);
+        });
+    }
     person
 }
 

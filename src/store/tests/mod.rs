@@ -53,6 +53,7 @@ fn person(store: &Store, name: &str, group: &str) -> Person {
         }],
         created_at: Timestamp::UNIX_EPOCH,
         by_hand: None,
+        journey: None,
     }
 }
 

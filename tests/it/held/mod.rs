@@ -4,5 +4,5 @@ mod absence;
 mod decisions;
 mod figures;
 mod kills;
-mod people;
+pub mod people;
 mod scenarios;

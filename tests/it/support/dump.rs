@@ -140,6 +140,11 @@ fn person_text(text: &mut String, person: &Person) {
     for group in person.groups() {
         writeln!(text, "  in {group}").unwrap();
     }
+    for passage in person.journey.iter().flat_map(|journey| &journey.events) {
+        let state = passage.invitation.as_ref().map_or("never invited", |invitation| invitation.state.as_str());
+        let came = if passage.first_access_at.is_some() { ", came" } else { "" };
+        writeln!(text, "  to {}: {state}{came}", passage.event).unwrap();
+    }
 }
 
 fn registration_text(text: &mut String, person: &Person, registration: &Registration) {

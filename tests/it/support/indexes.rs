@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall::model::{EventName, GroupKey, Person, UserNo};
+use rollcall::model::{EventName, GroupKey, InvitationState, Override, Person, UserNo};
 use rollcall::store::{AttendeeFilter, Store};
 
 /// Everybody, by number.
@@ -57,6 +57,21 @@ fn check_bitmaps(store: &Store, people: &People, events: &[&str]) {
             assert_eq!(store.attendees(&event, &filter, None, usize::MAX), place(active));
         }
         assert_eq!(store.attendee_counts(&event), (place(true).len() as u64, place(false).len() as u64));
+        let view = store.view();
+        let (places, symbols) = (view.index().places(), view.symbols());
+        let found = |bitmap: Option<&roaring::RoaringBitmap>| -> Vec<UserNo> {
+            bitmap.into_iter().flatten().map(UserNo).collect()
+        };
+        for state in InvitationState::ALL {
+            let invited = those(&|person| person.invitation(&event).is_some_and(|known| known.state == state));
+            assert_eq!(found(places.invited(symbols, &event, state)), invited);
+        }
+        let came = |person: &Person| person.passage(&event).is_some_and(|passage| passage.first_access_at.is_some());
+        assert_eq!(found(places.accessed(symbols, &event)), those(&came));
+        let added = those(&|person| person.attendance_by_hand(&event) == Some(Override::Added));
+        assert_eq!(found(places.added(symbols, &event)), added);
+        let account = |person: &Person| person.journey.as_ref().is_some_and(|journey| journey.account_at.is_some());
+        assert_eq!(found(Some(places.accounts())), those(&account));
     }
     let groups = store.groups();
     for group in &groups {
