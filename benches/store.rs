@@ -1,4 +1,4 @@
-//! The store of 100,000 people: opening it, and finding one of them.
+//! The store of 100,000 people: opening it, finding one of them, and asking whether they may enter.
 //!
 //! `cargo bench --bench store`
 
@@ -8,12 +8,15 @@ use std::path::Path;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use rollcall::model::{
-    Action, Attendance, CommunityKey, Digest, Email, EventName, ExternalId, FeedId, Field, Person, PersonChange,
-    ProfileField, Registration, RegistrationState, SourceName, UserId, Value,
+    Access, Action, Admission, Attendance, CommunityKey, Digest, Email, EmailKey, EventName, ExternalId, FeedId, Field,
+    GroupKey, Page, Person, PersonChange, ProfileField, Registration, RegistrationState, SourceName, UserId, Value,
 };
-use rollcall::store::{ChangeSet, Store};
+use rollcall::plan;
+use rollcall::store::{ChangeSet, Store, Who};
 
 const PEOPLE: u32 = 100_000;
+/// Groups of the event, of which everybody is in one; and in one of seven more.
+const GROUPS: u32 = 100;
 const PEOPLE_PER_BATCH: u32 = 2_000;
 
 fn feed() -> FeedId {
@@ -26,6 +29,18 @@ fn email(number: u32) -> Email {
 
 fn external_id(number: u32) -> ExternalId {
     ExternalId::new(&format!("reg_{number:06}")).expect("an id")
+}
+
+fn group(number: u32) -> GroupKey {
+    GroupKey::of(&format!("group {number:03}")).expect("a name")
+}
+
+/// A restricted event with a page for some of the groups.
+fn door() -> (Access, Page) {
+    (
+        Access { admission: Admission::Restricted, ..Access::default() },
+        Page { groups: Some((0..20).map(group).collect()) },
+    )
 }
 
 fn id(key: &CommunityKey, number: u32) -> UserId {
@@ -56,7 +71,7 @@ fn person(key: &CommunityKey, number: u32) -> Person {
             mapped: Digest::of(2, &number.to_le_bytes()),
             fields,
             event_fields: Vec::new(),
-            groups: Vec::new(),
+            groups: [number % GROUPS, GROUPS + number % 7].map(group).to_vec(),
         }],
         attendances: vec![Attendance {
             event: feed().event,
@@ -116,6 +131,18 @@ fn store(criterion: &mut Criterion) {
             |id| store.user_by_registration(&feed, black_box(&id)).map(|user| store.person(user)),
             BatchSize::SmallInput,
         );
+    });
+    let ((access, page), event) = (door(), &feed.event);
+    criterion.bench_function("may somebody open a page, by email", |b| {
+        b.iter_batched(
+            || Who::Email(email(next()).key()),
+            |who| plan::access(&access, Some(&page), &store.standing(event, black_box(&who))),
+            BatchSize::SmallInput,
+        );
+    });
+    let strangers = Who::Email(EmailKey::of("nobody@example.org"));
+    criterion.bench_function("may a stranger open a page", |b| {
+        b.iter(|| plan::access(&access, Some(&page), &store.standing(event, black_box(&strangers))));
     });
     drop(store);
     let mut group = criterion.benchmark_group("open and close a store of 100,000");

@@ -170,6 +170,22 @@ pub const RUN_LOG_LINES_MAX: usize = 200;
 /// Items of a list answer: by default and at most.
 pub const LIST_LIMIT_DEFAULT: usize = 100;
 pub const LIST_LIMIT_MAX: usize = 1_000;
+/// Most people read for one page of a list of attendees.
+pub const ATTENDEES_READ_MAX: usize = 10_000;
+/// Most words that attendees are searched for at once.
+pub const SEARCHED_WORDS_MAX: usize = 8;
+/// Most conditions of an audience.
+pub const AUDIENCE_CONDITIONS_MAX: usize = 100;
+/// People of an audience who are read and sent at once.
+pub const AUDIENCE_PEOPLE_PER_PIECE: usize = 1_000;
+/// Most pages of an event that an app may ask about.
+pub const PAGES_OF_EVENT_MAX: usize = 100;
+/// Most groups that open one page of an event.
+pub const GROUPS_OF_PAGE_MAX: usize = 100;
+/// Most people whom the app said to have come and of whom nothing is written yet.
+pub const ARRIVALS_WAITING_MAX: usize = 10_000;
+/// People of whom it is written at once that they came.
+pub const ARRIVALS_PER_BATCH: usize = 250;
 /// Most bytes of a request's body to our API.
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Room made for an answer about one person, in bytes; a larger one grows.

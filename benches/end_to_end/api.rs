@@ -79,12 +79,17 @@ fn questions(fake: &Fake, server: &mut Server) -> Outcome<Vec<Question>> {
     let truth = fake.truth()?;
     let attending: Vec<_> = truth.iter().filter(|record| record["state"] == "attending").collect();
     let (mut by_id, mut by_email, mut by_external_id) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut access, mut page) = (Vec::new(), Vec::new());
+    let door = format!("/v1/events/{EVENT}/access");
     for record in attending.iter().step_by(attending.len().div_ceil(PEOPLE).max(1)) {
         let look_up = |body: &Value| wire::request("POST", "/v1/users/lookup", &server.token, &body.to_string());
         let email = look_up(&json!({ "email": record["email"] }));
         by_external_id.push(look_up(&json!({ "event": EVENT, "source": "demo", "external_id": record["id"] })));
         let user = server.ask_json(&email)?;
         let user = user["id"].as_str().ok_or("a user without an id")?;
+        let ask = |question: &Value| wire::request("POST", &door, &server.token, &question.to_string());
+        access.push(ask(&json!({ "email": record["email"] })));
+        page.push(ask(&json!({ "user": user, "page": "lounge" })));
         by_id.push(wire::get(&format!("/v1/events/{EVENT}/attendees/{user}"), &server.token));
         by_email.push(email);
     }
@@ -93,6 +98,8 @@ fn questions(fake: &Fake, server: &mut Server) -> Outcome<Vec<Question>> {
         Question { name: "attendee by id", requests: by_id },
         Question { name: "user by email", requests: by_email },
         Question { name: "user by external id", requests: by_external_id },
+        Question { name: "access to the event, by email", requests: access },
+        Question { name: "access to a page, by id", requests: page },
     ])
 }
 

@@ -34,6 +34,12 @@ path = "data"
 
 [log]
 format = "json"
+
+[event.summit.access]
+admission = "restricted"
+
+[event.summit.access.pages.lounge]
+groups = ["VIP", "Speakers"]
 "#;
 
 pub struct Installation {

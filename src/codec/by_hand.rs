@@ -65,7 +65,7 @@ const fn override_to_v2(set: Override) -> v2::Override {
     }
 }
 
-const fn override_from_v2(set: v2::Override) -> Override {
+pub const fn override_from_v2(set: v2::Override) -> Override {
     match set {
         v2::Override::Added => Override::Added,
         v2::Override::Excluded => Override::Excluded,

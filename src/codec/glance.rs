@@ -9,12 +9,13 @@ use bincode::de::{BorrowDecoder, Decode};
 use bincode::error::DecodeError;
 
 use super::block::Behind;
+use super::by_hand::override_from_v2;
 use super::convert::digest;
 use super::journey::state_from_v3;
 use super::seal::{self, CodecError, Kind};
 use super::symbols::{SymbolKind, Symbols};
 use super::{v1, v2};
-use crate::model::{Digest, InvitationState, UserId};
+use crate::model::{Digest, InvitationState, Override, UserId};
 
 /// A stored person; see [`crate::model::Person`].
 pub struct Glance<'a> {
@@ -106,15 +107,15 @@ impl<'a> Glance<'a> {
         UserId::from_u128(u128::from_le_bytes(self.id))
     }
 
-    fn by_hand(&self, set: v2::Override) -> impl Iterator<Item = u32> {
+    fn memberships(&self, set: v2::Override) -> impl Iterator<Item = &v2::MembershipByHand<'a>> {
         let memberships = self.behind.by_hand.iter().flat_map(|by_hand| &by_hand.memberships);
-        memberships.filter(move |membership| membership.set == set).map(|membership| membership.group)
+        memberships.filter(move |membership| membership.set == set)
     }
 
-    /// The symbols of the events to which an organiser added the person.
-    pub fn added_to(&self) -> impl Iterator<Item = u32> {
+    /// The symbols of the events to which an organiser added the person, or from which one excluded them.
+    pub fn decided(&self) -> impl Iterator<Item = (u32, Override)> {
         let attendances = self.behind.by_hand.iter().flat_map(|by_hand| &by_hand.attendances);
-        attendances.filter(|decided| decided.set == v2::Override::Added).map(|decided| decided.event)
+        attendances.map(|decided| (decided.event, override_from_v2(decided.set)))
     }
 
     pub fn has_account(&self) -> bool {
@@ -141,18 +142,21 @@ impl<'a> Glance<'a> {
             check(SymbolKind::Source, registration.source)?;
         }
         self.attendances.iter().try_for_each(|attendance| check(SymbolKind::Event, attendance.event))?;
-        self.added_to().try_for_each(|event| check(SymbolKind::Event, event))?;
+        self.decided().try_for_each(|(event, _)| check(SymbolKind::Event, event))?;
         self.passages().try_for_each(|passage| check(SymbolKind::Event, passage.event))?;
-        self.groups().try_for_each(|group| check(SymbolKind::Group, group))
+        self.grants().try_for_each(|(event, group)| {
+            event.map_or(Ok(()), |event| check(SymbolKind::Event, event))?;
+            check(SymbolKind::Group, group)
+        })
     }
 
-    /// The symbols of the groups that the person is in, some more than once.
-    pub fn groups(&self) -> impl Iterator<Item = u32> {
-        let granted = self.registrations.iter().filter(|r| !r.is_cancelled()).flat_map(|r| r.groups.iter().copied());
-        let all = granted.chain(self.by_hand(v2::Override::Added));
-        all.filter(|group| {
-            self.behind.by_hand.is_none() || !self.by_hand(v2::Override::Excluded).any(|out| out == *group)
-        })
+    /// What puts the person in groups, as symbols of event and group; see [`crate::model::Person::grants`].
+    pub fn grants(&self) -> impl Iterator<Item = (Option<u32>, u32)> {
+        let live = self.registrations.iter().filter(|r| !r.is_cancelled());
+        let granted = live.flat_map(|r| r.groups.iter().map(|group| (Some(r.event), *group)));
+        let all = granted.chain(self.memberships(v2::Override::Added).map(|m| (m.event, m.group)));
+        let is_out = |group| self.memberships(v2::Override::Excluded).any(|out| out.group == group);
+        all.filter(move |(_, group)| self.behind.by_hand.is_none() || !is_out(*group))
     }
 }
 

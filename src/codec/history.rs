@@ -9,9 +9,9 @@ use super::convert::{millis, named_feed};
 use super::seal::{self, CodecError, Kind};
 use super::{v1, v2, v3};
 use crate::model::{
-    Counts, Decision, Doubt, DoubtKind, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey, GuardSettings,
-    Level, LogLine, Missing, NameError, Run, RunError, RunId, RunOutcome, SafetySettings, SourceName, TokenId, Traffic,
-    Trigger,
+    Access, Counts, Decision, Doubt, DoubtKind, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey,
+    GuardSettings, Level, LogLine, Missing, NameError, Run, RunError, RunId, RunOutcome, SafetySettings, SourceName,
+    TokenId, Traffic, Trigger,
 };
 
 /// The store's counters, in every batch.
@@ -123,6 +123,7 @@ pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
         ends_at: None,
         zone: TimeZone::UTC,
         feeds,
+        access: Access::default(),
     })
 }
 

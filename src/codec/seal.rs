@@ -58,7 +58,8 @@ impl Kind {
             // In version 2 what was decided by hand may follow, in 3 how far somebody came, too. What has nothing of it is
             // written as version 1.
             Self::JournalEntry => 3,
-            // From version 2 on the columns say who was invited, has an account, came, and was added by hand.
+            // From version 2 on the columns say who was invited, has an account, came, was added or excluded by hand, and
+            // through which event somebody is in a group.
             Self::IndexHead => 2,
             // From version 2 on it says the sum of the blocks, too.
             Self::Integrity => 2,

@@ -329,9 +329,9 @@ proptest! {
         let seen: Vec<_> = glance.attendances.iter().map(|a| (name(SymbolKind::Event, a.event).to_string(), a.active)).collect();
         let is: Vec<_> = person.attendances.iter().map(|a| (a.event.as_str().to_owned(), a.active)).collect();
         prop_assert_eq!(seen, is);
-        let seen: Vec<_> = glance.added_to().map(|event| name(SymbolKind::Event, event).to_string()).collect();
+        let seen: Vec<_> = glance.decided().map(|(event, set)| (name(SymbolKind::Event, event).to_string(), set)).collect();
         let decided = person.by_hand.iter().flat_map(|by_hand| &by_hand.attendances);
-        let is: Vec<_> = decided.filter(|a| a.set == Override::Added).map(|a| a.event.as_str().to_owned()).collect();
+        let is: Vec<_> = decided.map(|a| (a.event.as_str().to_owned(), a.set)).collect();
         prop_assert_eq!(seen, is);
         let journey = person.journey.as_deref().cloned().unwrap_or_default();
         prop_assert_eq!(glance.has_account(), journey.account_at.is_some());
@@ -339,11 +339,11 @@ proptest! {
         let state = |p: &Passage| p.invitation.as_ref().map(|invitation| invitation.state);
         let is: Vec<_> = journey.events.iter().map(|p| (p.event.as_str().to_owned(), state(p), p.first_access_at.is_some())).collect();
         prop_assert_eq!(seen, is);
-        let mut seen: Vec<_> = glance.groups().map(|group| name(SymbolKind::Group, group).to_string()).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        let is: Vec<_> = person.groups().iter().map(|group| group.as_str().to_owned()).collect();
-        prop_assert_eq!(seen, is);
+        let event = |number| name(SymbolKind::Event, number).to_string();
+        let seen: Vec<_> =
+            glance.grants().map(|(of, group)| (of.map(event), name(SymbolKind::Group, group).to_string())).collect();
+        let is = person.grants().map(|(of, group)| (of.map(ToString::to_string), group.as_str().to_owned()));
+        prop_assert_eq!(seen, is.collect::<Vec<_>>());
     }
 
     #[test]

@@ -14,8 +14,8 @@ use utoipa::{Modify, OpenApi};
 use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
-    attendees, audit, changes, decide, erasures, events, explain, export, follow, groups, health, hooks, preview,
-    review, runs, sources, sync, tokens, users,
+    access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
+    hooks, preview, review, runs, sources, sync, tokens, users,
 };
 
 /// The name of the security scheme.
@@ -32,6 +32,7 @@ const TOKEN: &str = "token";
         events::list, events::get, events::put, events::delete, sync::start, preview::preview,
         review::list, explain::explain, explain::live,
         attendees::list, attendees::get, attendees::put, attendees::delete,
+        access::check, access::put_access, access::put_account, audiences::list, audiences::size,
         users::list, users::get, users::edit, users::protect, users::look_up, erasures::erase, export::export,
         groups::list, groups::get, groups::put, groups::delete,
         groups::members, groups::put_member, groups::delete_member,

@@ -25,6 +25,10 @@ impl Default for Limit {
 }
 
 impl Limit {
+    pub const fn items(self) -> usize {
+        self.0
+    }
+
     /// One more than a page holds, to see whether there is another page.
     pub const fn and_one(self) -> usize {
         self.0 + 1

@@ -14,8 +14,8 @@ use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
-    attendees, audit, changes, decide, erasures, events, explain, export, follow, groups, health, hooks, preview,
-    review, runs, sources, sync, tokens, users,
+    access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
+    hooks, preview, review, runs, sources, sync, tokens, users,
 };
 use crate::app::App;
 
@@ -29,6 +29,7 @@ const ANYBODY: Option<Scope> = None;
 const READ: Option<Scope> = Some(Scope::Read);
 const SYNC: Option<Scope> = Some(Scope::Sync);
 const ADMIN: Option<Scope> = Some(Scope::Admin);
+const APP: Option<Scope> = Some(Scope::App);
 const METRICS: Option<Scope> = Some(Scope::Metrics);
 
 /// Every route, with the scope its token needs.
@@ -52,6 +53,11 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/events/{event}/attendees/{user}", READ, attendees::get),
         route(PUT, "/v1/events/{event}/attendees/{user}", ADMIN, attendees::put),
         route(DELETE, "/v1/events/{event}/attendees/{user}", ADMIN, attendees::delete),
+        route(POST, "/v1/events/{event}/access", APP, access::check),
+        route(PUT, "/v1/events/{event}/attendees/{user}/access", APP, access::put_access),
+        route(PUT, "/v1/users/{user}/account", APP, access::put_account),
+        route(POST, "/v1/audiences", READ, audiences::list),
+        route(POST, "/v1/audiences/size", READ, audiences::size),
         route(GET, "/v1/users", READ, users::list),
         route(GET, "/v1/users/{user}", READ, users::get),
         route(PATCH, "/v1/users/{user}", ADMIN, users::edit),

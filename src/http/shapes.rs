@@ -42,3 +42,11 @@ pub struct RunEvent {
     event: String,
     data: String,
 }
+
+/// One of an audience, on a line of its own.
+#[derive(ToSchema)]
+pub struct AudienceLine {
+    /// The user's id.
+    user: String,
+    email: String,
+}

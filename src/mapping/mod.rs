@@ -22,4 +22,4 @@ pub use error::{EvaluationError, ExpressionError, SelectError, TopLevelKeys};
 pub use expression::Expression;
 pub use read::field_value;
 pub use record::Mapping;
-pub use spec::{FieldSpec, GroupRule, MappingSpec};
+pub use spec::{BadgeKind, FieldSpec, GroupRule, MappingSpec};

@@ -8,6 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use url::Url;
 
+use super::BadgeKind;
 use super::native::Piece;
 use crate::limits::{EXTERNAL_ID_BYTES_MAX, FIELD_BYTES_MAX, GROUP_NAME_BYTES_MAX, LIST_ITEMS_MAX};
 use crate::model::{Email, ExternalId, Field, GroupName, RejectReason, Value};
@@ -117,16 +118,16 @@ pub fn field_value(field: &Field, json: &str) -> Read<Option<Value>> {
     if let Field::Custom(_) = field { any(&piece) } else { text(&piece) }
 }
 
-/// An http(s) URL whose path ends like a JPG, PNG or PDF. Kept as spelled.
-pub(super) fn badge_url(value: &Piece<'_>) -> Read<Option<Value>> {
+/// An https URL, of a file of one of these kinds or of anything. Kept as spelled.
+pub(super) fn badge_url(value: &Piece<'_>, kind: BadgeKind) -> Read<Option<Value>> {
     let Some(text) = single(value, FIELD_BYTES_MAX)? else { return Ok(None) };
-    let good = is_plain_badge(&text) || is_badge(&text);
+    let good = is_plain_badge(&text) || is_badge(&text, kind);
     if good { Ok(Some(Value::Text((&*text).into()))) } else { Err(RejectReason::InvalidUrl) }
 }
 
-fn is_badge(text: &str) -> bool {
+fn is_badge(text: &str, kind: BadgeKind) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    matches!(url.scheme(), "http" | "https") && has_badge_ending(url.path())
+    url.scheme() == "https" && (kind == BadgeKind::Any || has_badge_ending(url.path()))
 }
 
 fn has_badge_ending(path: &str) -> bool {
@@ -140,7 +141,7 @@ fn has_badge_ending(path: &str) -> bool {
 /// Only where [`is_badge`] would say so, too: a name of plain labels, of which the last is neither a number nor
 /// an encoded one, and a path of characters that mean nothing else.
 fn is_plain_badge(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = text.strip_prefix("https://");
     let Some((host, path)) = rest.and_then(|rest| rest.split_once('/')) else { return false };
     let label = |label: &str| {
         let letters = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
@@ -251,7 +252,7 @@ mod tests {
             ending in "\\.(png|PDF|jpeg|jpg|gif)",
         ) {
             let text = format!("https://{host}/{path}{ending}");
-            prop_assert!(!is_plain_badge(&text) || is_badge(&text), "{}", text);
+            prop_assert!(!is_plain_badge(&text) || is_badge(&text, BadgeKind::File), "{}", text);
         }
     }
 
@@ -346,22 +347,22 @@ mod tests {
     #[test]
     fn badges() {
         assert!(is_plain_badge("https://badges.example/reg_000001.png"), "the usual kind");
+        let read = |text: &str, kind| badge_url(&value(&format!("\"{text}\"")), kind);
         for good in
-            ["https://x.org/a.jpg", "http://x.org/b/A.JPEG?size=2#x", "https://x.org/a.png", "HTTPS://x.org/a.Pdf"]
+            ["https://x.org/a.jpg", "https://x.org/b/A.JPEG?size=2#x", "https://x.org/a.png", "HTTPS://x.org/a.Pdf"]
         {
-            assert_eq!(badge_url(&value(&format!("\"{good}\""))), text_value(good), "{good}");
+            assert_eq!(read(good, BadgeKind::File), text_value(good), "{good}");
+            assert_eq!(read(good, BadgeKind::Any), text_value(good), "{good}");
         }
-        for bad in [
-            "a.jpg",
-            "//x.org/a.jpg",
-            "ftp://x.org/a.jpg",
-            "https://x.org/a.gif",
-            "https://x.org/?a.jpg",
-            "javascript:a.jpg",
-        ] {
-            assert_eq!(badge_url(&value(&format!("\"{bad}\""))), Err(RejectReason::InvalidUrl), "{bad}");
+        for other in ["https://x.org/a.gif", "https://x.org/?a.jpg", "https://x.org/badge/1"] {
+            assert_eq!(read(other, BadgeKind::File), Err(RejectReason::InvalidUrl), "{other}");
+            assert_eq!(read(other, BadgeKind::Any), text_value(other), "{other}");
         }
-        assert_eq!(badge_url(&Piece::Null), Ok(None));
+        for bad in ["a.jpg", "//x.org/a.jpg", "ftp://x.org/a.jpg", "http://x.org/a.jpg", "javascript:a.jpg"] {
+            assert_eq!(read(bad, BadgeKind::File), Err(RejectReason::InvalidUrl), "{bad}");
+            assert_eq!(read(bad, BadgeKind::Any), Err(RejectReason::InvalidUrl), "{bad}");
+        }
+        assert_eq!(badge_url(&Piece::Null, BadgeKind::File), Ok(None));
     }
 
     #[test]

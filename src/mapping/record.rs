@@ -1,5 +1,6 @@
 //! The mapping at work: what a record says, in the order that decides which fault is named.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use super::bound::{Bound, Paths, Record};
 use super::error::SelectError;
 use super::native::Piece;
-use super::{Expression, GroupRule, MappingSpec, digest, read};
+use super::{BadgeKind, Expression, GroupRule, MappingSpec, digest, read};
 use crate::decode::{Document, RawRecord};
 use crate::limits::GROUPS_PER_RECORD_MAX;
 use crate::model::{
@@ -44,6 +45,7 @@ struct BoundSpec {
     groups: Option<Bound>,
     /// Group rules in their order: the group, and when it is granted.
     rules: Vec<(GroupName, Bound)>,
+    badge: BadgeKind,
 }
 
 impl BoundSpec {
@@ -63,6 +65,7 @@ impl BoundSpec {
             attendee_when: maybe(&spec.attendee_when),
             groups: maybe(&spec.groups),
             rules: spec.group_rules.iter().filter_map(rule).collect(),
+            badge: spec.badge,
         }
     }
 }
@@ -117,7 +120,13 @@ impl Mapping {
     /// then `attendee_when`. Records to delete or to cancel need only their external id: what else they hold
     /// is taken where it is good and left out where it is not.
     pub fn map(&self, record: &RawRecord) -> Outcome {
-        let outcome = self.0.paths.read(record, |record| Reader { bound: &self.0.bound, record }.outcome());
+        self.map_counting(record, &Cell::default())
+    }
+
+    /// The same, and counts the badges that are left out because they are none.
+    pub fn map_counting(&self, record: &RawRecord, badges: &Cell<u64>) -> Outcome {
+        let read = |record: &Record<'_, '_>| Reader { bound: &self.0.bound, record, badges }.outcome();
+        let outcome = self.0.paths.read(record, read);
         outcome.unwrap_or_else(|| rejected(None, Fault::at("")(RejectReason::WrongType)))
     }
 }
@@ -140,6 +149,8 @@ enum Fate {
 struct Reader<'r, 'a> {
     bound: &'a BoundSpec,
     record: &'r Record<'r, 'a>,
+    /// Badges that are left out.
+    badges: &'r Cell<u64>,
 }
 
 impl Reader<'_, '_> {
@@ -241,7 +252,11 @@ impl<'a> Rest<'_, 'a> {
 
     fn event_fields(&self) -> Mapped<Vec<(EventField, Value)>> {
         self.values(&self.reader.bound.event_fields, |field, value| match field {
-            EventField::BadgeUrl => read::badge_url(value),
+            // Nobody stays outside for want of a badge.
+            EventField::BadgeUrl => Ok(read::badge_url(value, self.reader.bound.badge).unwrap_or_else(|_| {
+                self.reader.badges.update(|badges| badges + 1);
+                None
+            })),
             EventField::RegistrationType => read::text(value),
         })
     }

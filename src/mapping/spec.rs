@@ -25,6 +25,17 @@ pub struct MappingSpec {
     pub groups: Option<Expression>,
     /// Named groups for the records on which `when` is true.
     pub group_rules: Vec<GroupRule>,
+    pub badge: BadgeKind,
+}
+
+/// What a badge's URL may be. Another one is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BadgeKind {
+    /// An https URL whose path ends like a JPG, PNG or PDF.
+    #[default]
+    File,
+    /// Any https URL.
+    Any,
 }
 
 impl MappingSpec {

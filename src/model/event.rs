@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, EventName, RunId, SafetySettings, SourceName};
+use super::{Access, Digest, EventName, RunId, SafetySettings, SourceName};
 
 /// An event of the community and the feeds that fill it. Stored as the JSON that serde makes of it: what is added later
 /// needs a default.
@@ -22,6 +22,8 @@ pub struct Event {
     #[serde(with = "jiff::fmt::serde::tz::required")]
     pub zone: TimeZone,
     pub feeds: Vec<FeedSettings>,
+    #[serde(default)]
+    pub access: Access,
 }
 
 /// One source feeding an event. At most one feed per source.

@@ -85,6 +85,11 @@ name! {
     SourceName
 }
 
+name! {
+    /// The name of a page of an event: `[a-z0-9_-]{1,64}`.
+    PageName
+}
+
 /// One source feeding one event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FeedId {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here reads a clock, does I/O or imports another module of the crate.
 
+mod access;
+mod audience;
 mod audit;
 mod by_hand;
 mod change;
@@ -19,6 +21,8 @@ mod record;
 mod run;
 mod safety;
 
+pub use access::{Access, AccessReason, Admission, Page, Standing};
+pub use audience::{Audience, Condition, Folded, Invited, Place};
 pub use audit::{Actor, AuditAction, AuditEntry, AuditId};
 pub use by_hand::{AttendanceByHand, ByHand, Decision, MembershipByHand, Override, Protected};
 pub use change::{Action, Entry, NotUndone, PersonChange, RecordNote, Verdict};
@@ -31,7 +35,8 @@ pub use event::{Event, FeedPosition, FeedSettings, FeedState, Validators};
 pub use field::{EventField, Field, FieldRule, Overwrite, UnknownField, Value};
 pub use group::{Group, GroupKey, GroupName};
 pub use ids::{
-    ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, RunId, SourceName, TokenId, UserId, UserNo,
+    ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, PageName, RunId, SourceName, TokenId, UserId,
+    UserNo,
 };
 pub use journey::{Invitation, InvitationState, Journey, Passage};
 pub use keepsake::Keepsake;

@@ -133,16 +133,28 @@ impl Person {
     /// The groups that some registration grants or an organiser added, but for those that one excluded; ascending,
     /// each once.
     pub fn groups(&self) -> Vec<GroupKey> {
+        sorted(self.grants().map(|(_, group)| group))
+    }
+
+    /// The groups as far as one event is concerned: what its registrations grant, and organisers for it or for no event
+    /// in particular. Ascending, each once.
+    pub fn groups_in(&self, event: &EventName) -> Vec<GroupKey> {
+        let counts = |of: Option<&EventName>| of.is_none_or(|of| of == event);
+        sorted(self.grants().filter(|(of, _)| counts(*of)).map(|(_, group)| group))
+    }
+
+    /// What puts the person in groups, each with the event that it is of; what is of none counts in every event. Some
+    /// come more than once.
+    pub fn grants(&self) -> impl Iterator<Item = (Option<&EventName>, &GroupKey)> {
         let live = self.registrations.iter().filter(|r| !r.is_cancelled());
-        let mut groups: Vec<_> = live.flat_map(|r| r.groups.iter().cloned()).collect();
-        if let Some(by_hand) = &self.by_hand {
-            let of = |set| by_hand.memberships.iter().filter(move |m| m.set == set).map(|m| &m.group);
-            groups.extend(of(Override::Added).cloned());
-            groups.retain(|group| !of(Override::Excluded).any(|excluded| excluded == group));
-        }
-        groups.sort_unstable();
-        groups.dedup();
-        groups
+        let granted = live.flat_map(|r| r.groups.iter().map(|group| (Some(&r.feed.event), group)));
+        let by_hand = self.memberships_by_hand(Override::Added).map(|m| (m.event.as_ref(), &m.group));
+        let is_in = |group: &GroupKey| !self.memberships_by_hand(Override::Excluded).any(|out| out.group == *group);
+        granted.chain(by_hand).filter(move |(_, group)| self.by_hand.is_none() || is_in(group))
+    }
+
+    fn memberships_by_hand(&self, set: Override) -> impl Iterator<Item = &MembershipByHand> {
+        self.by_hand.iter().flat_map(|by_hand| &by_hand.memberships).filter(move |m| m.set == set)
     }
 
     /// What was decided by hand about a place in an event.
@@ -168,4 +180,11 @@ impl Person {
             sets.into_iter().any(|set| set == Override::Added)
         })
     }
+}
+
+fn sorted<'a>(groups: impl Iterator<Item = &'a GroupKey>) -> Vec<GroupKey> {
+    let mut groups: Vec<_> = groups.cloned().collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }

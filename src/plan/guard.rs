@@ -1,5 +1,7 @@
 //! The guard: which plans wait for a person, and which are worth a look (DESIGN §7).
 
+use std::collections::BTreeSet;
+
 use crate::limits::{
     DEGRADED_SHARED_EMAIL_PERCENT, DEGRADED_SHRUNK_PERCENT, GUARD_DELETED_PEOPLE, GUARD_REJECTED_PERCENT,
     GUARD_REMOVED_PEOPLE, GUARD_REMOVED_PERCENT,
@@ -86,13 +88,14 @@ fn loses_event(before: &Person, after: &Person) -> bool {
     before.attendances.iter().any(|a| a.active && !after.attends(&a.event))
 }
 
+/// Of a group that is lost in one event and kept in another, the pages of the one are lost.
 fn loses_group(before: &Person, after: &Person) -> bool {
-    let grants = |r: &Registration| (r.is_cancelled(), r.groups.clone());
+    let grants = |r: &Registration| (r.is_cancelled(), r.feed.event.clone(), r.groups.clone());
     if before.registrations.iter().map(grants).eq(after.registrations.iter().map(grants)) {
         return false;
     }
-    let after = after.groups();
-    before.groups().iter().any(|group| !after.contains(group))
+    let kept: BTreeSet<_> = after.grants().collect();
+    before.grants().any(|(event, group)| !kept.contains(&(event, group)) && !kept.contains(&(None, group)))
 }
 
 /// Is a part more than so many percent of the whole?
@@ -182,6 +185,10 @@ pub fn reasons_to_look(figures: &Figures) -> Vec<Doubt> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{
+        ByHand, Decision, Digest, Email, ExternalId, FeedId, GroupKey, MembershipByHand, Override, RegistrationState,
+        SourceName, UserId,
+    };
 
     /// 100 people, all of whom are listed and stay.
     const CALM: Figures = Figures {
@@ -237,6 +244,61 @@ mod tests {
             ("1 of 2 changes rejected", Figures { records: 2, rejected: 1, whole: false, ..CALM }, &[]),
         ] {
             assert_eq!(kinds(&reasons_to_hold(&limits, &figures)), expected, "{what}");
+        }
+    }
+
+    /// Somebody with a registration in each of these events that grants `vip`, and perhaps the same by hand.
+    fn vip_in(events: &[&str], by_hand: Option<Option<&str>>) -> Person {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let email = Email::parse("ada@x.org").unwrap();
+        let event = |name: &str| EventName::parse(name).unwrap();
+        let group = GroupKey::of("vip").unwrap();
+        let registration = |name: &&str| Registration {
+            feed: FeedId { event: event(name), source: SourceName::parse("crm").unwrap() },
+            external_id: ExternalId::new("1").unwrap(),
+            email: email.clone(),
+            state: RegistrationState::Attending,
+            absent_since: None,
+            updated_at: None,
+            raw: Digest(1),
+            mapped: Digest(1),
+            fields: Vec::new(),
+            event_fields: Vec::new(),
+            groups: vec![group.clone()],
+        };
+        let membership = |of: Option<&str>| MembershipByHand {
+            group: group.clone(),
+            set: Override::Added,
+            event: of.map(event),
+            decision: Decision { by: "desk".into(), at },
+        };
+        let by_hand = by_hand.map(|of| ByHand { memberships: vec![membership(of)], ..ByHand::default() });
+        Person {
+            id: UserId::from_u128(1),
+            email: email.clone(),
+            email_owner: None,
+            profile: Vec::new(),
+            registrations: events.iter().map(registration).collect(),
+            attendances: Vec::new(),
+            created_at: at,
+            by_hand: by_hand.map(Box::new),
+            journey: None,
+        }
+    }
+
+    #[test]
+    fn a_group_is_lost_in_the_event_that_no_longer_grants_it() {
+        for (before, after, lost) in [
+            ((&["a"][..], None), (&["a"][..], None), false),
+            ((&["a"], None), (&[], None), true),
+            ((&["a", "b"], None), (&["a"], None), true),
+            ((&["a"], None), (&["a", "b"], None), false),
+            ((&["a"], Some(None)), (&[], Some(None)), false),
+            ((&["a"], Some(Some("a"))), (&[], Some(Some("a"))), false),
+            ((&["a"], Some(Some("b"))), (&[], Some(Some("b"))), true),
+        ] {
+            let [old, new] = [before, after].map(|(events, by_hand)| vip_in(events, by_hand));
+            assert_eq!(loses_group(&old, &new), lost, "{before:?} {after:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 //!
 //! Invariant: pure. No clock (`now` is given), no I/O.
 
+mod access;
 mod attendance;
 mod detail;
 mod duplicates;
@@ -22,6 +23,7 @@ mod review;
 mod route;
 mod undo;
 
+pub use access::access;
 pub use detail::{Detail, details};
 pub use duplicates::Version;
 pub use edit::{Locked, edit, protect, set_attendance, set_membership};

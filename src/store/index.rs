@@ -13,8 +13,7 @@ use super::registrations::{Registrations, Row};
 use super::table::Table;
 use crate::codec::{CodecError, Glance, Kind, Meta, RegistrationGlance, SymbolKind, Symbols};
 use crate::model::{
-    CommunityKey, Digest, EmailKey, EventName, ExternalId, FeedId, GroupKey, Person, Registration, SourceName, UserId,
-    UserNo,
+    CommunityKey, Digest, EmailKey, EventName, ExternalId, FeedId, Person, Registration, SourceName, UserId, UserNo,
 };
 
 /// What a lookup by registration finds.
@@ -154,10 +153,6 @@ impl Index {
     /// Who is where, and how far they came.
     pub const fn places(&self) -> &Places {
         &self.places
-    }
-
-    pub fn members(&self, symbols: &Symbols, group: &GroupKey) -> Option<&RoaringBitmap> {
-        self.places.members(symbols, group)
     }
 
     /// Takes up the change of one person. The names that `after` uses must be interned.
@@ -388,8 +383,9 @@ fn same_places(before: &Person, after: &Person) -> bool {
     let events =
         ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.event == b.event && a.active == b.active);
     let (ours, theirs) = (&before.registrations, &after.registrations);
-    let grants_as =
-        |(a, b): (&Registration, &Registration)| a.is_cancelled() == b.is_cancelled() && a.groups == b.groups;
+    let grants_as = |(a, b): (&Registration, &Registration)| {
+        a.is_cancelled() == b.is_cancelled() && a.groups == b.groups && a.feed.event == b.feed.event
+    };
     let by_registrations = ours.len() == theirs.len() && ours.iter().zip(theirs).all(grants_as);
     events && by_registrations && (&before.by_hand, &before.journey) == (&after.by_hand, &after.journey)
 }

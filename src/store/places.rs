@@ -1,16 +1,18 @@
 //! Bitmaps of users: who is where, and how far they came. A part of the indexes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
 use roaring::RoaringBitmap;
 
 use super::columns::{ColumnReader, ColumnWriter, unfit};
+use super::grants::Grants;
 use super::index::Known;
 use crate::codec::{Glance, SymbolKind, Symbols};
-use crate::model::{EventName, GroupKey, InvitationState, Override, Person};
+use crate::model::{EventName, GroupKey, InvitationState, Override, Person, UserNo};
 
-/// Users by the symbol of an event or a group.
+/// Users by the symbol of an event.
 type Bitmaps = HashMap<u32, RoaringBitmap>;
 
 #[derive(Default)]
@@ -18,9 +20,10 @@ pub struct Places {
     /// By event: those who attend, and those whose attendance ended.
     active: Bitmaps,
     inactive: Bitmaps,
-    groups: Bitmaps,
-    /// By event: those whom an organiser added.
+    grants: Grants,
+    /// By event: those whom an organiser added, and those whom one excluded.
     added: Bitmaps,
+    excluded: Bitmaps,
     /// By event: those who came.
     accessed: Bitmaps,
     /// By event, one for each of [`InvitationState::ALL`].
@@ -35,12 +38,46 @@ impl Places {
         of_event(symbols, event, if active { &self.active } else { &self.inactive })
     }
 
-    pub fn members(&self, symbols: &Symbols, group: &GroupKey) -> Option<&RoaringBitmap> {
-        self.groups.get(&symbols.number(SymbolKind::Group, group.as_str())?)
+    /// Everybody who is in a group, through whatever event.
+    pub fn members(&self, symbols: &Symbols, group: &GroupKey) -> Cow<'_, RoaringBitmap> {
+        let group = symbols.number(SymbolKind::Group, group.as_str());
+        group.map(|group| self.grants.members(group)).unwrap_or_default()
+    }
+
+    /// Everybody who is in a group as far as one event is concerned.
+    pub fn members_in(&self, symbols: &Symbols, event: &EventName, group: &GroupKey) -> Cow<'_, RoaringBitmap> {
+        let event = symbols.number(SymbolKind::Event, event.as_str());
+        let group = symbols.number(SymbolKind::Group, group.as_str());
+        group.map(|group| self.grants.members_in(event, group)).unwrap_or_default()
+    }
+
+    /// The groups that somebody is in as far as one event is concerned, some twice.
+    pub fn groups_in(
+        &self,
+        symbols: &Symbols,
+        event: &EventName,
+        UserNo(user): UserNo,
+    ) -> impl Iterator<Item = GroupKey> {
+        let event = symbols.number(SymbolKind::Event, event.as_str());
+        let groups = self.grants.groups_of(event, user);
+        groups.filter_map(|group| Some(GroupKey::from_stored(symbols.get(SymbolKind::Group, group)?)))
+    }
+
+    /// The events through which people are in a group, and how many in each.
+    pub fn events_of(&self, symbols: &Symbols, group: &GroupKey) -> impl Iterator<Item = (EventName, u64)> {
+        let group = symbols.number(SymbolKind::Group, group.as_str());
+        let events = group.into_iter().flat_map(|group| self.grants.events_of(group));
+        events.filter_map(|(event, members)| {
+            Some((EventName::from_stored(symbols.get(SymbolKind::Event, event)?), members))
+        })
     }
 
     pub fn added(&self, symbols: &Symbols, event: &EventName) -> Option<&RoaringBitmap> {
         of_event(symbols, event, &self.added)
+    }
+
+    pub fn excluded(&self, symbols: &Symbols, event: &EventName) -> Option<&RoaringBitmap> {
+        of_event(symbols, event, &self.excluded)
     }
 
     pub fn accessed(&self, symbols: &Symbols, event: &EventName) -> Option<&RoaringBitmap> {
@@ -64,13 +101,18 @@ impl Places {
             let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
             put(of_event.entry(event).or_default());
         }
-        for group in person.groups() {
+        for (of, group) in person.grants() {
             let Some(group) = symbols.number(SymbolKind::Group, group.as_str()) else { continue };
-            put(self.groups.entry(group).or_default());
+            let Some(of) = of.map_or(Some(None), |of| event(of).map(Some)) else { continue };
+            if present {
+                self.grants.insert(of, group, user);
+            } else {
+                self.grants.remove(of, group, user);
+            }
         }
-        let decided = person.by_hand.iter().flat_map(|by_hand| &by_hand.attendances);
-        for event in decided.filter(|decided| decided.set == Override::Added).filter_map(|added| event(&added.event)) {
-            put(self.added.entry(event).or_default());
+        for decided in person.by_hand.iter().flat_map(|by_hand| &by_hand.attendances) {
+            let Some(event) = event(&decided.event) else { continue };
+            put(self.decided(decided.set).entry(event).or_default());
         }
         let Some(journey) = &person.journey else { return };
         if journey.account_at.is_some() {
@@ -93,11 +135,11 @@ impl Places {
             let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
             of_event.entry(attendance.event).or_default().insert(user);
         }
-        for group in person.groups() {
-            self.groups.entry(group).or_default().insert(user);
+        for (event, group) in person.grants() {
+            self.grants.insert(event, group, user);
         }
-        for event in person.added_to() {
-            self.added.entry(event).or_default().insert(user);
+        for (event, set) in person.decided() {
+            self.decided(set).entry(event).or_default().insert(user);
         }
         if person.has_account() {
             self.accounts.insert(user);
@@ -112,22 +154,30 @@ impl Places {
         }
     }
 
+    const fn decided(&mut self, set: Override) -> &mut Bitmaps {
+        match set {
+            Override::Added => &mut self.added,
+            Override::Excluded => &mut self.excluded,
+        }
+    }
+
     pub fn write<W: Write>(&self, to: &mut ColumnWriter<W>) -> io::Result<()> {
-        let Self { active, inactive, groups, added, accessed, invited, accounts } = self;
-        let of_events = [active, inactive, added, accessed].into_iter().chain(invited);
-        of_events.chain([groups]).try_for_each(|bitmaps| write_bitmaps(to, bitmaps))?;
+        let Self { active, inactive, grants, added, excluded, accessed, invited, accounts } = self;
+        let of_events = [active, inactive, added, excluded, accessed].into_iter().chain(invited);
+        of_events.into_iter().try_for_each(|bitmaps| write_bitmaps(to, bitmaps))?;
+        grants.write(to)?;
         to.bitmap(accounts)
     }
 
     /// Reads what [`Self::write`] wrote; refuses what names users, events or groups that there are not.
     pub fn read<R: Read>(from: &mut ColumnReader<R>, users: &RoaringBitmap, known: &Known) -> io::Result<Self> {
         let mut read = Self::default();
-        let Self { active, inactive, groups, added, accessed, invited, accounts } = &mut read;
+        let Self { active, inactive, grants, added, excluded, accessed, invited, accounts } = &mut read;
         let events = known.symbols_of(SymbolKind::Event);
-        for of_event in [active, inactive, added, accessed].into_iter().chain(invited) {
+        for of_event in [active, inactive, added, excluded, accessed].into_iter().chain(invited) {
             *of_event = read_bitmaps(from, users, events)?;
         }
-        *groups = read_bitmaps(from, users, known.symbols_of(SymbolKind::Group))?;
+        *grants = Grants::read(from, users, events, known.symbols_of(SymbolKind::Group))?;
         *accounts = from.bitmap()?;
         if accounts.is_subset(users) { Ok(read) } else { Err(unfit("an account of nobody")) }
     }

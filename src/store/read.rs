@@ -1,5 +1,6 @@
 //! The store as the rest of the program sees it: lookups, lists, history, and a door to the writer.
 
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,15 +50,8 @@ struct Shared {
 pub struct GroupCount {
     pub group: Group,
     pub members: u64,
-}
-
-/// Which attendees of an event are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AttendeeFilter {
-    /// Attending, or no longer; `None` for both.
-    pub active: Option<bool>,
-    /// Members of this group only.
-    pub group: Option<GroupKey>,
+    /// The events through which somebody is in it, by name, and how many are.
+    pub events: Vec<(EventName, u64)>,
 }
 
 #[derive(Debug)]
@@ -90,6 +84,13 @@ impl View<'_> {
 
     pub fn has_group(&self, key: &GroupKey) -> bool {
         self.state.groups.contains_key(key)
+    }
+
+    fn count(&self, group: &Group) -> GroupCount {
+        let (places, symbols) = (self.index().places(), self.symbols());
+        let mut events: Vec<_> = places.events_of(symbols, &group.key).collect();
+        events.sort_unstable();
+        GroupCount { group: group.clone(), members: places.members(symbols, &group.key).len(), events }
     }
 }
 
@@ -336,45 +337,34 @@ impl Store {
         page(Some(self.view().index().users()), after, limit)
     }
 
-    /// Users with a place in the event, ascending, after one number.
-    pub fn attendees(
-        &self,
-        event: &EventName,
-        filter: &AttendeeFilter,
-        after: Option<UserNo>,
-        limit: usize,
-    ) -> Vec<UserNo> {
-        let view = self.view();
-        let of = |active| view.index().attendees(view.symbols(), event, active).cloned().unwrap_or_default();
-        let mut users = match filter.active {
-            Some(active) => of(active),
-            None => of(true) | of(false),
-        };
-        match filter.group.as_ref().map(|group| view.index().members(view.symbols(), group)) {
-            Some(Some(members)) => users &= members,
-            Some(None) => users.clear(),
-            None => {}
-        }
-        page(Some(&users), after, limit)
-    }
-
     pub fn members(&self, group: &GroupKey, after: Option<UserNo>, limit: usize) -> Vec<UserNo> {
         let view = self.view();
-        page(view.index().members(view.symbols(), group), after, limit)
+        page(Some(&*view.index().places().members(view.symbols(), group)), after, limit)
     }
 
-    /// All groups, ascending by key.
-    pub fn groups(&self) -> Vec<GroupCount> {
+    /// Users who are in a group as far as one event is concerned, ascending: by its registrations, or by an organiser's
+    /// hand for this event or for none in particular.
+    pub fn members_in(&self, event: &EventName, group: &GroupKey) -> Vec<UserNo> {
         let view = self.view();
-        let count = |key: &GroupKey| view.index().members(view.symbols(), key).map_or(0, RoaringBitmap::len);
-        let groups = view.state.groups.values();
-        groups.map(|group| GroupCount { members: count(&group.key), group: group.clone() }).collect()
+        page(Some(&*view.index().places().members_in(view.symbols(), event, group)), None, usize::MAX)
+    }
+
+    /// How many groups there are.
+    pub fn group_count(&self) -> usize {
+        self.view().state.groups.len()
+    }
+
+    /// Groups after one key, ascending by key.
+    pub fn groups(&self, after: Option<&GroupKey>, limit: usize) -> Vec<GroupCount> {
+        let view = self.view();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let groups = view.state.groups.range::<GroupKey, _>((from, Bound::Unbounded));
+        groups.take(limit).map(|(_, group)| view.count(group)).collect()
     }
 
     pub fn group(&self, key: &GroupKey) -> Option<GroupCount> {
         let view = self.view();
-        let group = view.state.groups.get(key)?.clone();
-        Some(GroupCount { members: view.index().members(view.symbols(), key).map_or(0, RoaringBitmap::len), group })
+        view.state.groups.get(key).map(|group| view.count(group))
     }
 
     /// Events made over the API, by name.

@@ -224,7 +224,7 @@ const fn word(set: Option<Override>) -> &'static str {
     }
 }
 
-fn change(user: UserNo, before: Person, after: Person) -> PersonChange {
+pub(super) fn change(user: UserNo, before: Person, after: Person) -> PersonChange {
     PersonChange { action: Action::Update, user: Some(user), id: before.id, before: Some(before), after: Some(after) }
 }
 

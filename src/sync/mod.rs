@@ -6,6 +6,7 @@
 //! somebody changed.
 
 mod approving;
+mod arrivals;
 mod asking;
 mod beginning;
 mod by_hand;
@@ -38,6 +39,7 @@ mod undo;
 mod undoing;
 mod unfinished;
 
+pub use arrivals::Arrival;
 pub use by_hand::{Desk, Refusal};
 pub use deciding::DecideError;
 pub use delivery::Unreadable;

@@ -2,6 +2,7 @@
 //! lists last, the spool says after every page how far the read has come, and an interrupted read goes on from there.
 //! Invariant: changes nobody.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -59,6 +60,8 @@ pub struct Reading<'a> {
     resumes: Option<Resuming>,
     traffic: Traffic,
     stages: Stages,
+    /// Badges that were left out.
+    badges: Cell<u64>,
 }
 
 /// What is kept for, and came from, an interrupted read.
@@ -113,7 +116,8 @@ impl<'a> Reading<'a> {
     }
 
     fn with(tally: Tally<'a>, spool: SpoolWriter, beginning: Beginning, resumes: Option<Resuming>) -> Self {
-        Self { tally, spool, beginning, resumes, traffic: Traffic::default(), stages: Stages::default() }
+        let (traffic, stages, badges) = (Traffic::default(), Stages::default(), Cell::default());
+        Self { tally, spool, beginning, resumes, traffic, stages, badges }
     }
 
     /// What one page alone would make of the feed, as far as a read that is not complete can tell. `path` is the spool's.
@@ -233,11 +237,15 @@ impl<'a> Reading<'a> {
         let is_hint = self.tally.feed.only.is_some();
         let position = self.beginning.after(&end).filter(|_| !is_hint);
         let End { traffic, reconciles, note, not_modified, .. } = end;
-        let Self { tally, spool, beginning, resumes, stages, .. } = self;
+        let Self { tally, spool, beginning, resumes, stages, badges, .. } = self;
         let Tally { candidates, notes, new_groups, seen, unchanged, counts, unidentified, tombstones, .. } = tally;
         let mut say = |level, text: &str| log.add(level, text.to_owned());
         if let Some(note) = note {
             say(if is_hint { Level::Info } else { Level::Warn }, &note);
+        }
+        if badges.get() > 0 {
+            let text = "records with a badge_url that is no https URL of a badge: it is left out";
+            say(Level::Warn, &format!("{} {text}", badges.get()));
         }
         let resumed = resumes.is_some_and(|resumes| !resumes.bookmarks.is_empty());
         if is_hint {
@@ -279,7 +287,8 @@ impl<'a> Reading<'a> {
         let changed = self.changed(page);
         let told_apart = Instant::now();
         let mapping = &self.tally.feed.entry.mapping;
-        let outcomes: Vec<Outcome> = changed.iter().map(|(_, _, record)| mapping.map(record)).collect();
+        let map = |record| mapping.map_counting(record, &self.badges);
+        let outcomes: Vec<Outcome> = changed.iter().map(|(_, _, record)| map(record)).collect();
         let mapped = Instant::now();
         for ((position, digest, _), outcome) in changed.into_iter().zip(outcomes) {
             self.take_outcome(position, digest, outcome)?;

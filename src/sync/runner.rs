@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
+use super::arrivals::Arrivals;
 use super::by_hand::{Desk, Refusal};
 use super::eraser::{Eraser, Going};
 use super::failure::Failure;
@@ -46,6 +47,7 @@ pub(super) struct Inner {
     pub turn: Arc<parking_lot::Mutex<()>>,
     /// Who works by hand waits here, so that only one thread waits for the turn.
     by_hand: Arc<Mutex<()>>,
+    pub arrivals: Arrivals,
     pub stopping: Stopping,
     pub unfinished: Arc<Unfinished>,
     pub holding: Arc<Holding>,
@@ -161,6 +163,7 @@ impl Runner {
             active,
             turn,
             by_hand: Arc::default(),
+            arrivals: Arrivals::default(),
             stopping,
             unfinished,
             holding,

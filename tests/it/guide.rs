@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 const SOURCES: &str = include_str!("../../docs/sources.md");
 const PEOPLE: &str = include_str!("../../docs/people.md");
+const ACCESS: &str = include_str!("../../docs/access.md");
 
 /// The fenced blocks: language and text.
 fn blocks(guide: &'static str) -> Vec<(&'static str, &'static str)> {
@@ -145,4 +146,10 @@ fn the_guide_works_line_by_line() {
 #[ignore = "needs curl and jq; tests/run runs it"]
 fn the_guide_to_people_works_line_by_line() {
     try_out(PEOPLE, true);
+}
+
+#[test]
+#[ignore = "needs curl and jq; tests/run runs it"]
+fn the_guide_to_access_works_line_by_line() {
+    try_out(ACCESS, true);
 }

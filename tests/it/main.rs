@@ -1,6 +1,7 @@
 //! Black-box tests: a real store in a temporary folder, real HTTP on loopback. Only the clock is a fake.
 
 mod abuse;
+mod access;
 mod api;
 mod by_hand;
 mod cli;

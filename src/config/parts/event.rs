@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::access::{access_objections, read_access};
 use super::safety::{read_safety, safety_objections};
 use super::source::source_placeholders;
 use super::text::{is_param_name, read_zone};
@@ -53,6 +54,8 @@ enum Spot {
     Param(usize, String),
     /// A key of absence or of the guard.
     Safety(usize, &'static str),
+    /// By its path from the event on.
+    Access(String),
 }
 
 impl fmt::Display for Spot {
@@ -63,6 +66,7 @@ impl fmt::Display for Spot {
             Self::Feeds => f.write_str("feeds"),
             Self::Source(feed) => write!(f, "feeds[{feed}].source"),
             Self::Params(feed) => write!(f, "feeds[{feed}].params"),
+            Self::Access(path) => f.write_str(path),
             Self::Safety(feed, key) => write!(f, "feeds[{feed}].{key}"),
             Self::Param(feed, name) => {
                 let params = Place { path: Self::Params(*feed).to_string(), ..Place::default() };
@@ -121,6 +125,8 @@ fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
         let safety = safety_objections(&feed.safety).into_iter();
         objections.extend(safety.map(|(key, problem, mend)| Objection::fault(Spot::Safety(n, key), problem, mend)));
     }
+    let access = access_objections(&event.access).into_iter();
+    objections.extend(access.map(|(path, problem, mend)| Objection::fault(Spot::Access(path), problem, mend)));
     objections
 }
 
@@ -171,6 +177,7 @@ struct Places {
     title: Option<Place>,
     ends_at: Option<Place>,
     feeds: Vec<FeedPlaces>,
+    access: Place,
 }
 
 struct FeedPlaces {
@@ -185,6 +192,7 @@ impl Places {
             Spot::Title => self.title.clone(),
             Spot::EndsAt => self.ends_at.clone(),
             Spot::Feeds => None,
+            Spot::Access(path) => Some(Place { path: format!("{}.{path}", self.event.path), ..self.access.clone() }),
             Spot::Source(n) => self.feeds.get(*n).map(|feed| feed.source.clone()),
             // A file's are held against the same bounds when they are read, so none is left to object to.
             Spot::Safety(n, _) => self.feeds.get(*n).map(|feed| feed.feed.clone()),
@@ -224,13 +232,23 @@ pub(in crate::config) fn read_event(
     let title_place = title_item.as_ref().map(|item| item.place().clone());
     let ends_at_place = ends_at_item.as_ref().map(|item| item.place().clone());
     let event_place = section.place().clone();
-    let places = Places { event: event_place, title: title_place, ends_at: ends_at_place, feeds: feed_places };
+    let access = section.section("access");
+    let access_place = access.place().clone();
+    let access = read_access(access);
+    let places = Places {
+        event: event_place,
+        title: title_place,
+        ends_at: ends_at_place,
+        feeds: feed_places,
+        access: access_place,
+    };
     section.finish();
     // Where a part is faulty, a sound one stands in, so that the rest is held against the rules all the same.
-    let whole = title.is_some() && starts_at.is_some() && ends_at.is_some() && zone.is_some() && all_feeds_read;
+    let settings_read = title.is_some() && starts_at.is_some() && ends_at.is_some() && zone.is_some();
+    let whole = settings_read && access.is_some() && all_feeds_read;
     let title = title.unwrap_or(name.as_str()).to_owned();
     let (starts_at, ends_at, zone) = (starts_at.flatten(), ends_at.flatten(), zone.unwrap_or(TimeZone::UTC));
-    let event = Event { name, title, starts_at, ends_at, zone, feeds };
+    let event = Event { name, title, starts_at, ends_at, zone, feeds, access: access.unwrap_or_default() };
     let sound = report(&event, all_feeds_read, &places, sources, findings);
     (whole && sound).then(|| Arc::new(event))
 }

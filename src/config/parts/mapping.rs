@@ -6,7 +6,7 @@ use super::text::{expression, optional_expression};
 use crate::config::read::{Section, shown};
 use crate::decode::Format;
 use crate::limits::GROUP_NAME_BYTES_MAX;
-use crate::mapping::{Expression, FieldSpec, GroupRule, MappingSpec};
+use crate::mapping::{BadgeKind, Expression, FieldSpec, GroupRule, MappingSpec};
 use crate::model::{EventField, Field, FieldRule, GroupName};
 
 /// How a page is written, and the one mapping that the sections make.
@@ -30,6 +30,7 @@ pub(super) fn read_mapping(source: &mut Section<'_>) -> Option<(Format, MappingS
         attendee_when: states.attendee_when,
         groups: groups.from,
         group_rules: groups.rules,
+        badge: fields.badge,
     };
     Some((records.format, mapping))
 }
@@ -67,6 +68,7 @@ struct Fields {
     fields: Vec<FieldSpec<Field>>,
     event_fields: Vec<FieldSpec<EventField>>,
     updated_at: Option<Expression>,
+    badge: BadgeKind,
 }
 
 fn read_fields(mut section: Section<'_>) -> Option<Fields> {
@@ -87,12 +89,14 @@ fn read_fields(mut section: Section<'_>) -> Option<Fields> {
         push(&mut event_fields, field, value);
     }
     let updated_at = optional_expression(&mut section, "updated_at");
+    let badge = section.choice("badge", &[("file", BadgeKind::File), ("any", BadgeKind::Any)], BadgeKind::default());
     read_custom(section.section("custom"), &mut fields);
     section.finish();
     let (mut fields, mut event_fields) = (fields?, event_fields?);
     fields.sort_by(|a, b| a.field.cmp(&b.field));
     event_fields.sort_by_key(|spec| spec.field);
-    Some(Fields { external_id: external_id?, email: email?, fields, event_fields, updated_at: updated_at? })
+    let (external_id, email, updated_at, badge) = (external_id?, email?, updated_at?, badge?);
+    Some(Fields { external_id, email, fields, event_fields, updated_at, badge })
 }
 
 fn read_custom(section: Section<'_>, fields: &mut Option<Vec<FieldSpec<Field>>>) {

@@ -1,5 +1,6 @@
 //! The sections of the file: what each key means and which rules its value must keep.
 
+mod access;
 mod auth;
 mod budget;
 mod errors;

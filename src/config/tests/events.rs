@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::model::{Event, EventName, FeedSettings, SourceName};
+use crate::model::{Access, Admission, Event, EventName, FeedSettings, GroupKey, SourceName};
 
 const PARAMS: &str = "source.crm.request: path = \"events/{param.event}\"";
 
@@ -53,6 +53,54 @@ fn faults_of_events() {
             &["event.summit: zone = \"Berlin\""],
             &["event.summit.zone: must be a time zone of the IANA database (got \"Berlin\"); \
                write e.g. zone = \"UTC\" or zone = \"America/Los_Angeles\""],
+        ),
+    ]);
+}
+
+#[test]
+fn an_event_with_its_door() {
+    let config = sound(&[
+        "event.summit.access: admission = \"restricted\"",
+        "event.summit.access: pages = { map = {}, lounge = { groups = [\" VIP\", \"vip\"] }, desk = { groups = \"Crew\" } }",
+    ]);
+    let access = &config.events.values().next().expect("there is one event").access;
+    let pages = access.pages.iter().map(|(name, page)| {
+        let groups = page.groups.as_ref().map(|groups| groups.iter().map(GroupKey::as_str).collect::<Vec<_>>());
+        (name.as_str(), groups)
+    });
+    let expected = [("desk", Some(vec!["crew"])), ("lounge", Some(vec!["vip"])), ("map", None)];
+    assert_eq!((access.admission, pages.collect::<Vec<_>>()), (Admission::Restricted, expected.to_vec()));
+    let open = sound(&[]);
+    assert_eq!(open.events.values().next().map(|event| event.access.clone()), Some(Access::default()));
+}
+
+#[test]
+fn faults_of_doors() {
+    let page = |page: &str| format!("event.summit.access: pages = {page}");
+    let long = "x".repeat(257);
+    check_faults(&[
+        (
+            &["event.summit.access: admission = \"closed\""],
+            &["event.summit.access.admission: must be one of \"open\", \"restricted\" (got \"closed\"); \
+               choose one, e.g. \"open\""],
+        ),
+        (
+            &[&page("{ \"A b\" = {} }")],
+            &["event.summit.access.pages.\"A b\": no legal name (got \"A b\"); \
+               a name is 1 to 64 characters of a-z, 0-9, '-' and '_'"],
+        ),
+        (
+            &[&page("{ a = { groups = [] }, b = { groups = [\" \"] } }")],
+            &["event.summit.access.pages.b.groups[0]: must not be empty; write a value or leave the key out"],
+        ),
+        (
+            &[&page("{ a = { groups = [] } }")],
+            &["event.summit.access.pages.a.groups: no group, so that nobody could open the page; \
+               name a group, or leave groups out to let in everybody who may enter the event"],
+        ),
+        (
+            &[&page(&format!("{{ a = {{ groups = \"{long}\" }} }}"))],
+            &["event.summit.access.pages.a.groups: a group has at most 256 bytes; shorten it"],
         ),
     ]);
 }
@@ -171,7 +219,8 @@ fn events_of_the_api_keep_the_same_rules() {
     let validate = |title: &str, feeds| {
         let name = EventName::parse("summit").expect("a legal name");
         let title = title.to_owned();
-        let event = Event { name, title, starts_at: None, ends_at: None, zone: TimeZone::UTC, feeds };
+        let access = Access::default();
+        let event = Event { name, title, starts_at: None, ends_at: None, zone: TimeZone::UTC, feeds, access };
         validate_event(event, &sources)
     };
     let (event, warnings) = validate("Summit", vec![feed("crm", &[("event", "1"), ("x", "y")])]).expect("sound");

@@ -11,13 +11,14 @@ use super::users::{by_number, find};
 use crate::http::answer::Answer;
 use crate::http::api::{Api, Shared};
 use crate::http::auth::Caller;
-use crate::http::extract::{Nothing, OptionalBody, Path, Query, name};
+use crate::http::extract::{Flag, Nothing, OptionalBody, Path, Query, name};
 use crate::http::paging::{Cursor, Limit, Page};
 use crate::http::problem::{Kind, Problem};
 use crate::http::shapes::Name;
-use crate::http::view::{AttendeeView, Choice};
-use crate::model::{EventName, GroupKey, Override, Person, UserId, UserNo};
-use crate::store::AttendeeFilter;
+use crate::http::view::{AttendeeView, Choice, InvitedView};
+use crate::limits::{ATTENDEES_READ_MAX, SEARCHED_WORDS_MAX};
+use crate::model::{Audience, Condition, EventName, Folded, GroupKey, Override, Person, Place, UserId, UserNo};
+use crate::store::Found;
 use crate::sync::Desk;
 
 #[derive(Deserialize, IntoParams)]
@@ -31,6 +32,24 @@ pub struct AttendeesQuery {
     /// Members of this group only; any spelling of its name.
     #[param(min_length = 1)]
     group: Option<String>,
+    /// How far their invitation came.
+    #[param(inline)]
+    invitation: Option<InvitedView>,
+    /// Whether the app said that they have an account.
+    #[param(value_type = Option<bool>)]
+    account: Option<Flag>,
+    /// Whether the app said that they opened the event.
+    #[param(value_type = Option<bool>)]
+    access: Option<Flag>,
+    /// In any case of letters.
+    #[param(min_length = 1)]
+    registration_type: Option<String>,
+    /// As the profile has it, in any case of letters.
+    #[param(min_length = 1)]
+    country: Option<String>,
+    /// Words, each of which must be a part of their email, first or last name, job title or company.
+    #[param(min_length = 1)]
+    q: Option<String>,
     /// The `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
@@ -49,34 +68,65 @@ pub enum AttendeeState {
     All,
 }
 
+impl AttendeeState {
+    pub const fn active(self) -> Option<bool> {
+        match self {
+            Self::Active => Some(true),
+            Self::Inactive => Some(false),
+            Self::All => None,
+        }
+    }
+}
+
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct AttendeePath {
     /// 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
     #[param(value_type = Name, inline)]
     #[serde(deserialize_with = "name")]
-    event: EventName,
+    pub event: EventName,
     /// The user's id.
     #[param(value_type = String, format = "uuid")]
-    user: UserId,
+    pub user: UserId,
 }
 
 impl AttendeesQuery {
-    fn filter(&self) -> Result<AttendeeFilter, Problem> {
-        let active = match self.state {
-            AttendeeState::Active => Some(true),
-            AttendeeState::Inactive => Some(false),
-            AttendeeState::All => None,
-        };
-        let key = |name: &String| {
-            let empty = || Problem::at(Kind::BadRequest, "group", "must not be empty");
-            GroupKey::of(name).ok_or_else(empty)
-        };
-        Ok(AttendeeFilter { active, group: self.group.as_ref().map(key).transpose()? })
+    fn audience(&self, event: EventName) -> Result<Audience, Problem> {
+        let mut all = vec![Condition::Place(Place {
+            event,
+            active: self.state.active(),
+            invitation: self.invitation.map(Into::into),
+            accessed: self.access.map(|Flag(access)| access),
+            registration_type: folded("registration_type", self.registration_type.as_ref())?,
+        })];
+        if let Some(name) = &self.group {
+            let group = GroupKey::of(name).ok_or_else(|| empty("group"))?;
+            all.push(Condition::Group { group, event: None });
+        }
+        all.extend(self.account.map(|Flag(account)| Condition::Account(account)));
+        all.extend(folded("country", self.country.as_ref())?.map(Condition::Country));
+        if let Some(q) = &self.q {
+            let words: Vec<_> = q.split_whitespace().map(Folded::of).collect();
+            if words.is_empty() || words.len() > SEARCHED_WORDS_MAX {
+                return Err(Problem::at(Kind::BadRequest, "q", format!("must be 1 to {SEARCHED_WORDS_MAX} words")));
+            }
+            all.push(Condition::Words(words));
+        }
+        Ok(Audience { all, ..Audience::default() })
     }
 }
 
-/// Lists the attendees of an event.
+fn folded(parameter: &str, text: Option<&String>) -> Result<Option<Folded>, Problem> {
+    let folded = text.map(|text| Folded::of(text));
+    if folded.as_ref().is_some_and(Folded::is_empty) { Err(empty(parameter)) } else { Ok(folded) }
+}
+
+fn empty(parameter: &str) -> Problem {
+    Problem::at(Kind::BadRequest, parameter, "must not be empty")
+}
+
+/// Lists the attendees of an event who pass every filter. A page is as long as `limit` says, or shorter: for one of them
+/// at most 10,000 people are read. The last page has no `next_cursor`.
 #[utoipa::path(get, path = "/v1/events/{event}/attendees", operation_id = "list_attendees",
     params(EventPath, AttendeesQuery),
     responses((status = 200, body = Page<AttendeeView>), (status = 404, description = "No such event")))]
@@ -86,15 +136,14 @@ pub async fn list(
     Query(query): Query<AttendeesQuery>,
 ) -> Result<Json<Page<AttendeeView>>, Problem> {
     api.event(&event)?;
-    let filter = query.filter()?;
+    let audience = query.audience(event.clone())?;
     let after = query.cursor.as_ref().map(|cursor| cursor.read("attendee", by_number)).transpose()?;
     let page = api.blocking(move |api| {
-        let found = api.app.store.attendees(&event, &filter, after, query.limit.and_one());
-        let page = Page::cut(found, query.limit, |UserNo(user)| Cursor::after("attendee", user));
-        page.try_filter_map(|user| {
-            let person = api.app.store.person(user).map_err(api.store_failed("read a person"))?;
-            Ok(person.and_then(|person| AttendeeView::of(person, &event, &api.app.runner)))
-        })
+        let found = api.app.store.find(&audience, after, query.limit.items(), ATTENDEES_READ_MAX);
+        let Found { people, next } = found.map_err(api.store_failed("read people"))?;
+        let runner = &api.app.runner;
+        let items = people.into_iter().filter_map(|(_, person)| AttendeeView::of(person, &event, runner)).collect();
+        Ok(Page { items, next_cursor: next.map(|UserNo(user)| Cursor::after("attendee", user)) })
     });
     Ok(Json(page.await?))
 }

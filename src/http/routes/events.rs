@@ -17,7 +17,7 @@ use crate::http::extract::{Body, Nothing, Path, Query, name, zone};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::shapes::Name;
-use crate::http::view::{AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, MissingView};
+use crate::http::view::{AccessSettings, AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, MissingView};
 use crate::model::{
     AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Missing, SafetySettings, SourceName,
 };
@@ -52,6 +52,9 @@ pub struct EventSettings {
     zone: TimeZone,
     #[serde(default)]
     feeds: Vec<FeedBody>,
+    /// Who may enter, and which pages.
+    #[serde(default)]
+    access: AccessSettings,
 }
 
 const fn utc() -> TimeZone {
@@ -60,8 +63,9 @@ const fn utc() -> TimeZone {
 
 impl EventSettings {
     fn of(self, name: EventName) -> Event {
-        let Self { title, starts_at, ends_at, zone, feeds } = self;
-        Event { name, title, starts_at, ends_at, zone, feeds: feeds.into_iter().map(FeedSettings::from).collect() }
+        let Self { title, starts_at, ends_at, zone, feeds, access } = self;
+        let feeds = feeds.into_iter().map(FeedSettings::from).collect();
+        Event { name, title, starts_at, ends_at, zone, feeds, access: access.into() }
     }
 }
 

@@ -33,16 +33,18 @@ fn find(api: &Api, path: &GroupPath) -> Result<GroupCount, Problem> {
     group.ok_or_else(|| Problem::not_found("there is no such group"))
 }
 
-/// Lists the groups by key.
+fn view(api: &Api, found: GroupCount) -> GroupView {
+    GroupView::of(found, &api.app.runner, api.app.clock.now())
+}
+
+/// Lists the groups of all events, past and current, by key.
 #[utoipa::path(get, path = "/v1/groups", operation_id = "list_groups", params(ListQuery),
     responses((status = 200, body = Page<GroupView>)))]
 pub async fn list(State(api): State<Shared>, Query(query): Query<ListQuery>) -> Result<Json<Page<GroupView>>, Problem> {
     let after = query.after("group", GroupKey::of)?;
-    let mut groups = api.app.store.groups();
-    groups.retain(|found| after.as_ref().is_none_or(|after| found.group.key > *after));
-    groups.truncate(query.limit.and_one());
+    let groups = api.app.store.groups(after.as_ref(), query.limit.and_one());
     let page = Page::cut(groups, query.limit, |found| Cursor::after("group", &found.group.key));
-    Ok(Json(page.map(GroupView::from)))
+    Ok(Json(page.map(|found| view(&api, found))))
 }
 
 /// One group.
@@ -53,7 +55,7 @@ pub async fn get(
     Path(path): Path<GroupPath>,
     _: Query<Nothing>,
 ) -> Result<Json<GroupView>, Problem> {
-    Ok(Json(find(&api, &path)?.into()))
+    Ok(Json(view(&api, find(&api, &path)?)))
 }
 
 /// Lists the users who are in a group.
@@ -115,7 +117,7 @@ pub async fn put(
     let made = api.app.runner.by_hand(api.actor(caller), move |desk| desk.put_group(group)).await;
     let made = made.map_err(api.refused("write a group"))?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(find(&api, &path)?.into())))
+    Ok((status, Json(view(&api, find(&api, &path)?))))
 }
 
 /// Deletes a group and the memberships that were made in it by hand. A group that a source has people in stays.

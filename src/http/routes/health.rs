@@ -95,7 +95,7 @@ fn refresh(api: &Api) -> Result<(), Problem> {
     app.observer.community(&CommunityFacts {
         users: app.store.user_count(),
         tombstones: app.store.tombstones().len() as u64,
-        groups: app.store.groups().len() as u64,
+        groups: app.store.group_count() as u64,
         events: &counts,
         runs_held: app.runner.held_runs() as u64,
         store_bytes: app.store.bytes_on_disk().map_err(api.store_failed("read the store's size"))?,
@@ -128,7 +128,7 @@ pub async fn status(State(api): State<Shared>, _: Query<Nothing>) -> Result<Json
     }
     events.sort_by(|a, b| a.event.cmp(&b.event));
     let store = &api.app.store;
-    Ok(Json(StatusView { users: store.user_count(), groups: store.groups().len() as u64, events }))
+    Ok(Json(StatusView { users: store.user_count(), groups: store.group_count() as u64, events }))
 }
 
 fn held_run(api: &Api, event: &Event, source: &crate::model::SourceName) -> Option<u64> {

@@ -1,6 +1,8 @@
 //! The routes, by resource. Each asks the store or the runner, and shapes what it found with a view.
 
+pub mod access;
 pub mod attendees;
+pub mod audiences;
 pub mod audit;
 pub mod changes;
 pub mod decide;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{GuardView, MissingView, RunView};
+use super::{AccessSettings, GuardView, MissingView, RunView};
 use crate::config::Warning;
 use crate::model::{Event, FeedSettings, FeedState, RunId};
 
@@ -27,6 +27,8 @@ pub struct EventView {
     provisioned: bool,
     attendees: AttendeeCounts,
     feeds: Vec<FeedView>,
+    /// Who may enter, and which pages.
+    access: AccessSettings,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -113,6 +115,7 @@ impl EventView {
             provisioned,
             attendees,
             feeds,
+            access: event.access.clone().into(),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: only shapes. A view asks nobody; it is made of what the route has found.
 
+mod access;
 mod audit;
 mod by_hand;
 mod change;
@@ -19,6 +20,7 @@ mod safety;
 mod source;
 mod token;
 
+pub use access::{AccessSettings, AccessView, AudienceMemberView, AudienceSizeView, GroupText, InvitedView};
 pub use audit::{AuditActionView, AuditEntryView};
 pub use by_hand::Choice;
 pub use change::{ChangeAction, ChangeView, PositionView};

@@ -39,6 +39,7 @@ fn spec() -> MappingSpec {
             GroupRule { name: "VIP".into(), when: jq(".vip") },
             GroupRule { name: "Late".into(), when: jq("(.price | tonumber) > 100") },
         ],
+        badge: BadgeKind::File,
     }
 }
 
@@ -142,7 +143,6 @@ fn rejects_with_the_key_and_the_reason() {
         (format!("{{\"company\":{long}}}"), RejectReason::FieldTooLong, "company"),
         (r#"{"answers":[{"q":"diet","a":{}}]}"#.to_owned(), RejectReason::WrongType, "custom.diet"),
         (r#"{"answers":["x"]}"#.to_owned(), RejectReason::ExpressionFailed, "custom.diet"),
-        (r#"{"badge":"x.gif"}"#.to_owned(), RejectReason::InvalidUrl, "badge_url"),
         (r#"{"updated":"soon"}"#.to_owned(), RejectReason::InvalidTime, "updated_at"),
         (r#"{"group":true}"#.to_owned(), RejectReason::WrongType, "groups"),
         (format!("{{\"groups\":[{many}]}}"), RejectReason::FieldTooLong, "groups"),
@@ -153,6 +153,22 @@ fn rejects_with_the_key_and_the_reason() {
         let id = if key == "external_id" { None } else { Some("4711") };
         assert_eq!(rejection.external_id.as_ref().map(ExternalId::as_str), id, "{changes:.80}");
     }
+}
+
+#[test]
+fn a_badge_that_is_none_is_left_out_and_counted() {
+    let badges = Cell::default();
+    for changes in [r#"{"badge":"x.gif"}"#, r#"{"badge":"http://x.org/a.png"}"#, r#"{"badge":{}}"#] {
+        let outcome = Mapping::new(spec()).map_counting(&record(changes), &badges);
+        let Outcome::Mapped(mapped) = outcome else { panic!("{changes}") };
+        assert_eq!(mapped.event_fields, [], "{changes}");
+    }
+    assert_eq!(badges.get(), 3);
+    let any = MappingSpec { badge: BadgeKind::Any, ..spec() };
+    let outcome = Mapping::new(any.clone()).map_counting(&record(r#"{"badge":"https://x.org/1"}"#), &badges);
+    let Outcome::Mapped(mapped) = outcome else { panic!("mapped") };
+    assert_eq!((mapped.event_fields.len(), badges.get()), (1, 3));
+    assert_ne!(Mapping::new(any).seed(), Mapping::new(spec()).seed(), "records are read anew");
 }
 
 #[test]
@@ -333,7 +349,7 @@ fn asked(spec: &MappingSpec, record: &RawRecord) -> (Outcome, bool) {
     let mapping = Mapping::new(spec.clone());
     let inner = &mapping.0;
     let outcome = inner.paths.read(record, |record| {
-        let outcome = Reader { bound: &inner.bound, record }.outcome();
+        let outcome = Reader { bound: &inner.bound, record, badges: &Cell::default() }.outcome();
         (outcome, record.asked_jaq())
     });
     outcome.unwrap()
@@ -382,6 +398,7 @@ fn jaq_and_the_native_forms_make_the_same_of_a_record() {
             .map(|r| GroupRule { name: r.name.clone(), when: in_jaq(&r.when) })
             .collect(),
         select: native.select.clone(),
+        badge: native.badge,
     };
     assert!(slow.on_records().all(|expression| expression.native().is_none()));
     for changes in [

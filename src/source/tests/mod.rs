@@ -97,6 +97,7 @@ fn mapping() -> MappingSpec {
         attendee_when: None,
         groups: None,
         group_rules: Vec::new(),
+        badge: crate::mapping::BadgeKind::File,
     }
 }
 

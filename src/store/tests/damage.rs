@@ -28,6 +28,7 @@ fn filled(path: &Path) -> Truth {
         ends_at: None,
         zone: jiff::tz::TimeZone::UTC,
         feeds: Vec::new(),
+        access: Default::default(),
     };
     let token = StoredToken {
         sha256: [7; 32],

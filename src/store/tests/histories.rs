@@ -22,7 +22,9 @@ pub struct Answers {
     registrations: BTreeMap<(FeedId, String), (Hit, Hit, usize)>,
     feeds: BTreeMap<FeedId, (BTreeSet<UserNo>, u64)>,
     events: BTreeMap<EventName, (Vec<u32>, Vec<u32>, bool)>,
-    groups: BTreeMap<String, Vec<u32>>,
+    groups: BTreeMap<GroupKey, Vec<u32>>,
+    /// As far as each event is concerned.
+    groups_in: BTreeMap<(EventName, GroupKey), Vec<u32>>,
     accounts: Vec<u32>,
     /// Added by hand, came, invited by state.
     journeys: BTreeMap<EventName, Vec<Vec<u32>>>,
@@ -71,18 +73,25 @@ impl Answers {
         let places = index.places();
         let of_journeys = |event: EventName| {
             let invited = InvitationState::ALL.map(|state| places.invited(symbols, &event, state));
-            let all = [places.added(symbols, &event), places.accessed(symbols, &event)].into_iter().chain(invited);
+            let decided = [places.added(symbols, &event), places.excluded(symbols, &event)];
+            let all = decided.into_iter().chain([places.accessed(symbols, &event)]).chain(invited);
             let all = all.map(numbers).collect();
             (event, all)
         };
-        let group =
-            |n: u8| (format!("g{n}"), numbers(index.members(symbols, &GroupKey::of(&format!("g{n}")).unwrap())));
+        let key = |n: u8| GroupKey::of(&format!("g{n}")).unwrap();
+        let group = |n| (key(n), numbers(Some(&*places.members(symbols, &key(n)))));
+        let group_in = |(event, n): (&str, u8)| {
+            let event = EventName::parse(event).unwrap();
+            let members = numbers(Some(&*places.members_in(symbols, &event, &key(n))));
+            ((event, key(n)), members)
+        };
         Self {
             users: people.iter().map(asked).collect(),
             registrations: people.iter().flat_map(|(_, person)| &person.registrations).map(of_registration).collect(),
             feeds: feeds().into_iter().map(|feed| (feed.clone(), of_feed(index, &feed))).collect(),
             events: ["e", "f", "none"].map(|event| of_event(EventName::parse(event).unwrap())).into(),
             groups: (0..4).map(group).collect(),
+            groups_in: (0..4).flat_map(|n| ["e", "f", "none"].map(|event| (event, n))).map(group_in).collect(),
             accounts: numbers(Some(places.accounts())),
             journeys: ["e", "f", "none"].map(|event| of_journeys(EventName::parse(event).unwrap())).into(),
         }

@@ -2,8 +2,8 @@
 
 use super::{change, feed, open, person};
 use crate::codec::{Newcomer, Symbols, encode_person};
-use crate::model::{EmailKey, ExternalId, Field, GroupKey, Person, UserNo, Value};
-use crate::store::{AttendeeFilter, ChangeSet, Newcomers, Store, StoreError};
+use crate::model::{Audience, Condition, EmailKey, ExternalId, Field, GroupKey, Person, Place, UserNo, Value};
+use crate::store::{ChangeSet, Newcomers, Store, StoreError};
 
 /// People under a numbering of names of their own.
 fn encoded(people: &[Person]) -> ChangeSet {
@@ -29,8 +29,10 @@ fn leads_to(store: &Store, user: u32, name: &str, person: &Person, group: &str) 
     assert_eq!(store.user_by_registration(&feed(), &ExternalId::new(name).unwrap()), Some(user), "{name}");
     let raw = person.registrations[0].raw;
     assert_eq!(store.view().index().registration_by_raw(raw).map(|hit| hit.user), Some(user), "{name}");
-    let filter = AttendeeFilter { active: Some(true), group: GroupKey::of(group) };
-    assert!(store.attendees(&feed().event, &filter, None, usize::MAX).contains(&user), "{name}");
+    let place = Condition::Place(Place { active: Some(true), ..Place::of(feed().event) });
+    let member = Condition::Group { group: GroupKey::of(group).unwrap(), event: Some(feed().event) };
+    let selected = store.select(&Audience { all: vec![place, member], ..Audience::default() });
+    assert!(selected.exact && selected.users.contains(user.0), "{name}");
 }
 
 #[test]

@@ -64,7 +64,10 @@ async fn groups_are_made_spelled_and_deleted_by_hand() {
     world.bring("s-e", &[record(1, "ada", json!({"groups": ["Press"]})), record(2, "bob", json!({}))]).await;
     let (a, b) = (world.id("ada").await, world.id("bob").await);
     let made = world.put("/v1/groups/Team%20Ice", json!({})).await;
-    assert_eq!((made.status, made.json), (201, json!({"key": "team ice", "name": "Team Ice", "members": 0})));
+    assert_eq!(
+        (made.status, made.json),
+        (201, json!({"key": "team ice", "name": "Team Ice", "members": 0, "events": []}))
+    );
     let spelled = world.put("/v1/groups/team%20ice", json!({"name": "TEAM Ice"})).await;
     assert_eq!((spelled.status, &spelled.json["name"]), (200, &json!("TEAM Ice")));
     assert_eq!(world.put("/v1/groups/team%20ice", json!({"name": "Team Fire"})).await.problem(422).1, ["name"]);
@@ -73,7 +76,8 @@ async fn groups_are_made_spelled_and_deleted_by_hand() {
 
     world.put(&format!("/v1/groups/team%20ice/members/{b}"), json!({})).await.good();
     let world = world.reopened(|config| config).await;
-    assert_eq!(world.get("/v1/groups/team%20ice").await, json!({"key": "team ice", "name": "TEAM Ice", "members": 1}));
+    let shown = json!({"key": "team ice", "name": "TEAM Ice", "members": 1, "events": []});
+    assert_eq!(world.get("/v1/groups/team%20ice").await, shown);
     assert_eq!(world.delete("/v1/groups/team%20ice").await.status, 204);
     assert_eq!(world.user(&b).await["memberships"], json!([]));
     world.delete("/v1/groups/team%20ice").await.problem(404);

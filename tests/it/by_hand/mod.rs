@@ -5,4 +5,4 @@ mod groups;
 mod model;
 mod places;
 mod syncs;
-mod world;
+pub mod world;

@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall::model::{EmailKey, EventName, GroupKey, UserId, UserNo};
-use rollcall::store::AttendeeFilter;
 use serde_json::{Value, json};
 
 use super::world::{World, record};
-use crate::support::{Dice, check_indexes};
+use crate::support::{Dice, attendees, check_indexes};
 
 /// Generated steps, unless `ROLLCALL_MODEL_STEPS` says otherwise.
 const STEPS: usize = 10_000;
@@ -406,10 +405,9 @@ impl Play {
         for (at, name) in EVENTS.iter().enumerate() {
             let event = EventName::parse(name).unwrap();
             for active in [true, false] {
-                let filter = AttendeeFilter { active: Some(active), group: None };
                 let expected =
                     those(&|user| model.users[&user].places.contains(&at) && model.attends(user, at) == active);
-                assert_eq!(store.attendees(&event, &filter, None, usize::MAX), expected, "{name} {active}");
+                assert_eq!(attendees(store, &event, active), expected, "{name} {active}");
             }
         }
     }

@@ -109,6 +109,7 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
             params: [("event".into(), "4711".into())].into(),
             safety: Default::default(),
         }],
+        access: Default::default(),
     }];
     let token =
         StoredToken { name: "Grafana".into(), sha256: [7; 32], scopes: vec!["read".into()], created_at: time() };

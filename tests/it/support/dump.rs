@@ -117,7 +117,7 @@ pub fn store_text(app: &App) -> String {
     for person in &people {
         person_text(&mut text, person);
     }
-    for group in app.store.groups() {
+    for group in app.store.groups(None, usize::MAX) {
         writeln!(text, "group {} \"{}\" of {}", group.group.key, group.group.name, group.members).unwrap();
     }
     text

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall::model::{EventName, GroupKey, InvitationState, Override, Person, UserNo};
-use rollcall::store::{AttendeeFilter, Store};
+use rollcall::model::{Audience, Condition, EventName, GroupKey, InvitationState, Override, Person, Place, UserNo};
+use rollcall::store::Store;
 
 /// Everybody, by number.
 pub type People = BTreeMap<UserNo, Person>;
@@ -11,6 +11,14 @@ pub type People = BTreeMap<UserNo, Person>;
 pub fn everybody(store: &Store) -> People {
     let person = |user| (user, store.person(user).unwrap().expect("an indexed user is stored"));
     store.users(None, usize::MAX).into_iter().map(person).collect()
+}
+
+/// Who has a place in the event, attending or no longer, as the indexes have it.
+pub fn attendees(store: &Store, event: &EventName, active: bool) -> Vec<UserNo> {
+    let place = Condition::Place(Place { active: Some(active), ..Place::of(event.clone()) });
+    let selected = store.select(&Audience { all: vec![place], ..Audience::default() });
+    assert!(selected.exact);
+    selected.users.into_iter().map(UserNo).collect()
 }
 
 /// Every answer of the indexes is what one gets by looking at everybody.
@@ -53,8 +61,7 @@ fn check_bitmaps(store: &Store, people: &People, events: &[&str]) {
         let place =
             |active: bool| those(&|person| person.attendances.iter().any(|a| a.event == event && a.active == active));
         for active in [true, false] {
-            let filter = AttendeeFilter { active: Some(active), group: None };
-            assert_eq!(store.attendees(&event, &filter, None, usize::MAX), place(active));
+            assert_eq!(attendees(store, &event, active), place(active));
         }
         assert_eq!(store.attendee_counts(&event), (place(true).len() as u64, place(false).len() as u64));
         let view = store.view();
@@ -68,16 +75,23 @@ fn check_bitmaps(store: &Store, people: &People, events: &[&str]) {
         }
         let came = |person: &Person| person.passage(&event).is_some_and(|passage| passage.first_access_at.is_some());
         assert_eq!(found(places.accessed(symbols, &event)), those(&came));
-        let added = those(&|person| person.attendance_by_hand(&event) == Some(Override::Added));
-        assert_eq!(found(places.added(symbols, &event)), added);
+        for (set, bitmap) in
+            [(Override::Added, places.added(symbols, &event)), (Override::Excluded, places.excluded(symbols, &event))]
+        {
+            assert_eq!(found(bitmap), those(&|person| person.attendance_by_hand(&event) == Some(set)));
+        }
         let account = |person: &Person| person.journey.as_ref().is_some_and(|journey| journey.account_at.is_some());
         assert_eq!(found(Some(places.accounts())), those(&account));
     }
-    let groups = store.groups();
+    let groups = store.groups(None, usize::MAX);
     for group in &groups {
         let members = those(&|person| person.groups().contains(&group.group.key));
         assert_eq!(store.members(&group.group.key, None, usize::MAX), members);
         assert_eq!(group.members, members.len() as u64);
+        for event in events.iter().map(|event| EventName::parse(event).unwrap()) {
+            let members = those(&|person| person.groups_in(&event).contains(&group.group.key));
+            assert_eq!(store.members_in(&event, &group.group.key), members, "{} in {event}", group.group.key);
+        }
     }
     let known: BTreeSet<&GroupKey> = groups.iter().map(|group| &group.group.key).collect();
     let used: Vec<GroupKey> = people.values().flat_map(Person::groups).collect();

@@ -14,7 +14,7 @@ pub use appliance::{Appliance, SOURCE_TOKEN};
 pub use binary::{Installation, Program, until};
 pub use dice::{Dice, noise};
 pub use dump::{plan_text, store_text, without_runs};
-pub use indexes::{People, check_indexes, check_indexes_amid_a_commit, everybody};
+pub use indexes::{People, attendees, check_indexes, check_indexes_amid_a_commit, everybody};
 pub use lists::ListServer;
 pub use scripted::{Asked, Scripted, json};
 
