@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Follow a run from [`sync::Runner::start`]: it reads ([`source`], [`decode`], [`mapping`]), plans ([`plan`]) into a
-//! [`journal`], and commits to the [`store`]. The core ([`model`], [`codec`], [`decode`], [`mapping`], [`plan`]) is pure;
+//! [`journal`], and commits to the [`store`]. The core ([`model`], [`codec`], [`decode`], [`mapping`], [`plan`], [`schedule`]) is pure;
 //! edges do I/O behind one type each; [`app`] wires them; [`http`] and [`cli`] are the doors. ARCHITECTURE.md has the map.
 
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ pub mod mapping;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod schedule;
 pub mod source;
 pub mod store;
 pub mod sync;

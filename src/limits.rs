@@ -255,6 +255,37 @@ pub const STOP_CLIENTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// perhaps the sync is what ends the process.
 pub const CUT_SHORT_MAX: usize = 3;
 
+/// Bounds of the interval at which a schedule says that a feed is synced.
+pub const SCHEDULE_EVERY_MIN: Duration = Duration::from_secs(60);
+pub const SCHEDULE_EVERY_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// Feeds of the same time begin over so long, or one part in so many of their interval where that is less.
+pub const JITTER_MAX: Duration = Duration::from_secs(5 * 60);
+pub const JITTER_PARTS: u32 = 10;
+/// Longest jitter that a schedule may set.
+pub const JITTER_SETTING_MAX: Duration = Duration::from_secs(60 * 60);
+/// The longest time after an event's end that its final sync may be.
+pub const FINAL_AFTER_END_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// When the final sync of a schedule of phases is, unless it says otherwise: so long after the event's end.
+pub const PHASES_FINAL_AFTER_END: Duration = Duration::from_secs(24 * 60 * 60);
+/// The final sync is tried again for so long …
+pub const FINAL_RETRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// … after pauses of this at most, or of the schedule's interval where that is less.
+pub const FINAL_RETRY_MAX: Duration = Duration::from_secs(60 * 60);
+/// A scheduled sync that failed is tried again after this pause, doubled for each further failure, and at its next time anyway.
+pub const SCHEDULE_RETRY_BASE: Duration = Duration::from_secs(60);
+pub const SCHEDULE_RETRY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// A feed is overdue so long after the second time that passed without a success.
+pub const FRESH_GRACE: Duration = Duration::from_secs(15 * 60);
+/// Most runs that go on for a schedule to begin another, in all and of one source.
+pub const SCHEDULED_RUNS_MAX: usize = 16;
+pub const SCHEDULED_RUNS_PER_SOURCE_MAX: usize = 4;
+/// Whether something is due is looked at this often at least, so that a clock that was set, or a machine that slept, is noticed.
+pub const SCHEDULE_LOOK_EVERY: Duration = Duration::from_secs(30);
+/// A clock that is this little behind may have been set without anybody having noticed.
+pub const CLOCK_SLIP_MAX: Duration = Duration::from_secs(60);
+/// A sync that could not begin is not tried again by its schedule sooner.
+pub const SCHEDULE_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 /// The guard holds a run that takes the event, a group or everything from more than this share of the feed's active
 /// registrations, in percent …
 pub const GUARD_REMOVED_PERCENT: u32 = 20;

@@ -13,7 +13,7 @@ use syntax::{File, Kind, UsedPath, item_length, without_attributes_and_visibilit
 
 // ── the map ─────────────────────────────────────────────────────────────────────────────────────────────
 
-const CORE: &[&str] = &["model", "decode", "mapping", "plan", "codec"];
+const CORE: &[&str] = &["model", "decode", "mapping", "plan", "codec", "schedule"];
 const BELOW_EDGES: &[&str] =
     &["model", "decode", "mapping", "plan", "codec", "config", "observe", "limits", "clock", "faults"];
 const BELOW_SYNC: &[&str] = &[
@@ -25,13 +25,15 @@ const BELOW_SYNC: &[&str] = &[
 fn may_import(module: &str) -> Option<Vec<&'static str>> {
     let list: &[&str] = match module {
         "lib" | "limits" | "clock" | "faults" | "model" => &[],
-        "codec" | "decode" | "plan" => &["model", "limits"],
+        "codec" | "decode" | "plan" | "schedule" => &["model", "limits"],
         "mapping" => &["model", "decode", "limits"],
         "config" | "source" | "store" | "journal" | "observe" => BELOW_EDGES,
         "demo" => &["limits"],
-        "sync" => BELOW_SYNC,
+        "sync" => return Some([BELOW_SYNC, &["schedule"]].concat()),
         "app" => return Some([BELOW_SYNC, &["sync"]].concat()),
-        "http" => &["sync", "app", "store", "journal", "config", "model", "plan", "observe", "limits", "clock"],
+        "http" => {
+            &["sync", "app", "schedule", "store", "journal", "config", "model", "plan", "observe", "limits", "clock"]
+        }
         "cli" => &[
             "sync", "app", "store", "journal", "config", "model", "plan", "observe", "limits", "clock", "faults",
             "demo", "http",

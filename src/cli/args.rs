@@ -64,6 +64,10 @@ pub enum Verb {
     Reject { run: u64 },
     /// Take back what a run did; people changed since stay as they are and are named.
     Undo(UndoArgs),
+    /// Sync nothing of an event by itself, neither by its schedule nor by hooks; syncs by hand go on.
+    Pause { event: String },
+    /// Let an event be synced by itself again.
+    Resume { event: String },
     /// Tell why somebody is, or is not, in an event.
     Explain(ExplainArgs),
     /// Show what of an event a person should look at: unusable records, shared ids and emails.

@@ -12,6 +12,7 @@ mod erase;
 mod error;
 mod explain;
 mod load;
+mod pause;
 mod presets;
 mod preview;
 mod print;

@@ -68,6 +68,10 @@ pub async fn run(
     });
     let upkeep = tokio::spawn(upkeep(app.clone()));
     let erasures = tokio::spawn(see_to_erasures(app.clone()));
+    let schedules = tokio::spawn({
+        let runner = app.runner.clone();
+        async move { runner.keep_schedules().await }
+    });
     let why = stop.await;
     app.observer.stopping(why);
     let ended = app.runner.shutdown().await;
@@ -79,6 +83,7 @@ pub async fn run(
     let served = timeout(STOP_CLIENTS_TIMEOUT, server).await.unwrap_or(Ok(()));
     upkeep.abort();
     erasures.abort();
+    schedules.abort();
     drop(beacon);
     served.map_err(|error| CliError::failed(format!("the server ended by a fault: {error}")))?;
     if ended { Ok(ExitCode::SUCCESS) } else { Err(CliError::failed("a run did not end in time")) }

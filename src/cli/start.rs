@@ -10,8 +10,8 @@ use super::client::Client;
 use super::error::CliError;
 use super::load::load;
 use super::{
-    audit, check, decide, demo, dump, erase, explain, presets, preview, rebuild, review, runs, serve, status, sync,
-    token,
+    audit, check, decide, demo, dump, erase, explain, pause, presets, preview, rebuild, review, runs, serve, status,
+    sync, token,
 };
 use crate::config::Config;
 use crate::observe::init_log;
@@ -89,6 +89,8 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Approve { run } => decide::approve(&client(&path, log).await?, run, json).await,
         Verb::Undo(args) => decide::undo(&client(&path, log).await?, &args, json).await,
         Verb::Reject { run } => decide::reject(&client(&path, log).await?, run, json).await,
+        Verb::Pause { event } => pause::pause(&client(&path, log).await?, &event, json).await,
+        Verb::Resume { event } => pause::resume(&client(&path, log).await?, &event, json).await,
         Verb::Rebuild(args) => {
             let config = load(&path)?;
             begin_log(&config, log)?;

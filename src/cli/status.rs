@@ -24,6 +24,11 @@ pub async fn status(client: &Client, json: bool) -> Result<ExitCode, CliError> {
         if let Some(at) = event["goes_on_at"].as_str() {
             counts.push_str(&format!("; goes on at {at}"));
         }
+        if let Some(why) = event["paused"]["why"].as_str() {
+            counts.push_str(&format!("; paused ({why})"));
+        } else if let Some(at) = event["next_run"].as_str() {
+            counts.push_str(&format!("; next run {at}"));
+        }
         let held: Vec<_> = event["held"].as_array().into_iter().flatten().map(cell).collect();
         if !held.is_empty() {
             counts.push_str(&format!("; held, to be approved or rejected: run {}", held.join(", run ")));

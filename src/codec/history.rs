@@ -114,7 +114,7 @@ pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
     for feed in stored.feeds {
         let source = SourceName::parse(feed.source).map_err(malformed)?;
         let params: BTreeMap<_, _> = feed.params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        feeds.push(FeedSettings { source, params, safety: safety_from_v2(&feed.safety) });
+        feeds.push(FeedSettings { source, params, safety: safety_from_v2(&feed.safety), schedule: None });
     }
     Ok(Event {
         name: EventName::parse(stored.name).map_err(malformed)?,
@@ -122,6 +122,7 @@ pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
         starts_at: stored.starts_at_ms.map(|at| millis(Kind::Event, at)).transpose()?,
         ends_at: None,
         zone: TimeZone::UTC,
+        schedule: None,
         feeds,
         access: Access::default(),
     })
@@ -141,6 +142,7 @@ pub fn encode_run(run: &Run) -> Vec<u8> {
             Trigger::Hook => v1::Trigger::Hook,
             Trigger::Hint => v1::Trigger::Hint,
             Trigger::Undo => v1::Trigger::Undo,
+            Trigger::Schedule => v1::Trigger::Schedule,
         },
         dry_run: run.dry_run,
         full: run.full,
@@ -233,6 +235,7 @@ pub fn decode_run(sealed: &[u8]) -> Result<Run, CodecError> {
             v1::Trigger::Hook => Trigger::Hook,
             v1::Trigger::Hint => Trigger::Hint,
             v1::Trigger::Undo => Trigger::Undo,
+            v1::Trigger::Schedule => Trigger::Schedule,
         },
         dry_run: stored.dry_run,
         full: stored.full,

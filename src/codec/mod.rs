@@ -18,6 +18,7 @@ mod history;
 mod item;
 mod journey;
 mod newcomer;
+mod pause;
 mod person;
 mod seal;
 mod symbols;
@@ -41,5 +42,6 @@ pub use history::{
 };
 pub use item::{Checkpoint, Item, ItemDecoder, ItemEncoder, Opening, SpooledRecord};
 pub use newcomer::{Newcomer, Recoding};
+pub use pause::{decode_pause, encode_pause};
 pub use seal::{CodecError, Kind, checksum_of, open, open_newest, seal};
 pub use symbols::{SymbolKind, Symbols};

@@ -38,14 +38,18 @@ pub enum Kind {
     /// All of them, in a file of their own.
     Tombstones = 25,
     Erasure = 26,
+    /// Of an event's syncs.
+    Pause = 28,
 }
 
 impl Kind {
     /// The newest schema version this build writes and reads.
     const fn version(self) -> u8 {
         match self {
-            // From version 2 on they say how far the source was read.
-            Self::Feed | Self::JournalHeader => 2,
+            // From version 2 on it says how far the source was read.
+            Self::JournalHeader => 2,
+            // From version 2 on it says how far the source was read, from 3 on when its syncs began.
+            Self::Feed => 3,
             // From version 2 on it says why it was held.
             Self::Run => 2,
             // From version 2 on a feed says what is its guard's; from 3 on they are JSON.

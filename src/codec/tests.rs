@@ -267,7 +267,7 @@ fn run() -> impl Strategy<Value = Run> {
         |(feed, started_at, ended_at, outcome, error, (n, planned, flags), log)| Run {
             id: RunId(n[0]),
             feed,
-            trigger: Trigger::ALL[usize::from(flags[0]) * 3 + usize::from(flags[1])],
+            trigger: Trigger::ALL[usize::from(flags[0]) * 3 + usize::from(flags[1]) + usize::from(flags[2])],
             dry_run: flags[1],
             full: flags[2],
             started_at,

@@ -280,6 +280,7 @@ pub enum Trigger {
     Hook,
     Hint,
     Undo,
+    Schedule,
 }
 
 #[derive(Encode, BorrowDecode, Clone, Copy)]

@@ -2,6 +2,8 @@
 
 use bincode::{BorrowDecode, Encode};
 
+use super::v2;
+
 #[derive(Encode, BorrowDecode)]
 pub struct Event<'a> {
     /// JSON, which may grow without a version of its own.
@@ -48,4 +50,12 @@ pub enum InvitationState {
 pub struct EntryJourney<'a> {
     pub before: Option<Journey<'a>>,
     pub after: Option<Journey<'a>>,
+}
+
+#[derive(Encode, BorrowDecode)]
+pub struct FeedState<'a> {
+    pub before: v2::FeedState<'a>,
+    pub last_began_ms: Option<i64>,
+    pub last_success_began_ms: Option<i64>,
+    pub failing_since_ms: Option<i64>,
 }

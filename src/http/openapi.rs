@@ -15,7 +15,7 @@ use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
     access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
-    hooks, preview, review, runs, sources, sync, tokens, users,
+    hooks, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 
 /// The name of the security scheme.
@@ -29,7 +29,8 @@ const TOKEN: &str = "token";
         HTTP request or has too long a URI or too many headers."),
     paths(
         health::live, health::ready, document, health::metrics, health::status,
-        events::list, events::get, events::put, events::delete, sync::start, preview::preview,
+        events::list, events::get, events::put, events::delete, sync::start,
+        pauses::pause, pauses::resume, preview::preview,
         review::list, explain::explain, explain::live,
         attendees::list, attendees::get, attendees::put, attendees::delete,
         access::check, access::put_access, access::put_account, audiences::list, audiences::size,

@@ -15,7 +15,7 @@ use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
     access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
-    hooks, preview, review, runs, sources, sync, tokens, users,
+    hooks, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 use crate::app::App;
 
@@ -45,6 +45,8 @@ fn table() -> Vec<Route> {
         route(PUT, "/v1/events/{event}", ADMIN, events::put),
         route(DELETE, "/v1/events/{event}", ADMIN, events::delete),
         route(POST, "/v1/events/{event}/sync", SYNC, sync::start),
+        route(POST, "/v1/events/{event}/pause", ADMIN, pauses::pause),
+        route(POST, "/v1/events/{event}/resume", ADMIN, pauses::resume),
         route(POST, "/v1/events/{event}/preview", ADMIN, preview::preview),
         route(POST, "/v1/events/{event}/explain", READ, explain::explain),
         route(POST, "/v1/events/{event}/explain/live", SYNC, explain::live),

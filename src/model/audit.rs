@@ -65,6 +65,8 @@ pub enum AuditAction {
     TokenRevoked,
     EventSaved,
     EventRemoved,
+    EventPaused,
+    EventResumed,
     RunCancelled,
     RunApproved,
     RunRejected,
@@ -81,11 +83,13 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::TokenMade,
         Self::TokenRevoked,
         Self::EventSaved,
         Self::EventRemoved,
+        Self::EventPaused,
+        Self::EventResumed,
         Self::RunCancelled,
         Self::RunApproved,
         Self::RunRejected,
@@ -107,6 +111,8 @@ impl AuditAction {
             Self::TokenRevoked => "token_revoked",
             Self::EventSaved => "event_saved",
             Self::EventRemoved => "event_removed",
+            Self::EventPaused => "event_paused",
+            Self::EventResumed => "event_resumed",
             Self::RunCancelled => "run_cancelled",
             Self::RunApproved => "run_approved",
             Self::RunRejected => "run_rejected",

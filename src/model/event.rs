@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Digest, EventName, RunId, SafetySettings, SourceName};
+use super::{Access, Digest, EventName, RunId, SafetySettings, Schedule, SourceName};
 
 /// An event of the community and the feeds that fill it. Stored as the JSON that serde makes of it: what is added later
 /// needs a default.
@@ -21,6 +21,9 @@ pub struct Event {
     /// Where it takes place; of the IANA database.
     #[serde(with = "jiff::fmt::serde::tz::required")]
     pub zone: TimeZone,
+    /// Of the feeds that say nothing of their own; `None`: they are synced by hand.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
     pub feeds: Vec<FeedSettings>,
     #[serde(default)]
     pub access: Access,
@@ -34,11 +37,19 @@ pub struct FeedSettings {
     pub params: BTreeMap<String, String>,
     /// Instead of what the source says.
     pub safety: SafetySettings,
+    /// Instead of what the event says, as a whole.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
 }
 
 impl Event {
     pub fn feed(&self, source: &SourceName) -> Option<&FeedSettings> {
         self.feeds.iter().find(|f| f.source == *source)
+    }
+
+    /// When a feed of this event is synced by itself, where it is.
+    pub fn schedule_of<'a>(&'a self, feed: &'a FeedSettings) -> Option<&'a Schedule> {
+        feed.schedule.as_ref().or(self.schedule.as_ref()).filter(|schedule| schedule.is_on())
     }
 }
 
@@ -50,6 +61,11 @@ pub struct FeedState {
     pub last_run: Option<RunId>,
     pub last_attempt: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
+    /// When the last sync began, and the last that succeeded.
+    pub last_began: Option<Timestamp>,
+    pub last_success_began: Option<Timestamp>,
+    /// When the first of the failed syncs since the last success began.
+    pub failing_since: Option<Timestamp>,
     pub consecutive_failures: u32,
     /// How far the source was read; `None` where the next read has to be of everything.
     pub position: Option<FeedPosition>,

@@ -7,7 +7,9 @@ mod audience;
 mod audit;
 mod by_hand;
 mod change;
+mod cron;
 mod digest;
+mod duration;
 mod email;
 mod erasure;
 mod event;
@@ -20,13 +22,16 @@ mod person;
 mod record;
 mod run;
 mod safety;
+mod schedule;
 
 pub use access::{Access, AccessReason, Admission, Page, Standing};
 pub use audience::{Audience, Condition, Folded, Invited, Place};
 pub use audit::{Actor, AuditAction, AuditEntry, AuditId};
 pub use by_hand::{AttendanceByHand, ByHand, Decision, MembershipByHand, Override, Protected};
 pub use change::{Action, Entry, NotUndone, PersonChange, RecordNote, Verdict};
+pub use cron::{Cron, CronError};
 pub use digest::Digest;
+pub use duration::{parse_duration, spell_duration};
 pub use email::{Email, EmailError, EmailKey};
 pub use erasure::{
     Cleaned, ErasedBy, Erasure, ErasureId, Mark, Marker, SharedTombstones, Tombstone, TombstoneId, Tombstones, Traces,
@@ -44,3 +49,4 @@ pub use person::{Attendance, Owner, Person, ProfileField, Registration, Registra
 pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};
 pub use run::{Counts, ErrorReason, Level, LogLine, Run, RunError, RunOutcome, Traffic, Trigger};
 pub use safety::{Doubt, DoubtKind, GuardSettings, Missing, SafetySettings};
+pub use schedule::{FinalSync, Pause, PauseReason, Schedule, ScheduleKind, ScheduleTextError, Span, TimeOfDay};

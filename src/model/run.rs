@@ -96,10 +96,12 @@ pub enum Trigger {
     Hint,
     /// Somebody had a run undone.
     Undo,
+    /// Its time had come.
+    Schedule,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 5] = [Self::Cli, Self::Api, Self::Hook, Self::Hint, Self::Undo];
+    pub const ALL: [Self; 6] = [Self::Cli, Self::Api, Self::Hook, Self::Hint, Self::Undo, Self::Schedule];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -108,6 +110,7 @@ impl Trigger {
             Self::Hook => "hook",
             Self::Hint => "hint",
             Self::Undo => "undo",
+            Self::Schedule => "schedule",
         }
     }
 

@@ -55,11 +55,28 @@ const fn metric(name: &'static str, kind: Kind, help: &'static str) -> Metric {
     Metric { name, kind, help }
 }
 
+/// There only where there is such a time, so that no recorder keeps them; see [`super::times`].
+pub const FEED_SYNC_ENABLED: Metric = metric(
+    "rollcall_feed_sync_enabled",
+    Kind::Gauge,
+    "1 where the feed is to be synced by itself, 0 where by hand: without a schedule, paused, or after the final sync.",
+);
+pub const FEED_NEXT_RUN: Metric =
+    metric("rollcall_feed_next_run_timestamp_seconds", Kind::Gauge, "When the feed is synced next by itself.");
+pub const FEED_FRESH_UNTIL: Metric = metric(
+    "rollcall_feed_fresh_until_timestamp_seconds",
+    Kind::Gauge,
+    "When the feed is overdue: the second time of its schedule after its last success, and 15 minutes.",
+);
+
 /// All metrics, in the order of OBSERVABILITY's table.
 pub const CATALOGUE: &[Metric] = &[
     metric(BUILD, Kind::Gauge, "Always 1; the labels tell the build."),
+    FEED_SYNC_ENABLED,
     metric(FEED_LAST_SUCCESS, Kind::Gauge, "When the feed was last synced whole; 0 if never."),
     metric(FEED_LAST_ATTEMPT, Kind::Gauge, "When a sync of the feed last ended, however; 0 if never."),
+    FEED_NEXT_RUN,
+    FEED_FRESH_UNTIL,
     metric(FEED_FAILURES, Kind::Gauge, "Failed syncs of the feed since its last success."),
     metric(EVENT_ATTENDEES, Kind::Gauge, "People with a place in the event, by state (active, inactive)."),
     metric(USERS, Kind::Gauge, "Users of the community."),
@@ -88,7 +105,7 @@ pub const CATALOGUE: &[Metric] = &[
     metric(
         HOOKS,
         Kind::Counter,
-        "Hooks of the source by outcome (accepted, repeated, unmatched, malformed, refused), where it sends any.",
+        "Hooks of the source by outcome (accepted, repeated, unmatched, malformed, refused, shut), where it sends any.",
     ),
     metric(HTTP_REQUESTS, Kind::Counter, "Requests to this API by route template, method and status."),
     metric(HTTP_REQUEST_DURATION, Kind::Histogram(API_BUCKETS), "How long this API takes to answer."),

@@ -8,8 +8,10 @@ mod catalogue;
 mod log;
 mod observer;
 mod stages;
+mod times;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use log::{Format, init_log};
 pub use observer::{CommunityFacts, FeedFacts, HookOutcome, Observer, ResponseCode};
 pub use stages::Stages;
+pub use times::FeedTimes;

@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 use super::answers::Answers;
 use super::catalogue::{self as c, CATALOGUE, Kind};
 use super::stages::Stages;
+use super::times::{self, FeedTimes};
 use crate::model::{
     Counts, Doubt, ErrorReason, EventName, FeedId, FeedState, Run, RunError, RunOutcome, SourceName, Trigger,
 };
@@ -56,10 +57,13 @@ pub enum HookOutcome {
     Malformed,
     /// It is not proved to be the source's.
     Refused,
+    /// Nothing of the events that it is for begins by itself any more.
+    Shut,
 }
 
 impl HookOutcome {
-    const ALL: [Self; 5] = [Self::Accepted, Self::Repeated, Self::Unmatched, Self::Malformed, Self::Refused];
+    const ALL: [Self; 6] =
+        [Self::Accepted, Self::Repeated, Self::Unmatched, Self::Malformed, Self::Refused, Self::Shut];
 
     const fn label(self) -> &'static str {
         match self {
@@ -68,6 +72,7 @@ impl HookOutcome {
             Self::Unmatched => "unmatched",
             Self::Malformed => "malformed",
             Self::Refused => "refused",
+            Self::Shut => "shut",
         }
     }
 }
@@ -151,6 +156,11 @@ impl Observer {
     /// The exposition for Prometheus, `text/plain; version=0.0.4`.
     pub fn render(&self) -> String {
         self.recorder.handle().render()
+    }
+
+    /// The same with the times of feeds.
+    pub fn render_with(&self, feeds: &[FeedTimes]) -> String {
+        self.render() + &times::render(feeds)
     }
 
     /// Must be called every few seconds, or histograms keep every sample.
@@ -383,6 +393,26 @@ impl Observer {
             tracing::warn!(%source, "a hook could not be read; its answer says why");
         }
         self.record(|| hooks_total(source, outcome).increment(1));
+    }
+
+    /// A hook for a feed in which nothing begins by itself.
+    pub fn hook_without_effect(&self, feed: &FeedId, why: &'static str) {
+        tracing::info!(event = %feed.event, source = %feed.source, why, "a hook has no effect");
+    }
+
+    /// The clock shows an earlier time than before.
+    pub fn clock_set_back(&self, before: Timestamp, now: Timestamp) {
+        tracing::warn!(%before, %now, "the clock was set back; schedules go on from now");
+    }
+
+    /// The final sync of a feed succeeded, or was given up: nothing of it is synced by itself any more.
+    pub fn final_sync_ended(&self, feed: &FeedId, done: bool) {
+        let FeedId { event, source } = feed;
+        if done {
+            tracing::info!(%event, %source, "the final sync is done; from now on the feed is synced by hand");
+        } else {
+            tracing::error!(%event, %source, "the final sync was tried for a day and is given up; sync by hand");
+        }
     }
 
     /// What hooks asked for is not read: so many records, or everything. The next sync brings it.

@@ -18,6 +18,8 @@ pub const KEEPSAKES: &[u8] = b"k";
 pub const AUDIT: &[u8] = b"a";
 pub const TOMBSTONES: &[u8] = b"x";
 pub const ERASURES: &[u8] = b"y";
+/// Not `p`, which begins the keys of [pieces](super::pieces).
+pub const PAUSES: &[u8] = b"z";
 
 /// The block that holds a user.
 pub const fn block_of(UserNo(user): UserNo) -> u32 {
@@ -121,4 +123,13 @@ pub fn erasure(ErasureId(id): ErasureId) -> Vec<u8> {
 /// The number of an erasure from its key.
 pub fn erasure_number(key: &[u8]) -> Option<ErasureId> {
     Some(ErasureId(u64::from_be_bytes(key.strip_prefix(ERASURES)?.try_into().ok()?)))
+}
+
+pub fn pause(event: &EventName) -> Vec<u8> {
+    join(PAUSES, event.as_str().as_bytes())
+}
+
+/// The event of a pause from its key.
+pub fn paused_event(key: &[u8]) -> Option<EventName> {
+    EventName::parse(std::str::from_utf8(key.strip_prefix(PAUSES)?).ok()?).ok()
 }

@@ -26,7 +26,7 @@ use crate::faults::Faults;
 use crate::limits::{AUDIT_FORGOTTEN_AT_ONCE, BATCH_BYTES_MAX, WRITER_QUEUE};
 use crate::model::{
     AuditEntry, AuditId, CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey,
-    Keepsake, Person, Run, RunId, SourceName, UserId, UserNo,
+    Keepsake, Pause, Person, Run, RunId, SourceName, UserId, UserNo,
 };
 
 /// An open store. Cloning shares it; the last clone stops the writer.
@@ -375,6 +375,11 @@ impl Store {
     /// An event made over the API.
     pub fn event(&self, name: &EventName) -> Option<Event> {
         self.view().state.events.get(name).cloned()
+    }
+
+    /// Why nothing of the event is synced by itself, if so.
+    pub fn pause(&self, event: &EventName) -> Option<Pause> {
+        self.view().state.pauses.get(event).cloned()
     }
 
     pub fn feed_state(&self, feed: &FeedId) -> FeedState {

@@ -19,7 +19,7 @@ use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
     Kind, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_meta, decode_person, decode_run, decode_token, decode_tombstone, open,
+    decode_group, decode_meta, decode_pause, decode_person, decode_run, decode_token, decode_tombstone, open,
 };
 use crate::faults::Faults;
 use crate::limits::BLOCK_USERS;
@@ -158,7 +158,7 @@ impl Reader<'_> {
         rows
     }
 
-    /// Groups, feeds, events, tokens, what sources keep and the audit log: few, and found by their names.
+    /// Groups, feeds, events, their pauses, tokens, what sources keep and the audit log: few, and found by their names.
     fn copy_named(&mut self) -> Result<(), StoreError> {
         for (_, sealed) in self.rows(keys::GROUPS, "groups") {
             let Some(group) = self.decoded("a group", decode_group(&sealed)) else { continue };
@@ -173,8 +173,13 @@ impl Reader<'_> {
         }
         for (_, sealed) in self.rows(keys::EVENTS, "events") {
             let Some(event) = self.decoded("an event", decode_event(&sealed)) else { continue };
-            self.new.commit(ChangeSet { event: Some(EventWrite::Put(event)), ..ChangeSet::default() })?;
+            self.new.commit(ChangeSet { event: Some(EventWrite::Put(Box::new(event))), ..ChangeSet::default() })?;
             self.salvage.events += 1;
+        }
+        for (key, sealed) in self.rows(keys::PAUSES, "pauses of events") {
+            let Some(pause) = self.decoded("the pause of an event", decode_pause(&sealed)) else { continue };
+            let pause = keys::paused_event(&key).map(|event| (event, Some(pause)));
+            self.new.commit(ChangeSet { pause, ..ChangeSet::default() })?;
         }
         for (key, sealed) in self.rows(keys::KEEPSAKES, "what sources keep") {
             let Some(value) = self.decoded("what a source keeps", open(Kind::Keepsake, &sealed)) else { continue };

@@ -12,11 +12,11 @@ use super::scan::scan;
 use super::snapshot::Snapshot;
 use crate::codec::{
     CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_meta, decode_token, decode_tombstone, open,
+    decode_group, decode_meta, decode_pause, decode_token, decode_tombstone, open,
 };
 use crate::model::{
-    CommunityKey, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, Keepsake, SharedTombstones,
-    SourceName, Tombstone, Tombstones,
+    CommunityKey, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, Keepsake, Pause,
+    SharedTombstones, SourceName, Tombstone, Tombstones,
 };
 
 pub struct State {
@@ -27,6 +27,8 @@ pub struct State {
     pub feeds: HashMap<FeedId, FeedState>,
     /// Events made over the API.
     pub events: BTreeMap<EventName, Event>,
+    /// Of events of the file, too.
+    pub pauses: BTreeMap<EventName, Pause>,
     pub tokens: Vec<StoredToken>,
     pub keepsakes: BTreeMap<(SourceName, Keepsake), Vec<u8>>,
     pub tombstones: SharedTombstones,
@@ -41,7 +43,7 @@ pub struct State {
 }
 
 /// The tags of what is taken up into memory.
-const HELD: [&[u8]; 9] = [
+const HELD: [&[u8]; 10] = [
     keys::SYMBOLS,
     keys::META,
     keys::GROUPS,
@@ -51,6 +53,7 @@ const HELD: [&[u8]; 9] = [
     keys::KEEPSAKES,
     keys::TOMBSTONES,
     keys::ERASURES,
+    keys::PAUSES,
 ];
 
 /// What it is that cannot be read.
@@ -69,6 +72,7 @@ impl State {
             groups: BTreeMap::new(),
             feeds: HashMap::new(),
             events: BTreeMap::new(),
+            pauses: BTreeMap::new(),
             tokens: Vec::new(),
             keepsakes: BTreeMap::new(),
             tombstones: Arc::new(Tombstones::new(key)),
@@ -141,6 +145,10 @@ impl State {
             keys::EVENTS => {
                 let event = decode_event(sealed).map_err(unreadable("an event"))?;
                 self.events.insert(event.name.clone(), event);
+            }
+            keys::PAUSES => {
+                let pause = decode_pause(sealed).map_err(unreadable("the pause of an event"))?;
+                self.pauses.extend(keys::paused_event(key).map(|event| (event, pause)));
             }
             keys::KEEPSAKES => {
                 let value = open(Kind::Keepsake, sealed).map_err(unreadable("what a source keeps"))?;

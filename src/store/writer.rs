@@ -20,12 +20,13 @@ use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
     Block, CodecError, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_audit_entry,
-    encode_event, encode_feed_state, encode_group, encode_meta, encode_person, encode_run, encode_token, seal,
+    encode_event, encode_feed_state, encode_group, encode_meta, encode_pause, encode_person, encode_run, encode_token,
+    seal,
 };
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::{
     AuditEntry, AuditId, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, GroupName, Keepsake,
-    Person, PersonChange, Run, RunId, SourceName, Tombstone, TombstoneId, UserId, UserNo,
+    Pause, Person, PersonChange, Run, RunId, SourceName, Tombstone, TombstoneId, UserId, UserNo,
 };
 
 /// Changes that happen together or not at all.
@@ -45,6 +46,8 @@ pub struct ChangeSet {
     pub runs: Vec<Run>,
     pub feed: Option<(FeedId, FeedState)>,
     pub event: Option<EventWrite>,
+    /// The pause of an event's syncs, or that it is lifted.
+    pub pause: Option<(EventName, Option<Pause>)>,
     pub token: Option<super::TokenWrite>,
     /// Sources' keepsakes to put as they are.
     pub keepsakes: Vec<(SourceName, Keepsake, Vec<u8>)>,
@@ -80,7 +83,7 @@ pub enum GroupWrite {
 
 #[derive(Debug)]
 pub enum EventWrite {
-    Put(Event),
+    Put(Box<Event>),
     Delete(EventName),
 }
 
@@ -318,6 +321,11 @@ impl Writer {
             Some(EventWrite::Delete(name)) => batch.remove(keys::event(name)),
             None => {}
         }
+        match &set.pause {
+            Some((event, Some(pause))) => batch.put(keys::pause(event), encode_pause(pause)),
+            Some((event, None)) => batch.remove(keys::pause(event)),
+            None => {}
+        }
         match &set.token {
             Some(super::TokenWrite::Put(token)) => batch.put(keys::token(&token.sha256), encode_token(token)),
             Some(super::TokenWrite::Delete(token)) => batch.remove(keys::token(&token.sha256)),
@@ -465,7 +473,7 @@ impl Writer {
         let mut state = self.state.write();
         self.stored_symbols = self.symbols.counts();
         let tombstones_changed = prepared.remembered.publish(&mut state);
-        let State { index, symbols, groups, feeds, events, tokens, keepsakes, meta, .. } = &mut *state;
+        let State { index, symbols, groups, feeds, events, pauses, tokens, keepsakes, meta, .. } = &mut *state;
         *meta = prepared.meta;
         for Checked { user, before, after } in &prepared.people {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
@@ -483,8 +491,13 @@ impl Writer {
         }
         feeds.extend(set.feed);
         match set.event {
-            Some(EventWrite::Put(event)) => drop(events.insert(event.name.clone(), event)),
+            Some(EventWrite::Put(event)) => drop(events.insert(event.name.clone(), *event)),
             Some(EventWrite::Delete(name)) => drop(events.remove(&name)),
+            None => {}
+        }
+        match set.pause {
+            Some((event, Some(pause))) => drop(pauses.insert(event, pause)),
+            Some((event, None)) => drop(pauses.remove(&event)),
             None => {}
         }
         match set.token {

@@ -167,8 +167,17 @@ impl Hooks {
             }
         };
         taken.lock().entry(source.clone()).or_default().last = Some(now);
-        let feeds = self.feeds(source, spec, delivery.event.as_deref());
-        observer.hook(source, if feeds.is_empty() { HookOutcome::Unmatched } else { HookOutcome::Accepted });
+        let found = self.feeds(source, spec, delivery.event.as_deref());
+        let is_unmatched = found.is_empty();
+        let feeds = self.open(found);
+        observer.hook(
+            source,
+            match feeds.is_empty() {
+                true if is_unmatched => HookOutcome::Unmatched,
+                true => HookOutcome::Shut,
+                false => HookOutcome::Accepted,
+            },
+        );
         // Naming none means that anything may have changed.
         let ids = delivery.ids;
         let wish = if ids.is_empty() { Wish::Everything } else { Wish::Records(Arc::new(ids)) };
@@ -190,6 +199,20 @@ impl Hooks {
             matches.then(|| FeedId { event: event.name.clone(), source: source.clone() })
         };
         self.inner.runner.events().iter().filter_map(is_for).collect()
+    }
+
+    /// Those of the feeds in which something begins by itself.
+    fn open(&self, feeds: Vec<FeedId>) -> Vec<FeedId> {
+        let Inner { runner, observer, .. } = &*self.inner;
+        let is_open =
+            |feed: &FeedId| match runner.event(&feed.event).and_then(|event| runner.shut(&event, &feed.source)) {
+                Some(why) => {
+                    observer.hook_without_effect(feed, why.as_str());
+                    false
+                }
+                None => true,
+            };
+        feeds.into_iter().filter(is_open).collect()
     }
 
     fn add(&self, feed: FeedId, wish: &Wish) {
@@ -250,6 +273,10 @@ impl Inner {
         // The event, or its feed, may be no more.
         let found = self.runner.feeds(&id.event, Some(&id.source)).ok().and_then(|mut feeds| feeds.pop());
         let Some(mut feed) = found else { return };
+        // It may have been paused, or synced a last time, since.
+        if self.runner.event(&id.event).is_some_and(|event| self.runner.shut(&event, &id.source).is_some()) {
+            return self.dropped(id, &wish);
+        }
         let trigger = match &wish {
             Wish::Everything => Trigger::Hook,
             Wish::Records(ids) => {

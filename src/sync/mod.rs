@@ -3,7 +3,7 @@
 //! [`Runner`] starts runs and knows which go on. A run reads (`reading`) without changing anybody, plans
 //! (`planning`) into a journal, then commits (`committing`) what the journal says. Planning and committing
 //! of different feeds take turns, so a plan always rests on what is there. [`Hooks`] starts runs where a source says that
-//! somebody changed.
+//! somebody changed, and [`Runner::keep_schedules`] when their time has come.
 
 mod approving;
 mod arrivals;
@@ -33,8 +33,10 @@ mod restart;
 mod review;
 mod run;
 mod runner;
+mod scheduling;
 mod stopping;
 mod tally;
+mod timetable;
 mod undo;
 mod undoing;
 mod unfinished;
@@ -54,6 +56,7 @@ pub use recovery::Kept;
 pub use review::{ReviewError, ReviewItem};
 pub use runner::{Following, Request, Runner, StartError, Started};
 pub use stopping::Stopping;
+pub use timetable::{Shut, Timing};
 pub use undo::UndoError;
 
 pub use crate::source::{Onward, ShownAnswer, ShownRequest, Suggestion};

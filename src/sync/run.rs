@@ -146,7 +146,14 @@ impl Execution {
         let mut held = Run { held: reasons, outcome: Some(RunOutcome::Held), ended_at: Some(now), ..self.run.clone() };
         held.expires_at = now.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok();
         held.log.append(&mut log.lines);
-        let state = FeedState { last_run: Some(held.id), last_attempt: Some(now), goes_on_at: None, ..state.clone() };
+        let began = Some(held.started_at);
+        let state = FeedState {
+            last_run: Some(held.id),
+            last_attempt: Some(now),
+            last_began: began,
+            goes_on_at: None,
+            ..state.clone()
+        };
         let runs = superseded.iter().chain([&held]).cloned().collect();
         // As at every end of a hint.
         let feed = (!held.trigger.is_hint()).then(|| (held.feed.clone(), state));

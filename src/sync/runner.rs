@@ -21,6 +21,7 @@ use super::recovery::{self, Kept};
 use super::restart;
 use super::run::Execution;
 use super::stopping::Stopping;
+use super::timetable::Timetable;
 use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
@@ -49,6 +50,7 @@ pub(super) struct Inner {
     by_hand: Arc<Mutex<()>>,
     pub arrivals: Arrivals,
     pub stopping: Stopping,
+    pub timetable: Timetable,
     pub unfinished: Arc<Unfinished>,
     pub holding: Arc<Holding>,
     pub eraser: Eraser,
@@ -141,6 +143,7 @@ impl Runner {
             holding.end(run, Fate::Expired)?;
         }
         kept.drop_older(&store, &observer, clock.now());
+        let timetable = Timetable::new(clock.now());
         let (active, turn, previews) = (Mutex::default(), Arc::default(), AtomicU64::default());
         let eraser = Eraser::new(
             store.clone(),
@@ -165,6 +168,7 @@ impl Runner {
             by_hand: Arc::default(),
             arrivals: Arrivals::default(),
             stopping,
+            timetable,
             unfinished,
             holding,
             eraser,
@@ -250,7 +254,7 @@ impl Runner {
         event.feeds.retain(|feed| feed.source != source);
         let safety = saved.as_ref().map(|feed| feed.safety).unwrap_or_default();
         let params = params.or(saved.map(|feed| feed.params)).unwrap_or_default();
-        event.feeds.push(FeedSettings { source: source.clone(), params, safety });
+        event.feeds.push(FeedSettings { source: source.clone(), params, safety, schedule: None });
         let mut sources = self.inner.sources.clone();
         sources.insert(source.clone(), entry);
         Feed::of(&event, &source, &sources, &events).ok_or(StartError::UnknownSource(source))
@@ -374,6 +378,7 @@ impl Runner {
         self.expire().await;
         // Nobody need be waiting. Whoever waits for a run that left no word looks it up in history.
         let _ = ended.send(run);
+        self.schedules_changed();
     }
 
     async fn drop_what_is_old(&self) {
@@ -519,7 +524,7 @@ impl Runner {
     }
 
     async fn go_on(self, id: FeedId, over: Timestamp) {
-        let Some(event) = self.event(&id.event) else { return };
+        let Some(event) = self.event(&id.event).filter(|event| self.pause_of(&event.name).is_none()) else { return };
         let Ok(mut feeds) = self.feeds(&event.name, Some(&id.source)) else { return };
         let Some(feed) = feeds.pop() else { return };
         let (inner, stable) = (Arc::clone(&self.inner), feed.spec().stable);
@@ -559,6 +564,9 @@ impl Runner {
     }
 
     async fn start_again(&self, id: FeedId) {
+        if self.pause_of(&id.event).is_some() {
+            return;
+        }
         let inner = Arc::clone(&self.inner);
         let wanted = id.clone();
         let found = tokio::task::spawn_blocking(move || restart::cut_short(&inner.store, &wanted)).await;

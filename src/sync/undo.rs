@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -19,7 +20,8 @@ use crate::clock::Clock;
 use crate::codec::JournalHeader;
 use crate::journal::{JournalError, JournalReader, JournalWriter, journal_path, read_path};
 use crate::model::{
-    Actor, AuditAction, AuditEntry, Counts, Decision, FeedState, Level, Run, RunId, RunOutcome, Trigger,
+    Actor, AuditAction, AuditEntry, Counts, Decision, EventName, FeedState, Level, Pause, PauseReason, Run, RunId,
+    RunOutcome, Trigger,
 };
 use crate::observe::{Observer, Stages};
 use crate::plan::{Derivation, Stamp};
@@ -73,6 +75,8 @@ impl Runner {
         }
         let feed = self.feeds(&undone.feed.event, Some(&undone.feed.source))?.pop();
         let feed = feed.ok_or_else(|| StartError::NoFeed(undone.feed.event.clone()))?;
+        let event = self.event(&feed.id.event);
+        let pauses = event.is_some_and(|event| self.runs_by_itself(&event));
         let run = Run::new(feed.id.clone(), Trigger::Undo, self.inner.clock.now());
         let run = Run { dry_run, undoes: Some(id), ..run };
         let ack = self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await;
@@ -91,6 +95,7 @@ impl Runner {
             run: run.clone(),
             undone: id,
             by,
+            pauses,
             clock: self.inner.clock.clone(),
             observer: self.inner.observer.clone(),
             turn: Arc::clone(&self.inner.turn),
@@ -143,6 +148,8 @@ struct Undo {
     run: Run,
     undone: RunId,
     by: Actor,
+    /// Something of the event is synced by itself, which would bring back what is undone.
+    pauses: bool,
     clock: Clock,
     observer: Observer,
     /// Planning and committing take turns across feeds.
@@ -183,6 +190,13 @@ impl Undo {
         }
         // The last chance to end early: what has begun is finished, now or at the next start.
         self.lines.check()?;
+        if self.pauses {
+            let event = &self.feed.id.event;
+            log.add(
+                Level::Warn,
+                format!("event {event} is paused: nothing of it is synced by itself until it is resumed"),
+            );
+        }
         self.run.log.append(&mut log.lines);
         self.enter()?;
         self.lines.tell(|p| p.phase = Phase::Committing);
@@ -226,9 +240,20 @@ impl Undo {
         let state = FeedState { position: None, ..self.store.feed_state(&self.feed.id) };
         let audit = vec![AuditEntry::of_run(now, self.by.clone(), AuditAction::RunUndone, self.undone)];
         let feed = Some((self.feed.id.clone(), state));
-        self.store.commit(ChangeSet { runs: vec![run.clone()], feed, audit, ..ChangeSet::default() })?;
+        let pause = self.pause(now);
+        self.store.commit(ChangeSet { runs: vec![run.clone()], feed, audit, pause, ..ChangeSet::default() })?;
         self.run = run;
         Ok(())
+    }
+
+    /// The pause that begins with the undo; one that is there stays.
+    fn pause(&self, now: Timestamp) -> Option<(EventName, Option<Pause>)> {
+        let event = &self.feed.id.event;
+        if !self.pauses || self.store.pause(event).is_some() {
+            return None;
+        }
+        let pause = Pause { by: self.by.to_string(), at: now, why: PauseReason::Undo(self.undone) };
+        Some((event.clone(), Some(pause)))
     }
 
     fn end_dry(&mut self, log: &mut RunLog) -> Result<Committed, Failure> {

@@ -135,9 +135,14 @@ fn ending(store: &Store, run: &Run, goes_on_at: Option<Timestamp>) -> ChangeSet 
 }
 
 fn state_after(mut state: FeedState, run: &Run) -> FeedState {
-    state.last_run = state.last_run.max(Some(run.id));
-    state.last_attempt = state.last_attempt.max(run.ended_at);
+    // The end of an older run may come to be written later; and times may go back, where the clock was set.
+    if state.last_run <= Some(run.id) {
+        state.last_run = Some(run.id);
+        state.last_attempt = run.ended_at;
+        state.last_began = Some(run.started_at);
+    }
     if run.outcome == Some(RunOutcome::Failed) {
+        state.failing_since = state.failing_since.or(Some(run.started_at));
         state.consecutive_failures = state.consecutive_failures.saturating_add(1);
     }
     state

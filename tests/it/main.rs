@@ -26,6 +26,7 @@ mod preview;
 mod properties;
 mod resume;
 mod review;
+mod schedule;
 mod steps;
 mod support;
 mod traps;

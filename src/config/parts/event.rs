@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::access::{access_objections, read_access};
 use super::safety::{read_safety, safety_objections};
+use super::schedule::{read_schedule, schedule_objections};
 use super::source::source_placeholders;
 use super::text::{is_param_name, read_zone};
 use crate::config::SourceSpec;
@@ -25,7 +26,7 @@ pub(in crate::config) type Declared = BTreeMap<SourceName, Option<Arc<SourceSpec
 /// against the same rules. The paths of faults are relative to the event, e.g. `feeds[0].params.event`.
 ///
 /// # Errors
-/// Every fault: an odd title, an end that is not after the start, a feed of a source that is not there, two feeds of one source, a param that the
+/// Every fault: an odd title, an end that is not after the start, a schedule that does not fit together, a feed of a source that is not there, two feeds of one source, a param that the
 /// source needs and the feed does not give, or one with an odd name or value.
 pub fn validate_event(
     event: Event,
@@ -48,6 +49,8 @@ pub fn validate_event(
 enum Spot {
     Title,
     EndsAt,
+    /// A key of the event's schedule.
+    Schedule(&'static str),
     Feeds,
     Source(usize),
     Params(usize),
@@ -56,6 +59,8 @@ enum Spot {
     Safety(usize, &'static str),
     /// By its path from the event on.
     Access(String),
+    /// A key of a feed's own schedule.
+    FeedSchedule(usize, &'static str),
 }
 
 impl fmt::Display for Spot {
@@ -63,11 +68,13 @@ impl fmt::Display for Spot {
         match self {
             Self::Title => f.write_str("title"),
             Self::EndsAt => f.write_str("ends_at"),
+            Self::Schedule(key) => write!(f, "schedule.{key}"),
             Self::Feeds => f.write_str("feeds"),
             Self::Source(feed) => write!(f, "feeds[{feed}].source"),
             Self::Params(feed) => write!(f, "feeds[{feed}].params"),
             Self::Access(path) => f.write_str(path),
             Self::Safety(feed, key) => write!(f, "feeds[{feed}].{key}"),
+            Self::FeedSchedule(feed, key) => write!(f, "feeds[{feed}].schedule.{key}"),
             Self::Param(feed, name) => {
                 let params = Place { path: Self::Params(*feed).to_string(), ..Place::default() };
                 f.write_str(&params.named(name, 0).path)
@@ -106,6 +113,10 @@ fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
     if matches!((event.starts_at, event.ends_at), (Some(start), Some(end)) if end <= start) {
         objections.push(Objection::fault(Spot::EndsAt, "must be after starts_at", "write when the event is over"));
     }
+    if let Some(schedule) = &event.schedule {
+        let found = schedule_objections(schedule, event).into_iter();
+        objections.extend(found.map(|(key, problem, mend)| Objection::fault(Spot::Schedule(key), problem, mend)));
+    }
     if event.feeds.is_empty() {
         objections.push(Objection::warning(Spot::Feeds, "no feed, so that nobody is synced into this event"));
     }
@@ -124,6 +135,11 @@ fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
         objections.extend(feed.params.iter().filter_map(|(name, value)| param_value_objection(n, name, value)));
         let safety = safety_objections(&feed.safety).into_iter();
         objections.extend(safety.map(|(key, problem, mend)| Objection::fault(Spot::Safety(n, key), problem, mend)));
+        if let Some(schedule) = &feed.schedule {
+            let found = schedule_objections(schedule, event).into_iter();
+            objections
+                .extend(found.map(|(key, problem, mend)| Objection::fault(Spot::FeedSchedule(n, key), problem, mend)));
+        }
     }
     let access = access_objections(&event.access).into_iter();
     objections.extend(access.map(|(path, problem, mend)| Objection::fault(Spot::Access(path), problem, mend)));
@@ -191,11 +207,19 @@ impl Places {
         match spot {
             Spot::Title => self.title.clone(),
             Spot::EndsAt => self.ends_at.clone(),
+            Spot::Schedule(key) => {
+                let schedule = self.event.key("schedule", self.event.line);
+                Some(schedule.key(key, schedule.line))
+            }
             Spot::Feeds => None,
             Spot::Access(path) => Some(Place { path: format!("{}.{path}", self.event.path), ..self.access.clone() }),
             Spot::Source(n) => self.feeds.get(*n).map(|feed| feed.source.clone()),
             // A file's are held against the same bounds when they are read, so none is left to object to.
             Spot::Safety(n, _) => self.feeds.get(*n).map(|feed| feed.feed.clone()),
+            Spot::FeedSchedule(n, key) => self.feeds.get(*n).map(|feed| {
+                let schedule = feed.feed.key("schedule", feed.feed.line);
+                schedule.key(key, schedule.line)
+            }),
             Spot::Params(n) => self.feeds.get(*n).map(|feed| feed.feed.key("params", feed.feed.line)),
             Spot::Param(n, name) => self.feeds.get(*n).and_then(|feed| feed.params.get(name).cloned()),
         }
@@ -226,6 +250,7 @@ pub(in crate::config) fn read_event(
         Some(item) => read_zone(&item),
         None => Some(TimeZone::UTC),
     };
+    let schedule = read_schedule(&mut section);
     let feeds: Vec<_> = section.list("feed").into_iter().map(read_feed).collect();
     let all_feeds_read = feeds.iter().all(Option::is_some);
     let (feeds, feed_places) = feeds.into_iter().flatten().unzip();
@@ -244,11 +269,12 @@ pub(in crate::config) fn read_event(
     };
     section.finish();
     // Where a part is faulty, a sound one stands in, so that the rest is held against the rules all the same.
-    let settings_read = title.is_some() && starts_at.is_some() && ends_at.is_some() && zone.is_some();
-    let whole = settings_read && access.is_some() && all_feeds_read;
+    let settings_read = title.is_some() && zone.is_some() && schedule.is_some() && access.is_some();
+    let whole = settings_read && starts_at.is_some() && ends_at.is_some() && all_feeds_read;
     let title = title.unwrap_or(name.as_str()).to_owned();
-    let (starts_at, ends_at, zone) = (starts_at.flatten(), ends_at.flatten(), zone.unwrap_or(TimeZone::UTC));
-    let event = Event { name, title, starts_at, ends_at, zone, feeds, access: access.unwrap_or_default() };
+    let (starts_at, ends_at) = (starts_at.unwrap_or(Some(Timestamp::MIN)), ends_at.unwrap_or(Some(Timestamp::MAX)));
+    let (zone, schedule, access) = (zone.unwrap_or(TimeZone::UTC), schedule.flatten(), access.unwrap_or_default());
+    let event = Event { name, title, starts_at, ends_at, zone, schedule, feeds, access };
     let sound = report(&event, all_feeds_read, &places, sources, findings);
     (whole && sound).then(|| Arc::new(event))
 }
@@ -272,7 +298,7 @@ fn report(event: &Event, all_feeds_read: bool, places: &Places, sources: &Declar
     sound
 }
 
-fn read_time(item: &Item<'_>) -> Option<Timestamp> {
+pub(super) fn read_time(item: &Item<'_>) -> Option<Timestamp> {
     let text = item.time_text()?;
     let time = text.parse();
     if time.is_err() {
@@ -297,10 +323,11 @@ fn read_feed(mut section: Section<'_>) -> Option<(FeedSettings, FeedPlaces)> {
         }
     }
     let safety = read_safety(&mut section);
+    let schedule = read_schedule(&mut section);
     let feed = section.place().clone();
     section.finish();
     let places = FeedPlaces { feed, source: source_item?.place().clone(), params: param_places };
-    Some((FeedSettings { source: source?, params: params?, safety: safety? }, places))
+    Some((FeedSettings { source: source?, params: params?, safety: safety?, schedule: schedule? }, places))
 }
 
 fn read_source_name(item: &Item<'_>) -> Option<SourceName> {

@@ -15,6 +15,7 @@ mod pagination;
 mod partition;
 mod request;
 mod safety;
+mod schedule;
 mod server;
 mod source;
 mod text;

@@ -215,12 +215,13 @@ fn events_of_the_api_keep_the_same_rules() {
         source: SourceName::parse(source).expect("a legal name"),
         params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         safety: crate::model::SafetySettings::default(),
+        schedule: None,
     };
     let validate = |title: &str, feeds| {
         let name = EventName::parse("summit").expect("a legal name");
         let title = title.to_owned();
-        let access = Access::default();
-        let event = Event { name, title, starts_at: None, ends_at: None, zone: TimeZone::UTC, feeds, access };
+        let (schedule, access) = (None, Access::default());
+        let event = Event { name, title, starts_at: None, ends_at: None, zone: TimeZone::UTC, schedule, feeds, access };
         validate_event(event, &sources)
     };
     let (event, warnings) = validate("Summit", vec![feed("crm", &[("event", "1"), ("x", "y")])]).expect("sound");

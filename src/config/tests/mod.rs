@@ -8,6 +8,7 @@ mod presets;
 mod reference;
 mod requests;
 mod rules;
+mod schedules;
 mod secrets;
 mod whole;
 

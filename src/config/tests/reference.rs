@@ -70,7 +70,7 @@ fn the_example_is_sound() {
     let (config, faults, warnings, _) = read_example();
     assert_eq!((faults, warnings), (Vec::new(), Vec::new()));
     let config = config.expect("no fault, so a configuration");
-    assert_eq!((config.sources.len(), config.events.len()), (17, 2));
+    assert_eq!((config.sources.len(), config.events.len()), (17, 3));
 }
 
 #[test]

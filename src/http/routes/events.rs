@@ -17,9 +17,11 @@ use crate::http::extract::{Body, Nothing, Path, Query, name, zone};
 use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::shapes::Name;
-use crate::http::view::{AccessSettings, AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, MissingView};
+use crate::http::view::{
+    AccessSettings, AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, MissingView, ScheduleView,
+};
 use crate::model::{
-    AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Missing, SafetySettings, SourceName,
+    AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Missing, SafetySettings, Schedule, SourceName,
 };
 use crate::store::{ChangeSet, EventWrite};
 
@@ -50,6 +52,9 @@ pub struct EventSettings {
     #[serde(default = "utc", deserialize_with = "zone")]
     #[schema(value_type = String, default = "UTC", example = "Europe/Berlin")]
     zone: TimeZone,
+    /// When its feeds are synced by themselves, but for those that say it otherwise; by hand only if absent.
+    #[serde(default)]
+    schedule: Option<ScheduleView>,
     #[serde(default)]
     feeds: Vec<FeedBody>,
     /// Who may enter, and which pages.
@@ -63,9 +68,10 @@ const fn utc() -> TimeZone {
 
 impl EventSettings {
     fn of(self, name: EventName) -> Event {
-        let Self { title, starts_at, ends_at, zone, feeds, access } = self;
+        let Self { title, starts_at, ends_at, zone, schedule, feeds, access } = self;
         let feeds = feeds.into_iter().map(FeedSettings::from).collect();
-        Event { name, title, starts_at, ends_at, zone, feeds, access: access.into() }
+        let (schedule, access) = (schedule.map(Schedule::from), access.into());
+        Event { name, title, starts_at, ends_at, zone, schedule, feeds, access }
     }
 }
 
@@ -88,14 +94,17 @@ pub struct FeedBody {
     /// The limits that hold a run; where it is silent, what the source says.
     #[serde(default)]
     guard: Option<GuardView>,
+    /// When it is synced by itself, instead of what the event says.
+    #[serde(default)]
+    schedule: Option<ScheduleView>,
 }
 
 impl From<FeedBody> for FeedSettings {
-    fn from(FeedBody { source, params, missing, missing_runs, guard }: FeedBody) -> Self {
+    fn from(FeedBody { source, params, missing, missing_runs, guard, schedule }: FeedBody) -> Self {
         let missing = missing.map(Missing::from);
         let safety =
             SafetySettings { missing, missing_runs, guard: guard.map(GuardSettings::from).unwrap_or_default() };
-        Self { source, params, safety }
+        Self { source, params, safety, schedule: schedule.map(Schedule::from) }
     }
 }
 
@@ -128,17 +137,19 @@ pub async fn get(
     Ok(Json(view(&api, &event).await))
 }
 
-async fn view(api: &Api, event: &Event) -> EventView {
+pub(super) async fn view(api: &Api, event: &Event) -> EventView {
     let mut feeds = Vec::with_capacity(event.feeds.len());
     for settings in &event.feeds {
         let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
         let running = api.app.runner.running(&feed).await;
         let held = api.app.runner.held_run(&feed);
-        feeds.push(FeedView::of(settings, &api.app.store.feed_state(&feed), running, held));
+        let timing = api.app.runner.timing(event, settings);
+        feeds.push(FeedView::of(settings, &api.app.store.feed_state(&feed), timing, running, held));
     }
     let (active, inactive) = api.app.store.attendee_counts(&event.name);
     let provisioned = api.app.runner.is_provisioned(&event.name);
-    EventView::of(event, provisioned, AttendeeCounts { active, inactive }, feeds)
+    let paused = api.app.runner.pause_of(&event.name);
+    EventView::of(event, provisioned, AttendeeCounts { active, inactive }, paused, feeds)
 }
 
 /// Makes an event, or sets all its settings anew. People stay as they are until the next sync.
@@ -169,8 +180,9 @@ pub async fn put(
 async fn save(api: &Api, caller: Caller, event: Event, warnings: &[Warning]) -> Result<EventSavedView, Problem> {
     let feeds: Vec<_> = event.feeds.iter().map(|feed| feed.source.as_str()).collect();
     let audit = vec![api.audit(caller, AuditAction::EventSaved, &event.name, format!("feeds: {}", feeds.join(", ")))];
-    let set = ChangeSet { event: Some(EventWrite::Put(event.clone())), audit, ..ChangeSet::default() };
+    let set = ChangeSet { event: Some(EventWrite::Put(Box::new(event.clone()))), audit, ..ChangeSet::default() };
     api.app.store.commit_async(set).await.map_err(api.store_failed("write an event"))?;
+    api.app.runner.schedules_changed();
     for feed in &event.feeds {
         api.app.observer.feed_known(&FeedId { event: event.name.clone(), source: feed.source.clone() });
     }
@@ -209,7 +221,8 @@ pub async fn delete(
     let event = api.event(&path.event)?;
     refuse_in_use(&api, &event).await?;
     let audit = vec![api.audit(caller, AuditAction::EventRemoved, &path.event, String::new())];
-    let set = ChangeSet { event: Some(EventWrite::Delete(path.event)), audit, ..ChangeSet::default() };
+    let pause = Some((path.event.clone(), None));
+    let set = ChangeSet { event: Some(EventWrite::Delete(path.event)), pause, audit, ..ChangeSet::default() };
     api.app.store.commit_async(set).await.map_err(api.store_failed("write that an event is removed"))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,10 +12,12 @@ use utoipa::ToSchema;
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{Nothing, Query};
 use crate::http::problem::{Problem, ProblemView};
-use crate::http::view::{EventStatusView, RunView, StatusView};
+use crate::http::view::{EventPauseView, EventStatusView, RunView, StatusView};
 use crate::limits::{API_READY_EVERY, FEEDS_LABELLED_MAX};
 use crate::model::{Event, FeedId, RunId};
-use crate::observe::{CommunityFacts, FeedFacts};
+use crate::observe::{CommunityFacts, FeedFacts, FeedTimes};
+use crate::schedule::{Idle, Next};
+use crate::sync::Timing;
 
 #[derive(Serialize, ToSchema)]
 pub struct Health {
@@ -70,7 +72,7 @@ pub async fn metrics(State(api): State<Shared>, _: Query<Nothing>) -> Result<Res
     let text = api
         .blocking(|api| {
             refresh(api)?;
-            Ok(api.app.observer.render())
+            Ok(api.app.observer.render_with(&feed_times(api)))
         })
         .await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
@@ -108,6 +110,20 @@ fn refresh(api: &Api) -> Result<(), Problem> {
     Ok(())
 }
 
+fn feed_times(api: &Api) -> Vec<FeedTimes> {
+    let mut times = Vec::new();
+    for event in api.app.runner.events() {
+        for feed in &event.feeds {
+            let Timing { next, fresh_until, .. } = api.app.runner.timing(&event, feed);
+            let (next_run, feed) = (next.at(), feed_id(&event, &feed.source));
+            let enabled = next_run.is_some() || next == Next::None(Idle::FinalHeld);
+            times.push(FeedTimes { feed, enabled, next_run, fresh_until });
+        }
+    }
+    times.truncate(FEEDS_LABELLED_MAX);
+    times
+}
+
 fn feed_id(event: &Event, source: &crate::model::SourceName) -> FeedId {
     FeedId { event: event.name.clone(), source: source.clone() }
 }
@@ -124,6 +140,8 @@ pub async fn status(State(api): State<Shared>, _: Query<Nothing>) -> Result<Json
             held: event.feeds.iter().filter_map(|feed| held_run(&api, &event, &feed.source)).collect(),
             last_run: newest_run(&api, &event).await?,
             goes_on_at: event.feeds.iter().filter_map(|feed| goes_on_at(&api, &event, &feed.source)).min(),
+            next_run: event.feeds.iter().filter_map(|feed| api.app.runner.timing(&event, feed).next.at()).min(),
+            paused: api.app.runner.pause_of(&event.name).map(EventPauseView::from),
         });
     }
     events.sort_by(|a, b| a.event.cmp(&b.event));

@@ -14,6 +14,7 @@ pub mod follow;
 pub mod groups;
 pub mod health;
 pub mod hooks;
+pub mod pauses;
 pub mod preview;
 pub mod review;
 pub mod runs;

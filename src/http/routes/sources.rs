@@ -57,9 +57,10 @@ pub async fn get(
 fn view(api: &Api, name: &SourceName, entry: &SourceEntry, events: &[Arc<Event>]) -> Result<SourceView, Problem> {
     let mut feeds = Vec::new();
     let mut last_runs = Vec::new();
-    for event in events.iter().filter(|event| event.feed(name).is_some()) {
+    for (event, feed) in events.iter().filter_map(|event| Some((event, event.feed(name)?))) {
         let state = api.app.store.feed_state(&FeedId { event: event.name.clone(), source: name.clone() });
-        feeds.push(SourceFeedView::of(event.name.as_str(), &state));
+        let next_run = api.app.runner.timing(event, feed).next.at();
+        feeds.push(SourceFeedView::of(event.name.as_str(), &state, next_run));
         last_runs.extend(state.last_run);
     }
     let allowance = entry.source.allowance();

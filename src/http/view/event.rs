@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{AccessSettings, GuardView, MissingView, RunView};
+use super::{AccessSettings, EventPauseView, GuardView, MissingView, RunView, ScheduleView, TimingView};
 use crate::config::Warning;
-use crate::model::{Event, FeedSettings, FeedState, RunId};
+use crate::model::{Event, FeedSettings, FeedState, Pause, RunId};
+use crate::sync::Timing;
 
 /// An event and the feeds that fill it.
 #[derive(Serialize, ToSchema)]
@@ -26,6 +27,10 @@ pub struct EventView {
     /// Declared in the configuration file, hence read-only here.
     provisioned: bool,
     attendees: AttendeeCounts,
+    /// When its feeds are synced by themselves, but for those that say it otherwise.
+    schedule: Option<ScheduleView>,
+    /// Set while nothing of it is synced by itself.
+    paused: Option<EventPauseView>,
     feeds: Vec<FeedView>,
     /// Who may enter, and which pages.
     access: AccessSettings,
@@ -50,6 +55,10 @@ pub struct FeedView {
     missing_runs: Option<u32>,
     /// The limits that hold a run, where the feed says them.
     guard: GuardView,
+    /// When it is synced by itself, where the feed says it.
+    schedule: Option<ScheduleView>,
+    #[serde(flatten)]
+    timing: TimingView,
     /// When it was last synced whole.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_success: Option<Timestamp>,
@@ -102,10 +111,21 @@ pub struct EventStatusView {
     /// When the first of its feeds goes on by itself, whose source's quota is used up.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub goes_on_at: Option<Timestamp>,
+    /// When the next of its feeds is synced by itself while the server runs.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_run: Option<Timestamp>,
+    /// Set while nothing of it is synced by itself.
+    pub paused: Option<EventPauseView>,
 }
 
 impl EventView {
-    pub fn of(event: &Event, provisioned: bool, attendees: AttendeeCounts, feeds: Vec<FeedView>) -> Self {
+    pub fn of(
+        event: &Event,
+        provisioned: bool,
+        attendees: AttendeeCounts,
+        paused: Option<Pause>,
+        feeds: Vec<FeedView>,
+    ) -> Self {
         Self {
             name: event.name.to_string(),
             title: event.title.clone(),
@@ -114,6 +134,8 @@ impl EventView {
             zone: event.zone.iana_name().unwrap_or("UTC").to_owned(),
             provisioned,
             attendees,
+            schedule: event.schedule.clone().map(ScheduleView::from),
+            paused: paused.map(EventPauseView::from),
             feeds,
             access: event.access.clone().into(),
         }
@@ -125,13 +147,21 @@ impl EventView {
 }
 
 impl FeedView {
-    pub fn of(settings: &FeedSettings, state: &FeedState, running: Option<RunId>, held: Option<RunId>) -> Self {
+    pub fn of(
+        settings: &FeedSettings,
+        state: &FeedState,
+        timing: Timing,
+        running: Option<RunId>,
+        held: Option<RunId>,
+    ) -> Self {
         Self {
             source: settings.source.to_string(),
             params: settings.params.clone(),
             missing: settings.safety.missing.map(MissingView::from),
             missing_runs: settings.safety.missing_runs,
             guard: settings.safety.guard.into(),
+            schedule: settings.schedule.clone().map(ScheduleView::from),
+            timing: timing.into(),
             last_success: state.last_success,
             last_attempt: state.last_attempt,
             consecutive_failures: state.consecutive_failures,

@@ -17,6 +17,7 @@ mod preview;
 mod review;
 mod run;
 mod safety;
+mod schedule;
 mod source;
 mod token;
 
@@ -34,5 +35,6 @@ pub use preview::PreviewView;
 pub use review::ReviewItemView;
 pub use run::{EndedView, LogLineView, ProgressView, RunView, StartedView, SyncView};
 pub use safety::{DecisionView, DoubtView, GuardView, MissingView};
+pub use schedule::{EventPauseView, ScheduleView, TimingView};
 pub use source::{BudgetWindowView, PauseView, SourceErrorView, SourceFeedView, SourceView};
 pub use token::{NewTokenView, TokenView};

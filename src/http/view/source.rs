@@ -69,6 +69,9 @@ pub struct SourceFeedView {
     #[schema(value_type = Option<String>, format = DateTime)]
     last_success: Option<Timestamp>,
     consecutive_failures: u32,
+    /// When it is synced next by itself while the server runs.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_run: Option<Timestamp>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -154,11 +157,12 @@ impl PauseView {
 }
 
 impl SourceFeedView {
-    pub fn of(event: &str, state: &FeedState) -> Self {
+    pub fn of(event: &str, state: &FeedState, next_run: Option<Timestamp>) -> Self {
         Self {
             event: event.to_owned(),
             last_success: state.last_success,
             consecutive_failures: state.consecutive_failures,
+            next_run,
         }
     }
 }

@@ -27,6 +27,7 @@ fn filled(path: &Path) -> Truth {
         starts_at: None,
         ends_at: None,
         zone: jiff::tz::TimeZone::UTC,
+        schedule: None,
         feeds: Vec::new(),
         access: Default::default(),
     };
@@ -39,7 +40,8 @@ fn filled(path: &Path) -> Truth {
     let set = ChangeSet {
         new_run: Some(super::run()),
         feed: Some((super::feed(), FeedState::default())),
-        event: Some(EventWrite::Put(event)),
+        event: Some(EventWrite::Put(Box::new(event))),
+        pause: Some((super::feed().event, Some(super::pause()))),
         token: Some(TokenWrite::Put(token)),
         keepsakes: vec![(super::feed().source, Keepsake::Ledger, b"used".to_vec())],
         ..ChangeSet::default()

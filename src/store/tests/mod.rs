@@ -15,8 +15,9 @@ use tempfile::TempDir;
 
 use super::{ChangeSet, STORE_SCHEMA, Store, StoreError};
 use crate::model::{
-    Action, Attendance, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Keepsake, Person,
-    PersonChange, ProfileField, Registration, RegistrationState, Run, SourceName, Trigger, UserId, UserNo, Value,
+    Action, Attendance, Digest, Email, EventName, ExternalId, FeedId, Field, GroupKey, GroupName, Keepsake, Pause,
+    PauseReason, Person, PersonChange, ProfileField, Registration, RegistrationState, Run, SourceName, Trigger, UserId,
+    UserNo, Value,
 };
 
 fn feed() -> FeedId {
@@ -66,6 +67,10 @@ fn change(user: Option<UserNo>, before: Option<Person>, after: Option<Person>) -
 /// A run that begins.
 fn run() -> Run {
     Run::new(feed(), Trigger::Api, Timestamp::UNIX_EPOCH)
+}
+
+fn pause() -> Pause {
+    Pause { by: "the command line".into(), at: Timestamp::UNIX_EPOCH, why: PauseReason::ByHand }
 }
 
 fn open(folder: &TempDir) -> Store {
@@ -218,6 +223,27 @@ fn what_could_not_be_read_again_is_not_written() {
     assert!(matches!(result, Err(StoreError::TooLarge(id)) if id == before.id));
     drop(store);
     assert_eq!(open(&folder).person(UserNo(0)).unwrap(), Some(before));
+}
+
+#[test]
+fn a_pause_is_there_after_opening_and_rebuilding_until_it_is_lifted() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = feed().event;
+    let store = open(&folder);
+    let put = |store: &Store, pause| {
+        store.commit(ChangeSet { pause: Some((event.clone(), pause)), ..ChangeSet::default() }).unwrap();
+    };
+    put(&store, Some(pause()));
+    assert_eq!(store.pause(&event), Some(pause()));
+    drop(store);
+    assert_eq!(open(&folder).pause(&event), Some(pause()));
+    Store::rebuild(folder.path()).unwrap();
+    let store = open(&folder);
+    assert_eq!(store.pause(&event), Some(pause()));
+    put(&store, None);
+    assert_eq!(store.pause(&event), None);
+    drop(store);
+    assert_eq!(open(&folder).pause(&event), None);
 }
 
 #[test]

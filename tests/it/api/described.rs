@@ -81,7 +81,8 @@ async fn every_answer_stands_alone_and_every_input_says_what_it_may_be() {
         schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(body("/v1/tokens", "post"), ["name", "scopes"]);
-    assert_eq!(body("/v1/events/{event}", "put"), ["access", "ends_at", "feeds", "starts_at", "title", "zone"]);
+    let settings = ["access", "ends_at", "feeds", "schedule", "starts_at", "title", "zone"];
+    assert_eq!(body("/v1/events/{event}", "put"), settings);
     assert_eq!(body("/v1/users/lookup", "post"), ["email", "event", "external_id", "source"]);
     let settings = &document["components"]["schemas"]["PreviewSettings"];
     assert_eq!(settings["additionalProperties"], false, "{settings}");

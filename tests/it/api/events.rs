@@ -12,7 +12,7 @@ async fn an_event_tells_its_people_and_its_feeds() {
     assert!(active > 100);
     let expected = json!({
         "name": "summit", "title": "Demo Summit", "starts_at": null, "ends_at": null, "zone": "UTC",
-        "provisioned": true,
+        "provisioned": true, "schedule": null, "paused": null,
         "attendees": {"active": active, "inactive": inactive},
         "feeds": [{
             "source": "demo", "params": {"event": "summit"},
@@ -23,6 +23,7 @@ async fn an_event_tells_its_people_and_its_feeds() {
             },
             "last_success": "2026-03-01T08:00:00Z", "last_attempt": "2026-03-01T08:00:00Z",
             "consecutive_failures": 0, "last_run": 1, "running": null, "goes_on_at": null,
+            "schedule": null, "next_run": null, "next_run_why": "off", "fresh_until": null, "final_sync": null,
         }],
     });
     assert_eq!(event, expected);

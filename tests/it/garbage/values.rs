@@ -8,14 +8,14 @@ use proptest::sample::Index;
 use rollcall::codec::{
     Block, CodecError, EntryDecoder, EntryEncoder, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer, Kind,
     Meta, SpooledRecord, StoredToken, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta,
-    decode_person, decode_run, decode_token, encode_event, encode_feed_state, encode_group, encode_meta, encode_person,
-    encode_run, encode_token, open, seal,
+    decode_pause, decode_person, decode_run, decode_token, encode_event, encode_feed_state, encode_group, encode_meta,
+    encode_pause, encode_person, encode_run, encode_token, open, seal,
 };
 use rollcall::journal::{JournalReader, journal_path};
 use rollcall::model::{
-    Digest, Email, Entry, Event, EventField, EventName, ExternalId, FeedId, FeedSettings, FeedState, Field, Group,
-    GroupName, MappedRecord, Person, Position, RecordNote, RecordState, RejectReason, Run, RunId, SourceName, Value,
-    Verdict,
+    Cron, Digest, Email, Entry, Event, EventField, EventName, ExternalId, FeedId, FeedSettings, FeedState, Field,
+    Group, GroupName, MappedRecord, Pause, PauseReason, Person, Position, RecordNote, RecordState, RejectReason, Run,
+    RunId, Schedule, ScheduleKind, SourceName, TimeOfDay, Value, Verdict,
 };
 
 use super::mutation::{mutated, mutations};
@@ -104,15 +104,18 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
         starts_at: Some(time()),
         ends_at: None,
         zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
+        schedule: Some(Schedule { cron: Cron::parse("0 6 * * 1-5").ok(), ..Schedule::of(ScheduleKind::Cron) }),
         feeds: vec![FeedSettings {
             source: feed().source,
             params: [("event".into(), "4711".into())].into(),
             safety: Default::default(),
+            schedule: Some(Schedule { at: TimeOfDay::parse("03:00").ok(), ..Schedule::of(ScheduleKind::Daily) }),
         }],
         access: Default::default(),
     }];
     let token =
         StoredToken { name: "Grafana".into(), sha256: [7; 32], scopes: vec!["read".into()], created_at: time() };
+    let pause = Pause { by: "the command line".into(), at: time(), why: PauseReason::Undo(RunId(7)) };
     let state =
         FeedState { complete_reads: 3, last_run: Some(RunId(9)), last_attempt: Some(time()), ..FeedState::default() };
     let GroupName { key, name } = GroupName::new("Über VIP").unwrap();
@@ -128,6 +131,7 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
         decoder(Kind::Run, &HELD.runs, encode_run, decode_run),
         decoder(Kind::Feed, &[state], encode_feed_state, decode_feed_state),
         decoder(Kind::Event, &events, encode_event, decode_event),
+        decoder(Kind::Pause, &[pause], encode_pause, decode_pause),
         decoder(Kind::Group, &[group], encode_group, decode_group),
         decoder(Kind::Token, &[token], encode_token, decode_token),
         decoder(Kind::JournalHeader, &[header], JournalHeader::encode, JournalHeader::decode),

@@ -4,5 +4,6 @@ mod effects;
 mod gathering;
 mod refusals;
 mod served;
+mod shut;
 mod system;
 mod vendors;

@@ -132,6 +132,11 @@ impl Stage {
         Self { people, server, appliance }
     }
 
+    /// With a further event.
+    pub async fn with_event(hook: &str, event: &str) -> Self {
+        Self::of(&(CONFIG.replace("HOOK", hook).replace("MORE", "") + event)).await
+    }
+
     /// The same, synced once.
     pub async fn synced(hook: &str, more: &str) -> Self {
         let stage = Self::with(hook, more).await;
