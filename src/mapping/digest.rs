@@ -1,7 +1,7 @@
 //! What digests are taken of: the mapping itself, and a mapped record as unambiguous bytes.
 
 use super::{BadgeKind, Expression, MappingSpec};
-use crate::model::{Digest, EventField, Field, FieldRule, MappedRecord, Overwrite, RecordState, Value};
+use crate::model::{Digest, Field, FieldRule, MappedRecord, Overwrite, RecordState, Value};
 
 /// Raised when the same mapping begins to read the same record differently, so that records are read anew.
 const MAPPING_VERSION: &[u8] = b"mapping 1";
@@ -31,9 +31,9 @@ pub(super) fn seed(spec: &MappingSpec) -> u64 {
     for field in &spec.event_fields {
         add(&format!("event field {}", field.field), Some(&field.value));
     }
-    if spec.event_fields.iter().any(|of| of.field == EventField::BadgeUrl) {
-        // In two words, for there was a time when http would do and another badge rejected its record.
-        add(if spec.badge == BadgeKind::Any { "badge any" } else { "badge file" }, None);
+    // Of the usual kind nothing is said, so that digests of before there was another hold.
+    if spec.badge == BadgeKind::Any {
+        add("any badge", None);
     }
     for rule in &spec.group_rules {
         add(&format!("group {}", rule.name), Some(&rule.when));
