@@ -89,6 +89,7 @@ fn plan(feed: &FeedId, record: &MappedRecord, before: Option<&Person>) -> Option
         kept_event_fields: &event_fields,
         rank: &|_| Rank::default(),
         rule: &|_, _| FieldRule::default(),
+        invites: &|_| false,
     };
     let arriving = vec![Arriving { record: record.clone(), raw: Digest(1), mapped: Digest(2), moved: None }];
     let inputs = Inputs {

@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::config::{Config, SourceSpec, Unsaved};
 use crate::faults::Faults;
+use crate::invite::SmtpError;
 use crate::mapping::Mapping;
 use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
 use crate::store::{ChangeSet, Store, StoreError};
-use crate::sync::{Hooks, Kept, Runner, SourceEntry, Stopping};
+use crate::sync::{Hooks, Kept, Mailing, Runner, SourceEntry, Stopping};
 
 /// Everything that runs, wired.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub enum AppError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Mail(#[from] SmtpError),
     #[error("the system gives no random bytes: {0}")]
     Random(String),
 }
@@ -73,9 +76,19 @@ impl App {
         )?;
         let hooks = Hooks::new(runner.clone(), clock.clone(), observer.clone());
         let config = Arc::new(config);
+        runner.catch_up();
         let app = Self { config, store, runner, hooks, observer, clock, local_token: random_token()? };
         app.register();
         Ok(app)
+    }
+
+    /// Who sends the mails, where a mail server is configured.
+    ///
+    /// # Errors
+    /// Where there is nothing to verify the mail server with.
+    pub fn mailing(&self) -> Result<Option<Mailing>, AppError> {
+        let mailing = self.config.mail.as_ref().map(|spec| Mailing::new(self.runner.clone(), Arc::clone(spec)));
+        Ok(mailing.transpose()?)
     }
 
     /// A source under settings that are not saved. It keeps nothing of its own; see [`Source::with`] for what it shares.
@@ -99,6 +112,9 @@ impl App {
             if entry.source.spec().hook.is_some() {
                 self.observer.hooks_known(source);
             }
+        }
+        if self.config.mail.is_some() {
+            self.observer.mail_known();
         }
         for event in self.runner.events() {
             for feed in &event.feeds {

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Follow a run from [`sync::Runner::start`]: it reads ([`source`], [`decode`], [`mapping`]), plans ([`plan`]) into a
-//! [`journal`], and commits to the [`store`]. The core ([`model`], [`codec`], [`decode`], [`mapping`], [`plan`], [`schedule`]) is pure;
+//! [`journal`], and commits to the [`store`]. The core ([`model`], [`codec`], [`decode`], [`mapping`], [`letter`], [`plan`], [`schedule`])
+//! is pure;
 //! edges do I/O behind one type each; [`app`] wires them; [`http`] and [`cli`] are the doors. ARCHITECTURE.md has the map.
 
 #![forbid(unsafe_code)]
@@ -24,7 +25,9 @@ pub mod decode;
 pub mod demo;
 pub mod faults;
 pub mod http;
+pub mod invite;
 pub mod journal;
+pub mod letter;
 pub mod limits;
 pub mod mapping;
 pub mod model;

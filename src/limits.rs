@@ -366,3 +366,31 @@ pub const DEMO_RECORDS_MAX: u32 = 10_000_000;
 pub const DEMO_PAGE_RECORDS_MAX: u32 = 1_000;
 /// Most bytes of rendered pages that it keeps: room for 1,000,000 records.
 pub const DEMO_CACHE_BYTES_MAX: usize = 640 * 1024 * 1024;
+
+/// Invitations that a run may queue unasked.
+pub const MAX_INVITES: u32 = 500;
+pub const MAX_INVITES_MAX: u32 = 10_000_000;
+/// Bytes of a mail's templates.
+pub const LETTER_SUBJECT_BYTES_MAX: usize = 1024;
+pub const LETTER_TEXT_BYTES_MAX: usize = 64 * 1024;
+pub const LETTER_HTML_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one part of a mail, filled in.
+pub const LETTER_BYTES_MAX: usize = 1024 * 1024;
+/// Steps that filling in one part of a mail may take.
+pub const LETTER_FUEL: u64 = 100_000;
+/// People per batch to whom the choice for those who attended already is applied.
+pub const INVITED_PER_BATCH: usize = 1_000;
+/// Mails per minute that are given to the mail server.
+pub const MAIL_RATE: u32 = 60;
+pub const MAIL_RATE_MAX: u32 = 6_000;
+/// Bytes of a file of certificates.
+pub const CA_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// How long after the first failed attempt a mail is tried again; the pause doubles up to the second.
+pub const MAIL_RETRY_MIN: Duration = Duration::from_secs(60);
+pub const MAIL_RETRY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the mail server may be silent.
+pub const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often it is looked who waits for a mail.
+pub const MAIL_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the mail under way may take when the process ends.
+pub const STOP_MAIL_TIMEOUT: Duration = Duration::from_secs(3);

@@ -13,27 +13,28 @@ use syntax::{File, Kind, UsedPath, item_length, without_attributes_and_visibilit
 
 // ── the map ─────────────────────────────────────────────────────────────────────────────────────────────
 
-const CORE: &[&str] = &["model", "decode", "mapping", "plan", "codec", "schedule"];
+const CORE: &[&str] = &["model", "decode", "mapping", "plan", "codec", "letter", "schedule"];
 const BELOW_EDGES: &[&str] =
-    &["model", "decode", "mapping", "plan", "codec", "config", "observe", "limits", "clock", "faults"];
+    &["model", "decode", "mapping", "plan", "codec", "letter", "config", "observe", "limits", "clock", "faults"];
 const BELOW_SYNC: &[&str] = &[
-    "model", "decode", "mapping", "plan", "codec", "config", "source", "store", "journal", "observe", "limits",
-    "clock", "faults",
+    "model", "decode", "mapping", "plan", "codec", "letter", "config", "source", "store", "journal", "invite",
+    "observe", "limits", "clock", "faults",
 ];
 
 /// What each module of the crate may import, beside itself. A module that is not here may not exist.
 fn may_import(module: &str) -> Option<Vec<&'static str>> {
     let list: &[&str] = match module {
         "lib" | "limits" | "clock" | "faults" | "model" => &[],
-        "codec" | "decode" | "plan" | "schedule" => &["model", "limits"],
+        "codec" | "decode" | "plan" | "letter" | "schedule" => &["model", "limits"],
         "mapping" => &["model", "decode", "limits"],
-        "config" | "source" | "store" | "journal" | "observe" => BELOW_EDGES,
+        "config" | "source" | "store" | "journal" | "invite" | "observe" => BELOW_EDGES,
         "demo" => &["limits"],
         "sync" => return Some([BELOW_SYNC, &["schedule"]].concat()),
         "app" => return Some([BELOW_SYNC, &["sync"]].concat()),
-        "http" => {
-            &["sync", "app", "schedule", "store", "journal", "config", "model", "plan", "observe", "limits", "clock"]
-        }
+        "http" => &[
+            "sync", "app", "schedule", "store", "journal", "config", "letter", "model", "plan", "observe", "limits",
+            "clock",
+        ],
         "cli" => &[
             "sync", "app", "store", "journal", "config", "model", "plan", "observe", "limits", "clock", "faults",
             "demo", "http",
@@ -52,6 +53,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["observe"]),
     ("reqwest", &["source", "cli"]),
     ("chacha20poly1305", &["source"]),
+    ("minijinja", &["letter"]),
+    ("lettre", &["invite"]),
 ];
 
 /// Names that a trait of somebody else's gives its members (jaq's `DataT`).

@@ -40,7 +40,7 @@ pub async fn demo(args: &DemoArgs) -> Result<ExitCode, CliError> {
     runs::print_run(&run)?;
     runs::print_run(&sync(&client, false).await?)?;
     lines_to_try(&client, address, &run).await?;
-    serve::run(app, listener, stop).await
+    serve::run(app, listener, stopping, stop).await
 }
 
 async fn start_source(count: u32) -> Result<SocketAddr, CliError> {

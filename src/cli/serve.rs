@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::http;
-use crate::limits::{COMPACT_LOOK_EVERY, STOP_CLIENTS_TIMEOUT};
+use crate::limits::{COMPACT_LOOK_EVERY, STOP_CLIENTS_TIMEOUT, STOP_MAIL_TIMEOUT};
 use crate::observe::init_log;
 use crate::sync::Stopping;
 
@@ -33,7 +33,7 @@ pub async fn serve(config: Config, log: Option<&str>) -> Result<ExitCode, CliErr
     let listener = bind(listen).await?;
     let app = open(config, &stopping).await?;
     app.runner.start_again_what_was_cut_short().await;
-    run(app, listener, stop).await
+    run(app, listener, stopping, stop).await
 }
 
 pub async fn open(config: Config, stopping: &Stopping) -> Result<App, CliError> {
@@ -48,10 +48,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
     bound.map_err(|error| CliError::failed(format!("cannot listen on {address}: {error}")))
 }
 
-/// Serves until `stop`, then ends the runs, and returns.
+/// Serves until `stop`, which comes after `saying` was said, then ends the runs, and returns.
 pub async fn run(
     app: App,
     listener: TcpListener,
+    saying: Stopping,
     stop: impl Future<Output = &'static str>,
 ) -> Result<ExitCode, CliError> {
     let address = listener.local_addr().map_err(CliError::failed)?;
@@ -72,8 +73,16 @@ pub async fn run(
         let runner = app.runner.clone();
         async move { runner.keep_schedules().await }
     });
+    let mails = app.mailing().map_err(|error| CliError::of_app(&error))?;
+    let mails = mails.map(|mailing| tokio::spawn(mailing.run(saying)));
     let why = stop.await;
     app.observer.stopping(why);
+    if let Some(mut mails) = mails
+        && timeout(STOP_MAIL_TIMEOUT, &mut mails).await.is_err()
+    {
+        // It was perhaps sent; it is sent again under the same id.
+        mails.abort();
+    }
     let ended = app.runner.shutdown().await;
     app.hooks.drop_pending();
     // Only now, so that whoever waits for a run is told how it ended. Nobody listening means that the server has ended

@@ -10,8 +10,8 @@ use super::seal::{self, CodecError, Kind};
 use super::{v1, v2, v3};
 use crate::model::{
     Access, Counts, Decision, Doubt, DoubtKind, ErrorReason, Event, EventName, FeedSettings, Group, GroupKey,
-    GuardSettings, Level, LogLine, Missing, NameError, Run, RunError, RunId, RunOutcome, SafetySettings, SourceName,
-    TokenId, Traffic, Trigger,
+    GuardSettings, Invitations, Level, LogLine, Missing, NameError, Run, RunError, RunId, RunOutcome, SafetySettings,
+    SourceName, TokenId, Traffic, Trigger,
 };
 
 /// The store's counters, in every batch.
@@ -125,6 +125,7 @@ pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
         schedule: None,
         feeds,
         access: Access::default(),
+        invitations: Invitations::default(),
     })
 }
 

@@ -15,6 +15,7 @@ mod erasure;
 mod feed;
 mod glance;
 mod history;
+mod inviting;
 mod item;
 mod journey;
 mod newcomer;
@@ -40,6 +41,7 @@ pub use history::{
     Meta, StoredToken, decode_event, decode_group, decode_meta, decode_run, decode_token, encode_event, encode_group,
     encode_meta, encode_run, encode_token,
 };
+pub use inviting::{decode_inviting, encode_inviting};
 pub use item::{Checkpoint, Item, ItemDecoder, ItemEncoder, Opening, SpooledRecord};
 pub use newcomer::{Newcomer, Recoding};
 pub use pause::{decode_pause, encode_pause};

@@ -38,6 +38,8 @@ pub enum Kind {
     /// All of them, in a file of their own.
     Tombstones = 25,
     Erasure = 26,
+    /// How an event's invitations stand.
+    Inviting = 27,
     /// Of an event's syncs.
     Pause = 28,
 }

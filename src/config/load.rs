@@ -10,7 +10,7 @@ use toml::de::DeTable;
 
 use super::environment::Environment;
 use super::fault::{ConfigError, Fault, Warning};
-use super::parts::{Declared, read_event, read_log, read_server, read_source, read_store};
+use super::parts::{Declared, read_event, read_log, read_mail, read_server, read_source, read_store};
 use super::preset::{Chosen, FilledIn};
 use super::read::{Findings, Item, Place, Section, shown};
 use super::secret::Secrets;
@@ -125,18 +125,19 @@ fn read_config(mut root: Section<'_>, path: &Path, secrets: &Secrets<'_>) -> Opt
     let server = read_server(root.section("server"));
     let store = read_store(root.section("store"), secrets.folder);
     let log = read_log(root.section("log"));
+    let mail = read_mail(root.section("mail"), secrets);
     let source_items = named_items(root.section("source"), SourceName::parse);
     let (declared, filled_in) = read_sources(&source_items, secrets);
     let event_items = named_items(root.section("event"), EventName::parse);
     let events: Vec<_> = event_items
         .iter()
-        .map(|(name, item)| (name.clone(), read_event(name.clone(), item.clone().section(), &declared)))
+        .map(|(name, item)| (name.clone(), read_event(name.clone(), item.clone().section(), &declared, secrets.folder)))
         .collect();
     root.finish();
     let sources = declared.into_iter().map(|(name, spec)| Some((name, spec?))).collect::<Option<BTreeMap<_, _>>>();
     let events = events.into_iter().map(|(name, event)| Some((name, event?))).collect::<Option<BTreeMap<_, _>>>();
-    let (path, server, store, log) = (path.to_owned(), server?, store?, log?);
-    let config = Config { path, server, store, log, sources: sources?, filled_in, events: events? };
+    let (path, server, store, log, mail) = (path.to_owned(), server?, store?, log?, mail?.map(Arc::new));
+    let config = Config { path, server, store, log, mail, sources: sources?, filled_in, events: events? };
     warn_of_idleness(&config, &source_items, findings);
     Some(config)
 }
@@ -193,6 +194,9 @@ fn warn_of_idleness(config: &Config, source_items: &[(SourceName, Item<'_>)], fi
         if !feeds().any(|feed| feed.source == *name) {
             findings.warn(item.place(), "no event of this file has a feed of this source");
         }
+    }
+    if config.mail.is_none() && config.events.values().any(|event| event.invitations.enabled) {
+        findings.warn(&whole, "invitations without [mail], so that they stay in the queue");
     }
     if feeds().count() > FEEDS_LABELLED_MAX {
         let text = format!("{} feeds; metrics show the first {FEEDS_LABELLED_MAX} one by one", feeds().count());

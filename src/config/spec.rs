@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::units::spell_duration;
-use super::{FilledIn, HookSpec, Template};
+use super::{FilledIn, HookSpec, MailSpec, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SafetySettings, SourceName};
@@ -27,6 +27,8 @@ pub struct Config {
     pub server: ServerSpec,
     pub store: StoreSpec,
     pub log: LogSpec,
+    /// `None`: nothing is mailed.
+    pub mail: Option<Arc<MailSpec>>,
     pub sources: BTreeMap<SourceName, Arc<SourceSpec>>,
     /// What presets said for those sources that name one.
     pub filled_in: BTreeMap<SourceName, FilledIn>,

@@ -15,7 +15,7 @@ use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
     access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
-    hooks, pauses, preview, review, runs, sources, sync, tokens, users,
+    hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 
 /// The name of the security scheme.
@@ -34,6 +34,8 @@ const TOKEN: &str = "token";
         review::list, explain::explain, explain::live,
         attendees::list, attendees::get, attendees::put, attendees::delete,
         access::check, access::put_access, access::put_account, audiences::list, audiences::size,
+        invitations::bounced, invitations::get, invitations::put, invitations::preview, invitations::hold,
+        invitations::release, invitations::outbox, invitations::resend,
         users::list, users::get, users::edit, users::protect, users::look_up, erasures::erase, export::export,
         groups::list, groups::get, groups::put, groups::delete,
         groups::members, groups::put_member, groups::delete_member,

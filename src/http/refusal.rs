@@ -6,7 +6,7 @@ use crate::limits::BY_HAND_TURN_WAIT_MAX;
 use crate::model::{Field, Person, Registration, RejectReason};
 use crate::plan::Locked;
 use crate::store::StoreError;
-use crate::sync::Refusal;
+use crate::sync::{Refusal, Uninvited};
 
 impl Api {
     /// `operation` begins with `write`, for the log.
@@ -14,6 +14,8 @@ impl Api {
         move |refusal| match refusal {
             Refusal::UnknownUser(id) => Problem::not_found(format!("there is no user {id}")),
             Refusal::UnknownGroup => Problem::not_found("there is no such group"),
+            Refusal::UnknownEvent(event) => Problem::not_found(format!("there is no event '{event}'")),
+            Refusal::Uninvited(why) => uninvited(why),
             Refusal::Locked(locked, person) => self.locked(&locked, &person),
             Refusal::Invalid(faults) => {
                 let error = |(field, reason): &(Field, RejectReason)| FieldError {
@@ -53,6 +55,20 @@ impl Api {
             }
         };
         Problem::locked(locked.iter().map(value).collect())
+    }
+}
+
+fn uninvited(why: Uninvited) -> Problem {
+    match why {
+        Uninvited::NoTemplate => Problem::conflict("invitations cannot be enabled without a template")
+            .hint("send a template with a subject and a text along"),
+        Uninvited::ExistingUnsaid => {
+            let detail = "must say what becomes of those who attend already: \"invite\" or \"skip\"".to_owned();
+            Problem::of(Kind::Invalid, vec![FieldError { field: "existing".to_owned(), detail }])
+        }
+        Uninvited::Never => Problem::not_found("the user was never invited to this event"),
+        Uninvited::State(state) => Problem::conflict(format!("the invitation is {}", state.as_str())),
+        Uninvited::Gone => Problem::conflict("the user no longer attends the event"),
     }
 }
 

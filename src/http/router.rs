@@ -15,7 +15,7 @@ use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
     access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
-    hooks, pauses, preview, review, runs, sources, sync, tokens, users,
+    hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 use crate::app::App;
 
@@ -60,6 +60,14 @@ fn table() -> Vec<Route> {
         route(PUT, "/v1/users/{user}/account", APP, access::put_account),
         route(POST, "/v1/audiences", READ, audiences::list),
         route(POST, "/v1/audiences/size", READ, audiences::size),
+        route(POST, "/v1/events/{event}/attendees/{user}/invitation/bounced", ADMIN, invitations::bounced),
+        route(GET, "/v1/events/{event}/invitation", READ, invitations::get),
+        route(PUT, "/v1/events/{event}/invitation", ADMIN, invitations::put),
+        route(POST, "/v1/events/{event}/invitation/preview", ADMIN, invitations::preview),
+        route(POST, "/v1/events/{event}/invitation/hold", ADMIN, invitations::hold),
+        route(POST, "/v1/events/{event}/invitation/release", ADMIN, invitations::release),
+        route(GET, "/v1/outbox", READ, invitations::outbox),
+        route(POST, "/v1/outbox/{id}/resend", ADMIN, invitations::resend),
         route(GET, "/v1/users", READ, users::list),
         route(GET, "/v1/users/{user}", READ, users::get),
         route(PATCH, "/v1/users/{user}", ADMIN, users::edit),

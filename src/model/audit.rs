@@ -80,10 +80,15 @@ pub enum AuditAction {
     PersonErased,
     TombstoneLifted,
     StoreCompacted,
+    InvitationsSaved,
+    InvitationsHeld,
+    InvitationsReleased,
+    InvitationResent,
+    InvitationBounced,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::TokenMade,
         Self::TokenRevoked,
         Self::EventSaved,
@@ -103,6 +108,11 @@ impl AuditAction {
         Self::PersonErased,
         Self::TombstoneLifted,
         Self::StoreCompacted,
+        Self::InvitationsSaved,
+        Self::InvitationsHeld,
+        Self::InvitationsReleased,
+        Self::InvitationResent,
+        Self::InvitationBounced,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -126,6 +136,11 @@ impl AuditAction {
             Self::PersonErased => "person_erased",
             Self::TombstoneLifted => "tombstone_lifted",
             Self::StoreCompacted => "store_compacted",
+            Self::InvitationsSaved => "invitations_saved",
+            Self::InvitationsHeld => "invitations_held",
+            Self::InvitationsReleased => "invitations_released",
+            Self::InvitationResent => "invitation_resent",
+            Self::InvitationBounced => "invitation_bounced",
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Digest, EventName, RunId, SafetySettings, Schedule, SourceName};
+use super::{Access, Digest, EventName, Invitations, RunId, SafetySettings, Schedule, SourceName};
 
 /// An event of the community and the feeds that fill it. Stored as the JSON that serde makes of it: what is added later
 /// needs a default.
@@ -27,6 +27,8 @@ pub struct Event {
     pub feeds: Vec<FeedSettings>,
     #[serde(default)]
     pub access: Access,
+    #[serde(default)]
+    pub invitations: Invitations,
 }
 
 /// One source feeding an event. At most one feed per source.

@@ -101,6 +101,23 @@ impl Journey {
     pub fn passage(&self, event: &EventName) -> Option<&Passage> {
         self.events.iter().find(|passage| passage.event == *event)
     }
+
+    pub fn invitation(&self, event: &EventName) -> Option<&Invitation> {
+        self.passage(event)?.invitation.as_ref()
+    }
+
+    /// Changes what is known of the way into one event; what is left empty is gone.
+    pub fn pass(&mut self, event: &EventName, change: impl FnOnce(&mut Passage)) {
+        let place = self.events.binary_search_by(|passage| passage.event.cmp(event));
+        let at = place.unwrap_or_else(|at| {
+            self.events.insert(at, Passage { event: event.clone(), invitation: None, first_access_at: None });
+            at
+        });
+        change(&mut self.events[at]);
+        if self.events[at].is_empty() {
+            self.events.remove(at);
+        }
+    }
 }
 
 impl Person {
@@ -109,7 +126,7 @@ impl Person {
     }
 
     pub fn invitation(&self, event: &EventName) -> Option<&Invitation> {
-        self.passage(event)?.invitation.as_ref()
+        self.journey.as_ref()?.invitation(event)
     }
 
     /// Changes what is known of the way here; what is left empty is gone.
@@ -121,17 +138,7 @@ impl Person {
 
     /// Changes what is known of the way into one event.
     pub fn pass(&mut self, event: &EventName, change: impl FnOnce(&mut Passage)) {
-        self.travel(|Journey { events, .. }| {
-            let place = events.binary_search_by(|passage| passage.event.cmp(event));
-            let at = place.unwrap_or_else(|at| {
-                events.insert(at, Passage { event: event.clone(), invitation: None, first_access_at: None });
-                at
-            });
-            change(&mut events[at]);
-            if events[at].is_empty() {
-                events.remove(at);
-            }
-        });
+        self.travel(|journey| journey.pass(event, change));
     }
 }
 

@@ -16,6 +16,7 @@ mod event;
 mod field;
 mod group;
 mod ids;
+mod invitation;
 mod journey;
 mod keepsake;
 mod person;
@@ -43,6 +44,7 @@ pub use ids::{
     ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, PageName, RunId, SourceName, TokenId, UserId,
     UserNo,
 };
+pub use invitation::{Existing, InvitationTemplate, Invitations, Inviting};
 pub use journey::{Invitation, InvitationState, Journey, Passage};
 pub use keepsake::Keepsake;
 pub use person::{Attendance, Owner, Person, ProfileField, Registration, RegistrationState};

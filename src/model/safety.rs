@@ -99,10 +99,12 @@ pub enum DoubtKind {
     Rejected,
     /// Many people share an email.
     SharedEmail,
+    /// Too many people would be invited.
+    Invites,
 }
 
 impl DoubtKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Removed,
         Self::Deleted,
         Self::NobodyLeft,
@@ -111,6 +113,7 @@ impl DoubtKind {
         Self::Shrunk,
         Self::Rejected,
         Self::SharedEmail,
+        Self::Invites,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -123,6 +126,7 @@ impl DoubtKind {
             Self::Shrunk => "shrunk",
             Self::Rejected => "rejected",
             Self::SharedEmail => "shared_email",
+            Self::Invites => "invites",
         }
     }
 }

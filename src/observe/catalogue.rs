@@ -45,6 +45,9 @@ pub const HOOKS: &str = "rollcall_hooks_total";
 pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
 pub const HTTP_REQUEST_DURATION: &str = "rollcall_http_request_duration_seconds";
 pub const HTTP_AUTH_FAILURES: &str = "rollcall_http_auth_failures_total";
+pub const MAIL_MESSAGES: &str = "rollcall_mail_messages_total";
+pub const OUTBOX_MESSAGES: &str = "rollcall_outbox_messages";
+pub const OUTBOX_OLDEST: &str = "rollcall_outbox_oldest_timestamp_seconds";
 pub const TOMBSTONES: &str = "rollcall_tombstones";
 pub const ERASURES: &str = "rollcall_erasures_total";
 pub const COMPACTIONS: &str = "rollcall_compactions_total";
@@ -110,6 +113,9 @@ pub const CATALOGUE: &[Metric] = &[
     metric(HTTP_REQUESTS, Kind::Counter, "Requests to this API by route template, method and status."),
     metric(HTTP_REQUEST_DURATION, Kind::Histogram(API_BUCKETS), "How long this API takes to answer."),
     metric(HTTP_AUTH_FAILURES, Kind::Counter, "Refused requests by reason (missing, unknown, scope)."),
+    metric(MAIL_MESSAGES, Kind::Counter, "Attempts to send a mail by outcome (sent, deferred, failed)."),
+    metric(OUTBOX_MESSAGES, Kind::Gauge, "Mails that wait to be sent, but for those of events that are held."),
+    metric(OUTBOX_OLDEST, Kind::Gauge, "When the mail was queued that waits longest; 0 if none does."),
     metric(TOMBSTONES, Kind::Gauge, "People who were erased and are kept out."),
     metric(ERASURES, Kind::Counter, "People erased by hand."),
     metric(COMPACTIONS, Kind::Counter, "Rewritings of the store by outcome (done, failed)."),

@@ -12,6 +12,6 @@ mod times;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use log::{Format, init_log};
-pub use observer::{CommunityFacts, FeedFacts, HookOutcome, Observer, ResponseCode};
+pub use observer::{CommunityFacts, FeedFacts, HookOutcome, MailOutcome, Observer, ResponseCode};
 pub use stages::Stages;
 pub use times::FeedTimes;

@@ -77,6 +77,28 @@ impl HookOutcome {
     }
 }
 
+/// What came of an attempt to send a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailOutcome {
+    Sent,
+    /// It is tried again.
+    Deferred,
+    /// For good.
+    Failed,
+}
+
+impl MailOutcome {
+    const ALL: [Self; 3] = [Self::Sent, Self::Deferred, Self::Failed];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Deferred => "deferred",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What the store knows of one feed.
 pub struct FeedFacts<'a> {
     pub feed: &'a FeedId,
@@ -188,6 +210,34 @@ impl Observer {
             for outcome in HookOutcome::ALL {
                 hooks_total(source, outcome).absolute(0);
             }
+        });
+    }
+
+    /// Registers the series of mails at zero.
+    pub fn mail_known(&self) {
+        self.record(|| {
+            for outcome in MailOutcome::ALL {
+                counter!(c::MAIL_MESSAGES, "outcome" => outcome.label()).absolute(0);
+            }
+        });
+        self.outbox(0, None);
+    }
+
+    /// A mail was given to the mail server, or could not be. `why` is empty where it was taken.
+    pub fn mailed(&self, event: &EventName, outcome: MailOutcome, why: &str) {
+        match outcome {
+            MailOutcome::Sent => tracing::debug!(%event, "a mail was sent"),
+            MailOutcome::Deferred => tracing::warn!(%event, why, "a mail was not sent and is tried again"),
+            MailOutcome::Failed => tracing::error!(%event, why, "a mail was refused"),
+        }
+        self.record(|| counter!(c::MAIL_MESSAGES, "outcome" => outcome.label()).increment(1));
+    }
+
+    /// How many mails wait, and since when the first.
+    pub fn outbox(&self, messages: usize, oldest: Option<Timestamp>) {
+        self.record(|| {
+            gauge!(c::OUTBOX_MESSAGES).set(float(messages as u64));
+            gauge!(c::OUTBOX_OLDEST).set(seconds(oldest));
         });
     }
 

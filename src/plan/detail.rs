@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    EventField, EventName, ExternalId, FeedId, Field, GroupKey, Person, Registration, RegistrationState, Value,
+    EventField, EventName, ExternalId, FeedId, Field, GroupKey, InvitationState, Person, Registration,
+    RegistrationState, Value,
 };
 
 /// One difference.
@@ -46,6 +47,12 @@ pub enum Detail {
     LeftGroup {
         group: GroupKey,
     },
+    /// An invitation is queued, or taken back.
+    Invitation {
+        event: EventName,
+        before: Option<InvitationState>,
+        after: Option<InvitationState>,
+    },
 }
 
 /// Every visible difference, in a fixed order. A missing side is nobody.
@@ -56,6 +63,7 @@ pub fn details(before: Option<&Person>, after: Option<&Person>) -> Vec<Detail> {
     attendances(before, after, &mut details);
     registrations(before, after, &mut details);
     groups(before, after, &mut details);
+    invitations(before, after, &mut details);
     details
 }
 
@@ -131,4 +139,18 @@ fn groups(before: Option<&Person>, after: Option<&Person>, details: &mut Vec<Det
     let (old, new) = (of(before), of(after));
     details.extend(new.iter().filter(|g| !old.contains(g)).map(|g| Detail::JoinedGroup { group: g.clone() }));
     details.extend(old.iter().filter(|g| !new.contains(g)).map(|g| Detail::LeftGroup { group: g.clone() }));
+}
+
+fn invitations(before: Option<&Person>, after: Option<&Person>, details: &mut Vec<Detail>) {
+    let passages = |person: Option<&Person>| {
+        let journey = person.and_then(|person| person.journey.as_deref().cloned());
+        journey.into_iter().flat_map(|journey| journey.events).map(|passage| passage.event)
+    };
+    for event in union(passages(before), passages(after)) {
+        let state = |person: Option<&Person>| person?.invitation(&event).map(|invitation| invitation.state);
+        let (before, after) = (state(before), state(after));
+        if before != after {
+            details.push(Detail::Invitation { event: event.clone(), before, after });
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::invitation::invited;
 use crate::limits::{
     DEGRADED_SHARED_EMAIL_PERCENT, DEGRADED_SHRUNK_PERCENT, GUARD_DELETED_PEOPLE, GUARD_REJECTED_PERCENT,
     GUARD_REMOVED_PEOPLE, GUARD_REMOVED_PERCENT,
@@ -16,16 +17,19 @@ pub struct Limits {
     /// Of a whole list.
     pub expected_records: u64,
     pub rejected_percent: u64,
+    /// Invitations that a plan queues.
+    pub invited_people: u64,
 }
 
 impl Limits {
-    /// The defaults where nothing is said.
-    pub fn of(guard: &GuardSettings) -> Self {
+    /// The defaults where nothing is said. `max_invites`: what the event says.
+    pub fn of(guard: &GuardSettings, max_invites: u32) -> Self {
         Self {
             removed_percent: guard.max_removed.unwrap_or(GUARD_REMOVED_PERCENT).into(),
             deleted_people: guard.max_deleted.unwrap_or(GUARD_DELETED_PEOPLE).into(),
             expected_records: guard.min_expected.unwrap_or(0).into(),
             rejected_percent: guard.max_rejected.unwrap_or(GUARD_REJECTED_PERCENT).into(),
+            invited_people: max_invites.into(),
         }
     }
 
@@ -61,6 +65,8 @@ pub struct Figures {
     pub gone: u64,
     /// People with differing names under one email.
     pub shared_email: u64,
+    /// Invitations to be queued.
+    pub inviting: u64,
 }
 
 impl Figures {
@@ -75,6 +81,7 @@ impl Figures {
         let after = change.after.as_ref();
         // Whoever leaves was counted among those before.
         self.attending_after = (self.attending_after + attends(after)).saturating_sub(attends(before));
+        self.inviting += after.map_or(0, |after| invited(before, after));
         match (before, after) {
             (Some(_), None) => self.deleting += 1,
             (Some(before), Some(after)) if loses_event(before, after) => self.losing_event += 1,
@@ -130,6 +137,11 @@ pub fn reasons_to_hold(limits: &Limits, figures: &Figures) -> Vec<Doubt> {
     if figures.attending_before > 0 && figures.attending_after == 0 {
         let text = format!("nobody of the {} attendees would remain", figures.attending_before);
         reasons.push(doubt(DoubtKind::NobodyLeft, text));
+    }
+    if figures.inviting > limits.invited_people {
+        let (inviting, most) = (figures.inviting, limits.invited_people);
+        let text = format!("{inviting} people would be invited by mail; {most} may be unasked (max_invites)");
+        reasons.push(doubt(DoubtKind::Invites, text));
     }
     reasons
 }
@@ -205,6 +217,7 @@ mod tests {
         found_before: 100,
         gone: 0,
         shared_email: 0,
+        inviting: 0,
     };
 
     fn kinds(doubts: &[Doubt]) -> Vec<DoubtKind> {
@@ -213,8 +226,8 @@ mod tests {
 
     #[test]
     fn each_limit_holds_beyond_its_edge_and_not_at_it() {
-        use DoubtKind::{BelowExpected, Deleted, Empty, NobodyLeft, Rejected, Removed, Shrunk};
-        let limits = Limits { expected_records: 100, ..Limits::of(&GuardSettings::default()) };
+        use DoubtKind::{BelowExpected, Deleted, Empty, Invites, NobodyLeft, Rejected, Removed, Shrunk};
+        let limits = Limits { expected_records: 100, ..Limits::of(&GuardSettings::default(), 10) };
         let small = Figures { active: 20, found_before: 20, ..CALM };
         for (what, figures, expected) in [
             ("nothing", CALM, &[][..]),
@@ -241,6 +254,8 @@ mod tests {
             ("10 of 20 gone", Figures { gone: 10, ..small }, &[]),
             ("5 % rejected", Figures { rejected: 5, ..CALM }, &[]),
             ("6 % rejected", Figures { rejected: 6, ..CALM }, &[Rejected]),
+            ("10 invited", Figures { inviting: 10, ..CALM }, &[]),
+            ("11 invited", Figures { inviting: 11, ..CALM }, &[Invites]),
             ("1 of 2 changes rejected", Figures { records: 2, rejected: 1, whole: false, ..CALM }, &[]),
         ] {
             assert_eq!(kinds(&reasons_to_hold(&limits, &figures)), expected, "{what}");
@@ -306,7 +321,7 @@ mod tests {
     fn limits_can_be_set() {
         let guard =
             GuardSettings { max_removed: Some(0), max_deleted: Some(0), max_rejected: Some(100), ..Default::default() };
-        let limits = Limits::of(&guard);
+        let limits = Limits::of(&guard, 10);
         let figures = Figures { losing_event: 10, deleting: 1, rejected: 100, ..CALM };
         assert_eq!(kinds(&reasons_to_hold(&limits, &figures)), [DoubtKind::Removed, DoubtKind::Deleted]);
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::merge::Arriving;
 use super::profile::{self, Deciding, Stamp, ordered};
 use super::rank::Rank;
-use super::{attendance, erase, merge};
+use super::{attendance, erase, invitation, merge};
 use crate::model::{
     Action, Digest, Email, EventField, EventName, ExternalId, FeedId, Field, FieldRule, Person, PersonChange,
     Registration, RunId, SourceName, UserId, UserNo,
@@ -30,6 +30,8 @@ pub struct Policy<'a> {
     pub rank: &'a dyn Fn(&FeedId) -> Rank,
     /// How each source's values get into a profile field.
     pub rule: &'a dyn Fn(&SourceName, &Field) -> FieldRule,
+    /// Does an event invite whoever becomes an attendee?
+    pub invites: &'a dyn Fn(&EventName) -> bool,
 }
 
 /// All that concerns one person in a run, but for what arrives.
@@ -123,7 +125,10 @@ fn assemble(inputs: &Inputs<'_>, policy: &Policy<'_>, registrations: Vec<Registr
     let created_at = before.map_or(policy.now, |person| person.created_at);
     let journey = before.and_then(|person| person.journey.clone());
     let id = inputs.id;
-    Some(Person { id, email, email_owner, profile, registrations, attendances, created_at, by_hand, journey })
+    let mut after =
+        Person { id, email, email_owner, profile, registrations, attendances, created_at, by_hand, journey };
+    invitation::invite(before, &mut after, policy.invites, policy.now);
+    Some(after)
 }
 
 /// What a change means to the organiser of an event; `None` where nothing is different, not even bookkeeping.

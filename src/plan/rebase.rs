@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::attendance;
+use super::invitation::{carried, invite};
 use super::profile::{self, Deciding, Stamp, ordered};
 use super::rank::Rank;
 use crate::model::{
-    Attendance, EventField, EventName, ExternalId, FeedId, Field, FieldRule, Person, SourceName, Value,
+    Attendance, EventField, EventName, ExternalId, FeedId, Field, FieldRule, Journey, Person, SourceName, Value,
 };
 
 /// A part of a person that the step changes and that is another by now.
@@ -35,6 +36,8 @@ pub struct Derivation<'a> {
     pub rank: &'a dyn Fn(&FeedId) -> Rank,
     /// How each source's values get into a profile field.
     pub rule: &'a dyn Fn(&SourceName, &Field) -> FieldRule,
+    /// Does an event invite whoever becomes an attendee?
+    pub invites: &'a dyn Fn(&EventName) -> bool,
     pub stamp: Stamp,
 }
 
@@ -44,11 +47,21 @@ pub struct Derivation<'a> {
 /// # Errors
 /// Every part that the step changes and that is neither as it was nor as it would become, ascending.
 pub fn rebase(from: &Person, to: &Person, now: &Person, by: &Derivation<'_>) -> Result<Person, Vec<Conflict>> {
-    // How far somebody came is no part of a step: it is as it is now.
-    let journey = now.journey.clone();
-    if now.is_as(from) {
-        return Ok(Person { journey, ..to.clone() });
-    }
+    let journey = carried(from, Some(to), now);
+    let mut after =
+        if now.is_as(from) { Person { journey, ..to.clone() } } else { merged(from, to, now, journey, by)? };
+    invite(Some(now), &mut after, by.invites, by.stamp.at);
+    Ok(after)
+}
+
+/// The merge of the three, which all differ.
+fn merged(
+    from: &Person,
+    to: &Person,
+    now: &Person,
+    journey: Option<Box<Journey>>,
+    by: &Derivation<'_>,
+) -> Result<Person, Vec<Conflict>> {
     let mut conflicts = Vec::new();
     let email = |person: &Person| (person.email.clone(), person.email_owner.clone());
     let merged_email = merge(email(from), email(to), email(now)).unwrap_or_else(|| {
@@ -178,6 +191,7 @@ mod tests {
         Derivation {
             rank: &|_| Rank::default(),
             rule: &|_, _| FieldRule::default(),
+            invites: &|_| false,
             stamp: Stamp { run: RunId(1), at: AT },
         }
     }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::invitation::{carried, invite};
 use super::person::visible;
 use super::rebase::{Conflict, Derivation, rebase};
 use crate::model::{Person, PersonChange, ProfileField};
@@ -62,7 +63,11 @@ pub fn undo(change: &PersonChange, now: Option<&Person>, by: &Derivation<'_>) ->
         (None, None, _) => Err(vec![Obstacle::Erased]),
         (None, Some(_), None) => Ok(Undone::AsBefore),
         (None, Some(made), Some(now)) => unmake(made, now, by),
-        (Some(before), None, None) => Ok(Undone::ComesBack(Box::new(before.clone()))),
+        (Some(before), None, None) => {
+            let mut back = before.clone();
+            invite(None, &mut back, by.invites, by.stamp.at);
+            Ok(Undone::ComesBack(Box::new(back)))
+        }
         (Some(before), None, Some(now)) if visible(before) == visible(now) => Ok(Undone::AsBefore),
         (Some(_), None, Some(_)) => Err(vec![Obstacle::HereAgain]),
         (Some(_), Some(_), None) => Err(vec![Obstacle::NotHere]),
@@ -76,7 +81,7 @@ pub fn undo(change: &PersonChange, now: Option<&Person>, by: &Derivation<'_>) ->
 /// Takes back that somebody was made.
 fn unmake(made: &Person, now: &Person, by: &Derivation<'_>) -> Result<Undone, Vec<Obstacle>> {
     // Whoever was invited or came is not forgotten, or would be invited again.
-    let came = now.journey.is_some();
+    let came = carried(made, None, now).is_some();
     if visible(made) == visible(now) && !came {
         return Ok(Undone::Goes);
     }

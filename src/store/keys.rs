@@ -20,6 +20,7 @@ pub const TOMBSTONES: &[u8] = b"x";
 pub const ERASURES: &[u8] = b"y";
 /// Not `p`, which begins the keys of [pieces](super::pieces).
 pub const PAUSES: &[u8] = b"z";
+pub const INVITING: &[u8] = b"i";
 
 /// The block that holds a user.
 pub const fn block_of(UserNo(user): UserNo) -> u32 {
@@ -66,6 +67,15 @@ pub fn run_number(key: &[u8]) -> Option<RunId> {
 
 pub fn event(name: &EventName) -> Vec<u8> {
     join(EVENTS, name.as_str().as_bytes())
+}
+
+pub fn inviting(event: &EventName) -> Vec<u8> {
+    join(INVITING, event.as_str().as_bytes())
+}
+
+/// The event of a key.
+pub fn inviting_event(key: &[u8]) -> Option<EventName> {
+    EventName::parse(std::str::from_utf8(key.strip_prefix(INVITING)?).ok()?).ok()
 }
 
 /// Names hold no NUL, so it parts them.

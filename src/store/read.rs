@@ -1,5 +1,6 @@
 //! The store as the rest of the program sees it: lookups, lists, history, and a door to the writer.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,13 +21,14 @@ use super::state::State;
 use super::writer::{Ack, ChangeSet, Command, Writer};
 use super::{StoreError, keys};
 use crate::codec::{
-    CodecError, Kind, StoredToken, Symbols, Unpacked, decode_audit_entry, decode_meta, decode_person, decode_run,
+    CodecError, Kind, StoredToken, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_meta, decode_person,
+    decode_run,
 };
 use crate::faults::Faults;
 use crate::limits::{AUDIT_FORGOTTEN_AT_ONCE, BATCH_BYTES_MAX, WRITER_QUEUE};
 use crate::model::{
     AuditEntry, AuditId, CommunityKey, EmailKey, Event, EventName, ExternalId, FeedId, FeedState, Group, GroupKey,
-    Keepsake, Pause, Person, Run, RunId, SourceName, UserId, UserNo,
+    Inviting, Keepsake, Pause, Person, Run, RunId, SourceName, UserId, UserNo,
 };
 
 /// An open store. Cloning shares it; the last clone stops the writer.
@@ -380,6 +382,23 @@ impl Store {
     /// Why nothing of the event is synced by itself, if so.
     pub fn pause(&self, event: &EventName) -> Option<Pause> {
         self.view().state.pauses.get(event).cloned()
+    }
+
+    /// How an event's invitations stand.
+    pub fn inviting(&self, event: &EventName) -> Inviting {
+        self.view().state.inviting.get(event).copied().unwrap_or_default()
+    }
+
+    /// How the invitations of every event stand that ever had any.
+    pub fn all_inviting(&self) -> BTreeMap<EventName, Inviting> {
+        self.view().state.inviting.clone()
+    }
+
+    /// The custom fields that anybody has or had.
+    pub fn custom_fields(&self) -> Vec<Arc<str>> {
+        let view = self.view();
+        let all = view.symbols().since([0; 4]).filter(|(kind, ..)| *kind == SymbolKind::CustomField);
+        all.map(|(.., name)| Arc::clone(name)).collect()
     }
 
     pub fn feed_state(&self, feed: &FeedId) -> FeedState {

@@ -19,7 +19,8 @@ use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
     Kind, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_meta, decode_pause, decode_person, decode_run, decode_token, decode_tombstone, open,
+    decode_group, decode_inviting, decode_meta, decode_pause, decode_person, decode_run, decode_token,
+    decode_tombstone, open,
 };
 use crate::faults::Faults;
 use crate::limits::BLOCK_USERS;
@@ -180,6 +181,11 @@ impl Reader<'_> {
             let Some(pause) = self.decoded("the pause of an event", decode_pause(&sealed)) else { continue };
             let pause = keys::paused_event(&key).map(|event| (event, Some(pause)));
             self.new.commit(ChangeSet { pause, ..ChangeSet::default() })?;
+        }
+        for (key, sealed) in self.rows(keys::INVITING, "standings of invitations") {
+            let Some(standing) = self.decoded("how invitations stand", decode_inviting(&sealed)) else { continue };
+            let inviting = keys::inviting_event(&key).map(|event| (event, Some(standing)));
+            self.new.commit(ChangeSet { inviting, ..ChangeSet::default() })?;
         }
         for (key, sealed) in self.rows(keys::KEEPSAKES, "what sources keep") {
             let Some(value) = self.decoded("what a source keeps", open(Kind::Keepsake, &sealed)) else { continue };

@@ -12,10 +12,10 @@ use super::scan::scan;
 use super::snapshot::Snapshot;
 use crate::codec::{
     CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_meta, decode_pause, decode_token, decode_tombstone, open,
+    decode_group, decode_inviting, decode_meta, decode_pause, decode_token, decode_tombstone, open,
 };
 use crate::model::{
-    CommunityKey, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, Keepsake, Pause,
+    CommunityKey, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, Inviting, Keepsake, Pause,
     SharedTombstones, SourceName, Tombstone, Tombstones,
 };
 
@@ -29,6 +29,8 @@ pub struct State {
     pub events: BTreeMap<EventName, Event>,
     /// Of events of the file, too.
     pub pauses: BTreeMap<EventName, Pause>,
+    /// How invitations stand, of every event that ever had any.
+    pub inviting: BTreeMap<EventName, Inviting>,
     pub tokens: Vec<StoredToken>,
     pub keepsakes: BTreeMap<(SourceName, Keepsake), Vec<u8>>,
     pub tombstones: SharedTombstones,
@@ -43,12 +45,13 @@ pub struct State {
 }
 
 /// The tags of what is taken up into memory.
-const HELD: [&[u8]; 10] = [
+const HELD: [&[u8]; 11] = [
     keys::SYMBOLS,
     keys::META,
     keys::GROUPS,
     keys::FEEDS,
     keys::EVENTS,
+    keys::INVITING,
     keys::TOKENS,
     keys::KEEPSAKES,
     keys::TOMBSTONES,
@@ -73,6 +76,7 @@ impl State {
             feeds: HashMap::new(),
             events: BTreeMap::new(),
             pauses: BTreeMap::new(),
+            inviting: BTreeMap::new(),
             tokens: Vec::new(),
             keepsakes: BTreeMap::new(),
             tombstones: Arc::new(Tombstones::new(key)),
@@ -149,6 +153,10 @@ impl State {
             keys::PAUSES => {
                 let pause = decode_pause(sealed).map_err(unreadable("the pause of an event"))?;
                 self.pauses.extend(keys::paused_event(key).map(|event| (event, pause)));
+            }
+            keys::INVITING => {
+                let inviting = decode_inviting(sealed).map_err(unreadable("how invitations stand"))?;
+                self.inviting.extend(keys::inviting_event(key).map(|event| (event, inviting)));
             }
             keys::KEEPSAKES => {
                 let value = open(Kind::Keepsake, sealed).map_err(unreadable("what a source keeps"))?;

@@ -20,13 +20,13 @@ use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
     Block, CodecError, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_audit_entry,
-    encode_event, encode_feed_state, encode_group, encode_meta, encode_pause, encode_person, encode_run, encode_token,
-    seal,
+    encode_event, encode_feed_state, encode_group, encode_inviting, encode_meta, encode_pause, encode_person,
+    encode_run, encode_token, seal,
 };
 use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
 use crate::model::{
-    AuditEntry, AuditId, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, GroupName, Keepsake,
-    Pause, Person, PersonChange, Run, RunId, SourceName, Tombstone, TombstoneId, UserId, UserNo,
+    AuditEntry, AuditId, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, GroupName, Inviting,
+    Keepsake, Pause, Person, PersonChange, Run, RunId, SourceName, Tombstone, TombstoneId, UserId, UserNo,
 };
 
 /// Changes that happen together or not at all.
@@ -48,6 +48,8 @@ pub struct ChangeSet {
     pub event: Option<EventWrite>,
     /// The pause of an event's syncs, or that it is lifted.
     pub pause: Option<(EventName, Option<Pause>)>,
+    /// How the invitations of an event stand; `None` forgets it.
+    pub inviting: Option<(EventName, Option<Inviting>)>,
     pub token: Option<super::TokenWrite>,
     /// Sources' keepsakes to put as they are.
     pub keepsakes: Vec<(SourceName, Keepsake, Vec<u8>)>,
@@ -326,6 +328,11 @@ impl Writer {
             Some((event, None)) => batch.remove(keys::pause(event)),
             None => {}
         }
+        match &set.inviting {
+            Some((event, Some(inviting))) => batch.put(keys::inviting(event), encode_inviting(inviting)),
+            Some((event, None)) => batch.remove(keys::inviting(event)),
+            None => {}
+        }
         match &set.token {
             Some(super::TokenWrite::Put(token)) => batch.put(keys::token(&token.sha256), encode_token(token)),
             Some(super::TokenWrite::Delete(token)) => batch.remove(keys::token(&token.sha256)),
@@ -473,7 +480,8 @@ impl Writer {
         let mut state = self.state.write();
         self.stored_symbols = self.symbols.counts();
         let tombstones_changed = prepared.remembered.publish(&mut state);
-        let State { index, symbols, groups, feeds, events, pauses, tokens, keepsakes, meta, .. } = &mut *state;
+        let State { index, symbols, groups, feeds, events, pauses, inviting, tokens, keepsakes, meta, .. } =
+            &mut *state;
         *meta = prepared.meta;
         for Checked { user, before, after } in &prepared.people {
             index.apply(symbols, *user, before.as_ref(), after.as_ref());
@@ -498,6 +506,11 @@ impl Writer {
         match set.pause {
             Some((event, Some(pause))) => drop(pauses.insert(event, pause)),
             Some((event, None)) => drop(pauses.remove(&event)),
+            None => {}
+        }
+        match set.inviting {
+            Some((event, Some(standing))) => drop(inviting.insert(event, standing)),
+            Some((event, None)) => drop(inviting.remove(&event)),
             None => {}
         }
         match set.token {

@@ -82,7 +82,10 @@ impl Approval {
         let now = self.clock.now();
         let rank = |feed: &_| self.feed.rank(feed);
         let rule = |source: &_, field: &_| self.feed.rule(source, field);
-        let derivation = Derivation { rank: &rank, rule: &rule, stamp: Stamp { run: self.run.id, at: now } };
+        let inviting = self.store.all_inviting();
+        let invites = |event: &_| inviting.get(event).is_some_and(|inviting| inviting.enabled);
+        let stamp = Stamp { run: self.run.id, at: now };
+        let derivation = Derivation { rank: &rank, rule: &rule, invites: &invites, stamp };
         let rebasing = Rebasing { store: &self.store, feed: &self.feed, derivation, counts: self.run.counts };
         let folder = self.store.runs_folder();
         let (held, ready) = (journal_path(&folder, self.run.id), approved_path(&folder, self.run.id));

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::failure::Failure;
+use super::inviting::Uninvited;
 use super::runner::Runner;
 use crate::limits::{EDITED_FIELDS_MAX, MEMBERSHIPS_BY_HAND_MAX, MEMBERSHIPS_LIFTED_PER_BATCH};
 use crate::mapping::field_value;
@@ -22,6 +23,9 @@ use crate::store::{ChangeSet, GroupWrite, Store, StoreError};
 pub enum Refusal {
     UnknownUser(UserId),
     UnknownGroup,
+    UnknownEvent(EventName),
+    /// About invitations.
+    Uninvited(Uninvited),
     /// These values are sources'; the person as they are.
     Locked(Vec<Locked>, Box<Person>),
     /// Of these fields, the values cannot be taken.
@@ -35,6 +39,12 @@ pub enum Refusal {
     Busy,
     Stopping,
     Store(StoreError),
+}
+
+impl From<Uninvited> for Refusal {
+    fn from(why: Uninvited) -> Self {
+        Self::Uninvited(why)
+    }
 }
 
 impl From<StoreError> for Refusal {
@@ -122,7 +132,11 @@ impl Desk<'_> {
     pub fn set_attendance(&self, id: UserId, event: &EventName, set: Option<Override>) -> Result<Person, Refusal> {
         let rank = |feed: &FeedId| self.runner.rank(feed);
         let done = (AuditAction::AttendanceSet, format!("{} in event {event}", word(set)));
-        self.change(id, done, |_, person| Ok(plan::set_attendance(person, event, set, self.decision(), &rank)))
+        self.change(id, done, |_, person| {
+            let mut after = plan::set_attendance(person, event, set, self.decision(), &rank);
+            plan::invite(Some(person), &mut after, &|event| self.store.inviting(event).enabled, self.now);
+            Ok(after)
+        })
     }
 
     /// Decides about a membership, which may be for an event; `None` lifts what was decided.
@@ -186,7 +200,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn change(
+    pub(super) fn change(
         &self,
         id: UserId,
         (action, note): (AuditAction, String),
@@ -210,7 +224,7 @@ impl Desk<'_> {
         Decision { by: self.actor.name().into(), at: self.now }
     }
 
-    fn audit(&self, action: AuditAction, subject: impl ToString, note: String) -> Vec<AuditEntry> {
+    pub(super) fn audit(&self, action: AuditAction, subject: impl ToString, note: String) -> Vec<AuditEntry> {
         vec![AuditEntry { at: self.now, actor: self.actor.clone(), action, subject: subject.to_string(), note }]
     }
 }

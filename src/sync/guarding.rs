@@ -18,7 +18,10 @@ pub struct Doubts {
 /// Asked before anything of the plan is written.
 pub fn doubts(store: &Store, feed: &Feed, mut figures: Figures) -> Result<Doubts, StoreError> {
     let guard: &GuardSettings = &feed.safety.guard;
-    let limits = Limits::of(guard);
+    let inviting = store.inviting(&feed.id.event);
+    // Those of another event are no matter of this one.
+    let max_invites = if inviting.enabled { inviting.max_invites } else { u32::MAX };
+    let limits = Limits::of(guard, max_invites);
     if limits.is_exceeded_by(figures.losing(), at_least_active(store, feed, &figures)) {
         figures.active = active(store, feed)?;
     }

@@ -20,8 +20,9 @@ use crate::codec::SpooledRecord;
 use crate::config::DeleteScope;
 use crate::journal::SpoolReader;
 use crate::model::{
-    Action, Counts, EmailKey, Entry, EventField, ExternalId, Field, GroupKey, GroupName, Person, PersonChange,
-    RecordNote, RecordState, Registration, RejectReason, RunId, SharedTombstones, SkipReason, UserId, UserNo, Verdict,
+    Action, Counts, EmailKey, Entry, EventField, EventName, ExternalId, Field, GroupKey, GroupName, Inviting, Person,
+    PersonChange, RecordNote, RecordState, Registration, RejectReason, RunId, SharedTombstones, SkipReason, UserId,
+    UserNo, Verdict,
 };
 use crate::plan::{
     self, Arrival, Arriving, Facts, Figures, Inputs, Known, Mover, Policy, Role, Route, Target, Task, Version, losers,
@@ -53,6 +54,7 @@ pub struct Planning<'a> {
     new_groups: BTreeMap<GroupKey, GroupName>,
     kept_fields: Vec<Field>,
     kept_event_fields: Vec<EventField>,
+    inviting: BTreeMap<EventName, Inviting>,
 }
 
 /// Whom a step concerns. In this order people are planned: known users ascending, so that blocks are read in order; new
@@ -118,6 +120,7 @@ impl<'a> Planning<'a> {
             new_groups,
             kept_fields: feed.kept_fields(),
             kept_event_fields: feed.kept_event_fields(),
+            inviting: store.all_inviting(),
         };
         for place in notes {
             let note = planning.spool.note(place)?;
@@ -442,6 +445,7 @@ impl<'a> Planning<'a> {
         };
         let rank = |feed: &_| self.feed.rank(feed);
         let rule = |source: &_, field: &_| self.feed.rule(source, field);
+        let invites = |event: &_| self.inviting.get(event).is_some_and(|inviting| inviting.enabled);
         let policy = Policy {
             feed: &self.feed.id,
             run: self.run,
@@ -453,6 +457,7 @@ impl<'a> Planning<'a> {
             kept_event_fields: &self.kept_event_fields,
             rank: &rank,
             rule: &rule,
+            invites: &invites,
         };
         let change = plan_person(&inputs, arriving, &policy);
         self.count(change.as_ref(), records);

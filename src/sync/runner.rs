@@ -61,6 +61,12 @@ pub(super) struct Inner {
 }
 
 impl Inner {
+    /// In whole milliseconds, as it is stored.
+    pub fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
     /// Blocks.
     pub fn going(&self) -> Vec<Going> {
         let active = self.active.blocking_lock();
@@ -275,9 +281,7 @@ impl Runner {
             let (_place, inner) = (place, &runner.inner);
             let _turn = inner.turn.try_lock_until(until).ok_or(Refusal::Busy)?;
             inner.unfinished.finish(&inner.stopping)?;
-            let now = inner.clock.now();
-            let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-            work(&Desk { runner: &runner, store: &inner.store, actor, now })
+            work(&Desk { runner: &runner, store: &inner.store, actor, now: inner.now() })
         });
         match done.await {
             Ok(done) => done,
@@ -459,7 +463,10 @@ impl Runner {
     pub fn catch_up(&self) {
         if let Some(_turn) = self.inner.turn.try_lock() {
             // Said when it failed first, and by readiness as long as it fails.
-            let _ = self.inner.unfinished.finish(&self.inner.stopping);
+            let finished = self.inner.unfinished.finish(&self.inner.stopping);
+            if let (Ok(()), Err(error)) = (finished, self.settle_invitations()) {
+                self.inner.observer.store_failed("write how invitations stand", &error.to_string());
+            }
         }
     }
 

@@ -217,7 +217,9 @@ impl Undo {
         let journal = JournalWriter::create(&journal_path(&folder, run), &header, self.store.faults())?;
         let rank = |feed: &_| self.feed.rank(feed);
         let rule = |source: &_, field: &_| self.feed.rule(source, field);
-        let derivation = Derivation { rank: &rank, rule: &rule, stamp: Stamp { run, at: now } };
+        let inviting = self.store.all_inviting();
+        let invites = |event: &_| inviting.get(event).is_some_and(|inviting| inviting.enabled);
+        let derivation = Derivation { rank: &rank, rule: &rule, invites: &invites, stamp: Stamp { run, at: now } };
         let path = journal_path(&folder, self.undone);
         let (store, feed, lines) = (&self.store, &self.feed, &self.lines);
         Undoing { store, feed, derivation, path: &path, applied, lines }.write(journal)

@@ -18,6 +18,7 @@ mod guide;
 mod held;
 mod hooks;
 mod hostile;
+mod invitations;
 mod journey;
 mod kills;
 mod logins;

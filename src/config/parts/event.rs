@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::access::{access_objections, read_access};
+use super::invitations::read_invitations;
 use super::safety::{read_safety, safety_objections};
 use super::schedule::{read_schedule, schedule_objections};
 use super::source::source_placeholders;
@@ -17,7 +19,7 @@ use crate::config::fault::{Fault, Warning};
 use crate::config::read::{Findings, Item, Place, Section, shown};
 use crate::config::suggest::nearest;
 use crate::limits::{PARAM_BYTES_MAX, TITLE_BYTES_MAX};
-use crate::model::{Event, EventName, FeedSettings, SourceName};
+use crate::model::{Event, EventName, FeedSettings, Field, SourceName};
 
 /// The sources of a configuration, those with faults as `None`: a feed of one is not to blame.
 pub(in crate::config) type Declared = BTreeMap<SourceName, Option<Arc<SourceSpec>>>;
@@ -232,6 +234,7 @@ pub(in crate::config) fn read_event(
     name: EventName,
     mut section: Section<'_>,
     sources: &Declared,
+    folder: &Path,
 ) -> Option<Arc<Event>> {
     let findings = section.findings();
     let title_item = section.optional("title");
@@ -254,6 +257,7 @@ pub(in crate::config) fn read_event(
     let feeds: Vec<_> = section.list("feed").into_iter().map(read_feed).collect();
     let all_feeds_read = feeds.iter().all(Option::is_some);
     let (feeds, feed_places) = feeds.into_iter().flatten().unzip();
+    let invitations = read_invitations(section.section("invitations"), folder);
     let title_place = title_item.as_ref().map(|item| item.place().clone());
     let ends_at_place = ends_at_item.as_ref().map(|item| item.place().clone());
     let event_place = section.place().clone();
@@ -270,13 +274,23 @@ pub(in crate::config) fn read_event(
     section.finish();
     // Where a part is faulty, a sound one stands in, so that the rest is held against the rules all the same.
     let settings_read = title.is_some() && zone.is_some() && schedule.is_some() && access.is_some();
-    let whole = settings_read && starts_at.is_some() && ends_at.is_some() && all_feeds_read;
+    let whole = settings_read && invitations.is_some() && starts_at.is_some() && ends_at.is_some() && all_feeds_read;
     let title = title.unwrap_or(name.as_str()).to_owned();
     let (starts_at, ends_at) = (starts_at.unwrap_or(Some(Timestamp::MIN)), ends_at.unwrap_or(Some(Timestamp::MAX)));
     let (zone, schedule, access) = (zone.unwrap_or(TimeZone::UTC), schedule.flatten(), access.unwrap_or_default());
-    let event = Event { name, title, starts_at, ends_at, zone, schedule, feeds, access };
+    let settings = invitations.as_ref().map(|read| read.invitations.clone()).unwrap_or_default();
+    let event = Event { name, title, starts_at, ends_at, zone, schedule, feeds, access, invitations: settings };
     let sound = report(&event, all_feeds_read, &places, sources, findings);
+    let specs = sources.values().flatten();
+    let sound = invitations.is_none_or(|read| read.report(&event, &custom_fields(specs), findings)) && sound;
     (whole && sound).then(|| Arc::new(event))
+}
+
+/// The custom fields that sources map.
+pub fn custom_fields<'s>(sources: impl IntoIterator<Item = &'s Arc<SourceSpec>>) -> BTreeSet<Arc<str>> {
+    let fields = sources.into_iter().flat_map(|spec| &spec.mapping.fields);
+    let custom = |field: &Field| if let Field::Custom(name) = field { Some(Arc::clone(name)) } else { None };
+    fields.filter_map(|spec| custom(&spec.field)).collect()
 }
 
 /// Reports what the rules object to; true when nothing must be mended.

@@ -39,6 +39,11 @@ pub(super) enum Placeholders {
     None,
 }
 
+/// The value of a key that must be there where its table is.
+pub(super) fn needed<'t>(section: &mut Section<'t>, key: &'static str, mend: &str) -> Option<Item<'t>> {
+    if section.is_table() { section.required(key, mend) } else { section.optional(key) }
+}
+
 /// A jq expression, compiled.
 pub(super) fn expression(item: &Item<'_>) -> Option<Expression> {
     let text = item.text()?;

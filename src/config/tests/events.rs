@@ -220,8 +220,9 @@ fn events_of_the_api_keep_the_same_rules() {
     let validate = |title: &str, feeds| {
         let name = EventName::parse("summit").expect("a legal name");
         let title = title.to_owned();
-        let (schedule, access) = (None, Access::default());
-        let event = Event { name, title, starts_at: None, ends_at: None, zone: TimeZone::UTC, schedule, feeds, access };
+        let (starts_at, ends_at, zone) = (None, None, TimeZone::UTC);
+        let (schedule, access, invitations) = (None, Access::default(), Default::default());
+        let event = Event { name, title, starts_at, ends_at, zone, schedule, feeds, access, invitations };
         validate_event(event, &sources)
     };
     let (event, warnings) = validate("Summit", vec![feed("crm", &[("event", "1"), ("x", "y")])]).expect("sound");

@@ -4,6 +4,7 @@ mod events;
 mod hooks;
 mod lists;
 mod logins;
+mod mail;
 mod presets;
 mod reference;
 mod requests;

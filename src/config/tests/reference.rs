@@ -17,6 +17,14 @@ fn read_example() -> (Option<Config>, Vec<Fault>, Vec<Warning>, BTreeSet<String>
     for file in ["secrets/tickets-token", "members-password"] {
         fs::write(folder.path().join(file), "secret").expect("written");
     }
+    for (file, text) in [
+        ("subject.txt", "{{ event.title }}: your invitation\n"),
+        ("invitation.txt", "Dear {{ first_name }}"),
+        ("invitation.html", "<p>Dear {{ first_name }}</p>"),
+        ("mail-ca.pem", "-----BEGIN CERTIFICATE-----"),
+    ] {
+        fs::write(folder.path().join(file), text).expect("written");
+    }
     let credentials = folder.path().display().to_string();
     let secrets = [
         "CRM_TOKEN",
@@ -30,6 +38,7 @@ fn read_example() -> (Option<Config>, Vec<Fault>, Vec<Warning>, BTreeSet<String>
         "CRM_HOOK_SECRET",
         "SPEAKERS_HOOK_SECRET",
         "PRESS_HOOK_PATH",
+        "MAIL_PASSWORD",
     ];
     let secrets = secrets.into_iter().map(|name| (name, "a-secret-of-enough-bytes"));
     let environment = Environment::from_iter(secrets.chain([("CREDENTIALS_DIRECTORY", credentials.as_str())]));
@@ -79,7 +88,7 @@ fn the_example_holds_every_key_and_choice() {
     let mut used = BTreeSet::new();
     keys("", &toml::Value::Table(EXAMPLE.parse().expect("TOML")), &mut used);
     // These choices cannot all stand in one file; the reference must name them.
-    let single = ["log.format = \"text\"", "log.format = \"json\""];
+    let single = ["log.format = \"text\"", "log.format = \"json\"", "mail.tls = \"tls\"", "mail.tls = \"none\""];
     for pattern in accepted.iter().filter(|pattern| !single.contains(&pattern.as_str())) {
         let pattern = pattern.replace("<secret>", "source.<name>.auth.<name>");
         assert!(used.iter().any(|key| fits(&pattern, key)), "the example lacks {pattern}");

@@ -21,7 +21,8 @@ use crate::http::view::{
     AccessSettings, AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, MissingView, ScheduleView,
 };
 use crate::model::{
-    AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Missing, SafetySettings, Schedule, SourceName,
+    AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Invitations, Missing, SafetySettings, Schedule,
+    SourceName,
 };
 use crate::store::{ChangeSet, EventWrite};
 
@@ -67,11 +68,12 @@ const fn utc() -> TimeZone {
 }
 
 impl EventSettings {
-    fn of(self, name: EventName) -> Event {
+    /// Invitations have a route of their own.
+    fn of(self, name: EventName, invitations: Invitations) -> Event {
         let Self { title, starts_at, ends_at, zone, schedule, feeds, access } = self;
         let feeds = feeds.into_iter().map(FeedSettings::from).collect();
         let (schedule, access) = (schedule.map(Schedule::from), access.into());
-        Event { name, title, starts_at, ends_at, zone, schedule, feeds, access }
+        Event { name, title, starts_at, ends_at, zone, schedule, feeds, access, invitations }
     }
 }
 
@@ -170,7 +172,8 @@ pub async fn put(
     Body(body): Body<EventSettings>,
 ) -> Result<(StatusCode, Json<EventSavedView>), Problem> {
     refuse_provisioned(&api, &path.event)?;
-    let checked = validate_event(body.of(path.event), &api.app.config.sources);
+    let invitations = api.app.store.event(&path.event).map(|event| event.invitations).unwrap_or_default();
+    let checked = validate_event(body.of(path.event, invitations), &api.app.config.sources);
     let (event, warnings) = checked.map_err(|faults| invalid(&faults))?;
     let status = if api.app.runner.event(&event.name).is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let saved = save(&api, caller, event, &warnings).await?;
@@ -221,13 +224,14 @@ pub async fn delete(
     let event = api.event(&path.event)?;
     refuse_in_use(&api, &event).await?;
     let audit = vec![api.audit(caller, AuditAction::EventRemoved, &path.event, String::new())];
-    let pause = Some((path.event.clone(), None));
-    let set = ChangeSet { event: Some(EventWrite::Delete(path.event)), pause, audit, ..ChangeSet::default() };
+    let (pause, inviting) = (Some((path.event.clone(), None)), Some((path.event.clone(), None)));
+    let event = Some(EventWrite::Delete(path.event));
+    let set = ChangeSet { event, pause, inviting, audit, ..ChangeSet::default() };
     api.app.store.commit_async(set).await.map_err(api.store_failed("write that an event is removed"))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn refuse_provisioned(api: &Api, event: &EventName) -> Result<(), Problem> {
+pub fn refuse_provisioned(api: &Api, event: &EventName) -> Result<(), Problem> {
     if !api.app.runner.is_provisioned(event) {
         return Ok(());
     }

@@ -14,6 +14,7 @@ pub mod follow;
 pub mod groups;
 pub mod health;
 pub mod hooks;
+pub mod invitations;
 pub mod pauses;
 pub mod preview;
 pub mod review;

@@ -57,6 +57,11 @@ pub enum AuditActionView {
     PersonErased,
     TombstoneLifted,
     StoreCompacted,
+    InvitationsSaved,
+    InvitationsHeld,
+    InvitationsReleased,
+    InvitationResent,
+    InvitationBounced,
 }
 
 impl From<AuditAction> for AuditActionView {
@@ -81,6 +86,11 @@ impl From<AuditAction> for AuditActionView {
             AuditAction::PersonErased => Self::PersonErased,
             AuditAction::TombstoneLifted => Self::TombstoneLifted,
             AuditAction::StoreCompacted => Self::StoreCompacted,
+            AuditAction::InvitationsSaved => Self::InvitationsSaved,
+            AuditAction::InvitationsHeld => Self::InvitationsHeld,
+            AuditAction::InvitationsReleased => Self::InvitationsReleased,
+            AuditAction::InvitationResent => Self::InvitationResent,
+            AuditAction::InvitationBounced => Self::InvitationBounced,
         }
     }
 }

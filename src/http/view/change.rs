@@ -81,7 +81,7 @@ pub struct PositionView {
 #[schema(as = Detail)]
 pub struct DetailView {
     /// `email`, `field`, `released` (no longer any source's), `attendance`, `event_field`, `registration`,
-    /// `joined_group` or `left_group`.
+    /// `joined_group`, `left_group` or `invitation` (queued, or taken back).
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
@@ -231,6 +231,9 @@ impl From<Detail> for DetailView {
             }
             Detail::JoinedGroup { group } => Self { group: Some(group.to_string()), ..Self::kind("joined_group") },
             Detail::LeftGroup { group } => Self { group: Some(group.to_string()), ..Self::kind("left_group") },
+            Detail::Invitation { event, before, after } => {
+                Self { event: Some(event.to_string()), ..Self::kind("invitation").sides(before, after) }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod event;
 mod explain;
 mod export;
 mod group;
+mod invitation;
 mod journey;
 mod person;
 mod preview;
@@ -30,6 +31,9 @@ pub use event::{AttendeeCounts, EventSavedView, EventStatusView, EventView, Feed
 pub use explain::{ExplainedView, FeedExplanationView, LookView};
 pub use export::{ExportView, ExportedChangeView, ExportedRegistrationView, WaitingRecordView};
 pub use group::GroupView;
+pub use invitation::{
+    EventInvitationView, ExistingView, InvitationCounts, LetterView, OutboxItemView, TemplateView, template_of,
+};
 pub use person::{AttendeeView, UserView};
 pub use preview::PreviewView;
 pub use review::ReviewItemView;

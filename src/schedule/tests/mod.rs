@@ -30,6 +30,7 @@ fn event(name: &str, zone: &str, schedule: Schedule) -> Event {
         schedule: Some(schedule),
         feeds: vec![feed],
         access: Default::default(),
+        invitations: Default::default(),
     }
 }
 

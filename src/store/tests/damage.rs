@@ -30,6 +30,7 @@ fn filled(path: &Path) -> Truth {
         schedule: None,
         feeds: Vec::new(),
         access: Default::default(),
+        invitations: crate::model::Invitations::default(),
     };
     let token = StoredToken {
         sha256: [7; 32],

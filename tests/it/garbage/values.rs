@@ -112,6 +112,7 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
             schedule: Some(Schedule { at: TimeOfDay::parse("03:00").ok(), ..Schedule::of(ScheduleKind::Daily) }),
         }],
         access: Default::default(),
+        invitations: Default::default(),
     }];
     let token =
         StoredToken { name: "Grafana".into(), sha256: [7; 32], scopes: vec!["read".into()], created_at: time() };

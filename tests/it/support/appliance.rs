@@ -69,6 +69,11 @@ impl Appliance {
         }
     }
 
+    /// Where the configuration stands.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Closes the store and gives its folder back; the data directory in it is `data`.
     pub async fn close(self) -> TempDir {
         let Self { app, folder, .. } = self;

@@ -101,6 +101,10 @@ fn detail_text(detail: &Detail) -> String {
         }
         Detail::JoinedGroup { group } => format!("joins group {group}"),
         Detail::LeftGroup { group } => format!("leaves group {group}"),
+        Detail::Invitation { event, before, after } => {
+            let word = |state: &Option<rollcall::model::InvitationState>| state.map(|state| state.as_str().to_owned());
+            format!("invitation to {event} {}", change(word(before), word(after)))
+        }
     }
 }
 

@@ -1,0 +1,6 @@
+//! Invitations: who gets a mail, how often, and what becomes of it when something goes wrong.
+
+mod once;
+mod post;
+mod settings;
+mod undone;
