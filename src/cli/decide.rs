@@ -6,6 +6,7 @@ use super::args::UndoArgs;
 use super::client::Client;
 use super::error::{CliError, FAILED};
 use super::{print, runs, sync};
+use crate::config::percent_encode;
 
 /// Approves a run and waits until it is committed.
 pub async fn approve(client: &Client, run: u64, as_json: bool) -> Result<ExitCode, CliError> {
@@ -42,7 +43,20 @@ pub async fn undo(client: &Client, args: &UndoArgs, as_json: bool) -> Result<Exi
     } else {
         runs::print_run(&ended)?;
         runs::print_changes_of(client, undo, |change| dry_run || change["action"] == "skip").await?;
+        if let Some(event) = ended["event"].as_str().filter(|_| !dry_run) {
+            tell_of_pause(client, event).await?;
+        }
     }
     client.close().await;
     Ok(if ended["outcome"] == "done" { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// An undo pauses an event that is synced by itself.
+async fn tell_of_pause(client: &Client, event: &str) -> Result<(), CliError> {
+    let found = client.get(&format!("/v1/events/{}", percent_encode(event))).await?;
+    if found["paused"].is_null() {
+        return Ok(());
+    }
+    let resume = format!("when the source is mended: rollcall resume {event}");
+    print::line(&format!("event {event} is paused: nothing of it is synced by itself; {resume}"))
 }

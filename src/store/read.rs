@@ -401,6 +401,15 @@ impl Store {
         all.map(|(.., name)| Arc::clone(name)).collect()
     }
 
+    /// Looks at a feed's state where it is; that may be large.
+    pub fn look_at_feed<T>(&self, feed: &FeedId, look: impl FnOnce(&FeedState) -> T) -> T {
+        let view = self.view();
+        match view.state.feeds.get(feed) {
+            Some(state) => look(state),
+            None => look(&FeedState::default()),
+        }
+    }
+
     pub fn feed_state(&self, feed: &FeedId) -> FeedState {
         self.view().state.feeds.get(feed).cloned().unwrap_or_default()
     }

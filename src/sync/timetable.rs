@@ -78,13 +78,13 @@ impl Runner {
 
     pub(super) fn history(&self, event: &Event, feed: &FeedSettings) -> History {
         let id = FeedId { event: event.name.clone(), source: feed.source.clone() };
-        let store = &self.inner.store;
-        History::of(&store.feed_state(&id), self.held_run(&id).is_some(), store.pause(&event.name).is_some())
+        let (is_held, is_paused) = (self.held_run(&id).is_some(), self.pause_of(&event.name).is_some());
+        self.inner.store.look_at_feed(&id, |state| History::of(state, is_held, is_paused))
     }
 
     /// Why hooks of a source begin nothing in an event, if so.
     pub fn shut(&self, event: &Event, source: &SourceName) -> Option<Shut> {
-        if self.inner.store.pause(&event.name).is_some() {
+        if self.pause_of(&event.name).is_some() {
             return Some(Shut::Paused);
         }
         match self.timing(event, event.feed(source)?).next {

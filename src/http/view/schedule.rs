@@ -73,7 +73,7 @@ pub struct FinalSyncView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventPause)]
 pub struct EventPauseView {
-    /// The name of the API token, or the command line of the server's machine.
+    /// The API token by its name, or the command line of the server's machine.
     by: String,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
