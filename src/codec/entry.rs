@@ -157,13 +157,12 @@ impl EntryDecoder {
             PLAIN => (seal::read_payload::<v1::JournalEntry<'_>>(KIND, payload)?, &[][..]),
             _ => seal::split_payload(KIND, payload)?,
         };
-        let (by_hand, rest) = match version {
-            PLAIN => (None, rest),
-            _ => seal::split_payload::<v2::EntryByHand<'_>>(KIND, rest).map(|(by_hand, rest)| (Some(by_hand), rest))?,
-        };
-        let journey = (version >= JOURNEY || !rest.is_empty())
-            .then(|| seal::read_payload::<v3::EntryJourney<'_>>(KIND, rest))
-            .transpose()?;
+        let (mut by_hand, mut journey) = (None, None);
+        if !rest.is_empty() {
+            let (stored, rest) = seal::split_payload::<v2::EntryByHand<'_>>(KIND, rest)?;
+            by_hand = Some(stored);
+            journey = (!rest.is_empty()).then(|| seal::read_payload::<v3::EntryJourney<'_>>(KIND, rest)).transpose()?;
+        }
         take_symbols(&mut self.symbols, KIND, &stored.symbols)?;
         let mut entry = entry_from_v1(&self.symbols, stored.entry)?;
         if let (Entry::Person(change), Some(by_hand)) = (&mut entry, by_hand) {

@@ -32,6 +32,8 @@ pub struct Mailing {
     outbox: Outbox,
     /// The mail that was given to the server last, until its outcome is stored.
     done: Option<Done>,
+    /// Whose mail that is.
+    begun: Option<(EventName, UserNo)>,
     /// No mail goes before, for the rate's sake.
     next_at: Instant,
 }
@@ -65,8 +67,8 @@ impl Mailing {
     pub fn new(runner: Runner, spec: Arc<MailSpec>) -> Result<Self, SmtpError> {
         let smtp = Smtp::new(Arc::clone(&spec))?;
         let key = MessageKey::new(runner.inner.store.community_key().child("rollcall message ids"));
-        let (outbox, done, next_at) = (Outbox::default(), None, Instant::now());
-        Ok(Self { runner, spec, smtp, key, outbox, done, next_at })
+        let (outbox, next_at) = (Outbox::default(), Instant::now());
+        Ok(Self { runner, spec, smtp, key, outbox, done: None, begun: None, next_at })
     }
 
     /// Sends until the process is to end; the mail under way is finished first.
@@ -104,8 +106,10 @@ impl Mailing {
             match self.visit(next.clone()).await {
                 Ok(Some(parcel)) => sent += u64::from(self.send(parcel).await),
                 Ok(None) => {
+                    // Not to be sent after all. Looked at again the next time, so that nothing goes round in circles.
                     if let Some((event, user)) = next {
                         self.outbox.drop(&event, user);
+                        return sent;
                     }
                 }
                 Err(Refusal::Store(error)) => {
@@ -136,6 +140,10 @@ impl Mailing {
             open.insert(event);
         }
         self.outbox.keep(&open);
+        if let Some((event, user)) = &self.begun {
+            // It is marked as being sent until its outcome is stored.
+            self.outbox.drop(event, *user);
+        }
         self.runner.inner.observer.outbox(self.outbox.len(), self.outbox.oldest());
         Ok(())
     }
@@ -144,9 +152,11 @@ impl Mailing {
     async fn visit(&mut self, next: Option<(EventName, UserNo)>) -> Result<Option<Parcel>, Refusal> {
         let done = self.done.clone();
         let event = done.as_ref().map(|done| done.event.clone());
+        let begins = next.clone();
         let work = move |desk: &Desk<'_>| visit(desk, done.as_ref(), next);
         let visited = self.runner.by_hand(Actor::CommandLine, work).await?;
         self.done = None;
+        self.begun = begins.filter(|_| visited.parcel.is_some());
         if let (Some(event), Some((user, waiting))) = (event, visited.deferred) {
             self.outbox.put(&event, user, waiting);
         }

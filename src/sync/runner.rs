@@ -459,12 +459,17 @@ impl Runner {
         Ok(runs.iter().map(|run| unfinished.corrected(run).into_owned()).collect())
     }
 
-    /// Finishes what a full or broken disk had stopped, unless a run is at it. Blocks.
+    /// Finishes what a full or broken disk had stopped, and makes invitations stand as they are set, unless a run is at it.
+    /// Blocks.
     pub fn catch_up(&self) {
         if let Some(_turn) = self.inner.turn.try_lock() {
             // Said when it failed first, and by readiness as long as it fails.
             let finished = self.inner.unfinished.finish(&self.inner.stopping);
-            if let (Ok(()), Err(error)) = (finished, self.settle_invitations()) {
+            // What is left open rests on people as they are.
+            if finished.is_err() || self.inner.stopping.is_said() {
+                return;
+            }
+            if let Err(error) = self.settle_invitations() {
                 self.inner.observer.store_failed("write how invitations stand", &error.to_string());
             }
         }

@@ -65,7 +65,15 @@ async fn wrong_queries_and_paths_are_named() {
 async fn no_route_takes_parameters_it_does_not_know() {
     let fixture = Fixture::synced(5).await;
     let user = fixture.list("/v1/users", 10).await[0]["id"].as_str().unwrap().to_owned();
-    let parts = [("{event}", "summit"), ("{user}", &user), ("{group}", "x"), ("{run}", "1"), ("{id}", "0")];
+    let invitation = format!("outbox/summit:{user}");
+    let parts = [
+        ("outbox/{id}", invitation.as_str()),
+        ("{event}", "summit"),
+        ("{user}", &user),
+        ("{group}", "x"),
+        ("{run}", "1"),
+        ("{id}", "0"),
+    ];
     for route in routes().into_iter().filter(|route| route.scope.is_some()) {
         let path = parts.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
         let path = path.replace("{source}", "demo");

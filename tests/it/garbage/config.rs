@@ -13,7 +13,12 @@ static EXAMPLE: LazyLock<String> = LazyLock::new(|| {
     let text = std::fs::read_to_string(path).unwrap();
     // Secrets in files and credentials would be looked for on this machine.
     let text = text.replace(r#"{ file = "secrets/tickets-token" }"#, r#"{ env = "CRM_TOKEN" }"#);
-    text.replace(r#"{ credential = "members-password" }"#, r#"{ env = "CRM_TOKEN" }"#)
+    let text = text.replace(r#"{ credential = "members-password" }"#, r#"{ env = "CRM_TOKEN" }"#);
+    // So would the other files be.
+    let text = ["subject.txt", "invitation.txt", "invitation.html"]
+        .iter()
+        .fold(text, |text, file| text.replace(&format!("{{ file = {file:?} }}"), "\"Dear {{ first_name }}\""));
+    text.replace(r#"ca_file = "mail-ca.pem""#, "")
 });
 
 const SECRET: &str = "canary-7f3a-long-enough";

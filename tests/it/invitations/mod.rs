@@ -1,6 +1,7 @@
 //! Invitations: who gets a mail, how often, and what becomes of it when something goes wrong.
 
 mod once;
+mod peer;
 mod post;
 mod settings;
 mod undone;
