@@ -34,7 +34,7 @@ pub async fn dump(client: &Client, args: &DumpArgs, as_json: bool) -> Result<Exi
         }
     };
     client.each("/v1/events", |event| take("event", settings_of(event))).await?;
-    client.each("/v1/groups", |group| take("group", without(group, &["members"]))).await?;
+    client.each("/v1/groups", |group| take("group", without(group, &["members", "events"]))).await?;
     client.each("/v1/users", |user| take("user", user)).await?;
     client.close().await;
     comparison.map_or(Ok(ExitCode::SUCCESS), Comparison::end)
