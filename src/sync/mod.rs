@@ -5,6 +5,7 @@
 //! of different feeds take turns, so a plan always rests on what is there. [`Hooks`] starts runs where a source says that
 //! somebody changed, and [`Runner::keep_schedules`] when their time has come.
 
+mod again;
 mod approving;
 mod arrivals;
 mod asking;

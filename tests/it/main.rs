@@ -22,6 +22,7 @@ mod invitations;
 mod journey;
 mod kills;
 mod logins;
+mod organiser;
 mod power;
 mod preview;
 mod properties;

@@ -2,6 +2,6 @@
 
 mod once;
 mod peer;
-mod post;
+pub mod post;
 mod settings;
 mod undone;
