@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 const SOURCES: &str = include_str!("../../docs/sources.md");
 const PEOPLE: &str = include_str!("../../docs/people.md");
 const ACCESS: &str = include_str!("../../docs/access.md");
+const ORGANISER: &str = include_str!("../../docs/organiser.md");
 
 /// The fenced blocks: language and text.
 fn blocks(guide: &'static str) -> Vec<(&'static str, &'static str)> {
@@ -32,6 +33,19 @@ impl Practice {
         let command = command.arg("serve").current_dir(folder).env("REG_TOKEN", "demo-token");
         let practice = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         while !folder.join("data/server.json").exists() || std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        practice
+    }
+
+    /// A mail server that takes everything.
+    fn start_mail(port: u16) -> Self {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/aiosmtpd/bin/python");
+        let mut command = Command::new(&program);
+        let command = command.args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{port}")]);
+        let started = command.stdout(Stdio::null()).spawn();
+        let practice = Self(started.unwrap_or_else(|error| panic!("{}: {error}; run tests/run", program.display())));
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         practice
@@ -107,9 +121,11 @@ fn free_port() -> u16 {
 
 /// Tries a guide. With a server, that runs from the first file on.
 fn try_out(guide: &'static str, with_server: bool) {
-    let (source, api) = (free_port(), free_port());
+    let (source, api, mail) = (free_port(), free_port(), free_port());
     let _practice = Practice::start(source);
-    let here = |text: &str| text.replace("7071", &source.to_string()).replace("7070", &api.to_string());
+    let _mail = guide.contains("7025").then(|| Practice::start_mail(mail));
+    let ports = [("7071", source), ("7070", api), ("7025", mail)];
+    let here = |text: &str| ports.iter().fold(text.to_owned(), |text, (of, port)| text.replace(of, &port.to_string()));
     let folder = tempfile::tempdir().unwrap();
     let (mut config, mut exports, mut said) = (String::new(), String::new(), String::new());
     let (mut tried, mut server) = (0, None);
@@ -152,4 +168,10 @@ fn the_guide_to_people_works_line_by_line() {
 #[ignore = "needs curl and jq; tests/run runs it"]
 fn the_guide_to_access_works_line_by_line() {
     try_out(ACCESS, true);
+}
+
+#[test]
+#[ignore = "needs curl, jq and aiosmtpd; tests/run runs it"]
+fn the_guide_for_organisers_works_line_by_line() {
+    try_out(ORGANISER, true);
 }
