@@ -56,10 +56,12 @@ impl App {
 
     /// The same, but once `stopping` is said, what was left open stays so and no run begins; and the disk may fail.
     pub fn open_with(config: Config, clock: Clock, stopping: Stopping, faults: Faults) -> Result<Self, AppError> {
-        let observer = Observer::default();
+        let observer = Observer::of_process(Some(clock.now()));
         let began = Instant::now();
         let store = Store::open_with(&config.store.path, faults)?;
         observer.store_opened(began.elapsed(), !store.was_scanned());
+        let flushed = observer.clone();
+        store.on_flush(move |took| flushed.store_flushed(took));
         let sources = sources(&config, &observer, &store, &clock)?;
         let runner = Runner::new(
             store.clone(),
@@ -118,7 +120,8 @@ impl App {
         }
         for event in self.runner.events() {
             for feed in &event.feeds {
-                self.observer.feed_known(&FeedId { event: event.name.clone(), source: feed.source.clone() });
+                let id = FeedId { event: event.name.clone(), source: feed.source.clone() };
+                self.observer.feed_known(&id, event.usual_trigger(feed));
             }
         }
     }

@@ -178,6 +178,10 @@ pub const SEARCHED_WORDS_MAX: usize = 8;
 pub const AUDIENCE_CONDITIONS_MAX: usize = 100;
 /// People of an audience who are read and sent at once.
 pub const AUDIENCE_PEOPLE_PER_PIECE: usize = 1_000;
+/// Attendees whose badges are looked at before what was found is told, and those that are looked at beside each other.
+/// Few, so that whoever waits hears something before their patience ends.
+pub const BADGES_PER_PIECE: usize = 16;
+pub const BADGES_AT_ONCE: usize = 8;
 /// Most pages of an event that an app may ask about.
 pub const PAGES_OF_EVENT_MAX: usize = 100;
 /// Most groups that open one page of an event.

@@ -80,7 +80,8 @@ impl Installation {
         Self::of(scratch, &small_toml(small))
     }
 
-    fn of(scratch: &Path, config: &str) -> Outcome<Self> {
+    /// With these sources and events, the bundled one among them.
+    pub fn of(scratch: &Path, config: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir_in(scratch)?;
         std::fs::write(folder.path().join("rollcall.toml"), format!("{config}{SETTINGS}"))?;
         Ok(Self { folder })

@@ -7,6 +7,7 @@
 //! 2. One server: ten syncs on end, whether its memory grows, where the time goes; and how soon a sync of nothing new
 //!    has ended.
 //! 3. The API, beside the emptiest answer of the same server.
+//! 4. `/metrics` where there is as much to tell as it allows.
 //!
 //! A figure is printed only of a run that did what it should: every answer and every count is checked, and what is
 //! wrong ends the bench. Megabytes are millions of bytes. Progress goes to standard error.
@@ -16,6 +17,7 @@ mod bare;
 mod fake;
 mod installation;
 mod machine;
+mod metrics;
 mod options;
 mod process;
 mod server;
@@ -85,6 +87,9 @@ fn measure(options: &Options) -> Outcome<()> {
     }
     if options.wants(Part::Api) {
         figures["api"] = api::measure(smallest, scratch.path(), &progress)?;
+    }
+    if options.wants(Part::Metrics) {
+        figures["metrics"] = metrics::measure(scratch.path(), &progress)?;
     }
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_vec_pretty(&figures)?)?;

@@ -39,6 +39,8 @@ pub enum Part {
     Server,
     /// Requests a second.
     Api,
+    /// What a scrape of 200 feeds costs.
+    Metrics,
 }
 
 /// What this program is when it starts itself.

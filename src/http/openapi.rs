@@ -14,8 +14,8 @@ use utoipa::{Modify, OpenApi};
 use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
-    access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
-    hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
+    access, attendees, audiences, audit, badges, changes, decide, erasures, events, explain, export, follow, groups,
+    health, hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 
 /// The name of the security scheme.
@@ -33,7 +33,7 @@ const TOKEN: &str = "token";
         pauses::pause, pauses::resume, preview::preview,
         review::list, explain::explain, explain::live,
         attendees::list, attendees::get, attendees::put, attendees::delete,
-        access::check, access::put_access, access::put_account, audiences::list, audiences::size,
+        access::check, access::put_access, access::put_account, audiences::list, audiences::size, badges::check,
         invitations::bounced, invitations::get, invitations::put, invitations::preview, invitations::hold,
         invitations::release, invitations::outbox, invitations::resend,
         users::list, users::get, users::edit, users::protect, users::look_up, erasures::erase, export::export,

@@ -14,8 +14,8 @@ use super::layers::around;
 use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
-    access, attendees, audiences, audit, changes, decide, erasures, events, explain, export, follow, groups, health,
-    hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
+    access, attendees, audiences, audit, badges, changes, decide, erasures, events, explain, export, follow, groups,
+    health, hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 use crate::app::App;
 
@@ -58,6 +58,7 @@ fn table() -> Vec<Route> {
         route(POST, "/v1/events/{event}/access", APP, access::check),
         route(PUT, "/v1/events/{event}/attendees/{user}/access", APP, access::put_access),
         route(PUT, "/v1/users/{user}/account", APP, access::put_account),
+        route(POST, "/v1/events/{event}/badges/check", SYNC, badges::check),
         route(POST, "/v1/audiences", READ, audiences::list),
         route(POST, "/v1/audiences/size", READ, audiences::size),
         route(POST, "/v1/events/{event}/attendees/{user}/invitation/bounced", ADMIN, invitations::bounced),

@@ -1,5 +1,8 @@
 //! The connection to the mail server (RFC 5321): made when there is something to send, kept while there is more.
 
+use std::error::Error as _;
+use std::io;
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,7 +149,16 @@ fn in_words(error: &Error, what: &str) -> String {
     match error.status().map(u16::from) {
         Some(code) => format!("{what} ({code})"),
         None if error.is_timeout() => format!("{what} (silence)"),
-        None if error.is_tls() => format!("{what} (TLS)"),
-        None => what.to_owned(),
+        None => match tls_fault(error) {
+            Some(rustls::Error::InvalidCertificate(_)) => format!("{what} (its TLS certificate is not to be trusted)"),
+            Some(_) => format!("{what} (TLS)"),
+            None => what.to_owned(),
+        },
     }
+}
+
+/// What keeps TLS from coming about is told as an error of the connection.
+fn tls_fault(error: &Error) -> Option<&rustls::Error> {
+    let mut causes = successors(error.source(), |cause| (*cause).source());
+    causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
 }

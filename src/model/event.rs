@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Digest, EventName, Invitations, RunId, SafetySettings, Schedule, SourceName};
+use super::{Access, Digest, EventName, Invitations, RunId, SafetySettings, Schedule, SourceName, Trigger};
 
 /// An event of the community and the feeds that fill it. Stored as the JSON that serde makes of it: what is added later
 /// needs a default.
@@ -52,6 +52,11 @@ impl Event {
     /// When a feed of this event is synced by itself, where it is.
     pub fn schedule_of<'a>(&'a self, feed: &'a FeedSettings) -> Option<&'a Schedule> {
         feed.schedule.as_ref().or(self.schedule.as_ref()).filter(|schedule| schedule.is_on())
+    }
+
+    /// What begins most runs of a feed.
+    pub fn usual_trigger(&self, feed: &FeedSettings) -> Trigger {
+        if self.schedule_of(feed).is_some() { Trigger::Schedule } else { Trigger::Api }
     }
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod audience;
 mod audit;
+mod badge;
 mod by_hand;
 mod change;
 mod cron;
@@ -28,6 +29,7 @@ mod schedule;
 pub use access::{Access, AccessReason, Admission, Page, Standing};
 pub use audience::{Audience, Condition, Folded, Invited, Place};
 pub use audit::{Actor, AuditAction, AuditEntry, AuditId};
+pub use badge::{BadgeFound, BadgeLook};
 pub use by_hand::{AttendanceByHand, ByHand, Decision, MembershipByHand, Override, Protected};
 pub use change::{Action, Entry, NotUndone, PersonChange, RecordNote, Verdict};
 pub use cron::{Cron, CronError};

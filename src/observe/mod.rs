@@ -7,11 +7,14 @@ mod answers;
 mod catalogue;
 mod log;
 mod observer;
+mod outcomes;
+mod process;
+mod scrape;
 mod stages;
-mod times;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use log::{Format, init_log};
-pub use observer::{CommunityFacts, FeedFacts, HookOutcome, MailOutcome, Observer, ResponseCode};
+pub use observer::Observer;
+pub use outcomes::{HookOutcome, MailOutcome, ResponseCode};
+pub use scrape::{BudgetFacts, EventFacts, Facts, FeedFacts};
 pub use stages::Stages;
-pub use times::FeedTimes;

@@ -182,18 +182,31 @@ impl Client {
 }
 
 fn http(spec: &SourceSpec, base: &Url) -> Result<reqwest::Client, SourceError> {
-    let source_name = || spec.name.clone();
-    let tls = tls(base).map_err(|cause| SourceError::Trust { source_name: source_name(), cause })?;
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-        .default_headers(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(spec.format.accept()))]))
-        .redirect(redirect::Policy::none())
-        .connect_timeout(spec.limits.connect_timeout);
+    let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(spec.format.accept()))]);
+    let builder = builder(spec, base.scheme() == "https")?;
+    let mut builder = builder.default_headers(accept).redirect(redirect::Policy::none());
     if is_loopback(base) {
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|cause| SourceError::Client { source_name: source_name(), cause })
+    built(spec, builder)
+}
+
+/// Asks any host over https, with nothing that is the source's own.
+pub(super) fn https(spec: &SourceSpec, redirects: redirect::Policy) -> Result<reqwest::Client, SourceError> {
+    let builder = builder(spec, true)?.https_only(true).redirect(redirects).timeout(answer_max(&spec.limits));
+    built(spec, builder)
+}
+
+fn builder(spec: &SourceSpec, is_https: bool) -> Result<reqwest::ClientBuilder, SourceError> {
+    let tls = tls(is_https).map_err(|cause| SourceError::Trust { source_name: spec.name.clone(), cause })?;
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(spec.limits.connect_timeout))
+}
+
+fn built(spec: &SourceSpec, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, SourceError> {
+    builder.build().map_err(|cause| SourceError::Client { source_name: spec.name.clone(), cause })
 }
 
 /// How long a request may go without an answer. Connecting has a bound of its own; silence counts from the start, so
@@ -247,10 +260,10 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
 
 /// TLS as the platform trusts it, with ring, whatever other crates of the process prefer. A plain-text source needs
 /// no trust at all, and so runs on a machine without CA certificates.
-fn tls(base: &Url) -> Result<ClientConfig, rustls::Error> {
+fn tls(is_https: bool) -> Result<ClientConfig, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions()?;
-    if base.scheme() == "https" {
+    if is_https {
         return Ok(builder.with_platform_verifier()?.with_no_client_auth());
     }
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())

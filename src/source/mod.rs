@@ -18,12 +18,14 @@
 //! ```
 //!
 //! `single` reads only the records that hooks named, each by a request of its own.
+//! [`Badges`] looks whether attendees' badges are where they are said to be: the only requests to other hosts.
 //! [`Glimpse`] is the first page alone, to look at: what was asked and came, masked, and what it suggests.
 //!
 //! Invariant: a credential goes to the base URL's origin alone, what a login asks for it to the login's, and both appear in no error, log line or `Debug` output.
 //! A read that was not complete ends in [`ReadEvent::Failed`].
 
 mod auth;
+mod badge;
 mod bookmark;
 mod budget;
 mod budget_headers;
@@ -58,6 +60,7 @@ mod watermark;
 #[cfg(test)]
 mod tests;
 
+pub use badge::Badges;
 pub use bookmark::Bookmark;
 pub use budget::{Allowance, WindowLeft};
 pub use client::SourceError;

@@ -266,16 +266,27 @@ impl Engine {
         !self.is_new.load(Ordering::Acquire) && self.unsynced.read().is_empty()
     }
 
-    /// Makes every applied batch survive a power cut; see [`SledFiles::sync`].
+    /// Makes every applied batch survive a power cut, and seen by [`Self::get`].
     pub fn sync(&self) -> Result<(), StoreError> {
+        self.make_durable()?;
+        self.show();
+        Ok(())
+    }
+
+    /// Makes every applied batch survive a power cut; see [`SledFiles::sync`].
+    pub fn make_durable(&self) -> Result<(), StoreError> {
         let failed = |source| StoreError::Engine { operation: "flush the store", source };
         self.faults.step(Step::Flush, |source| failed(source.into()), || self.db.flush().map(drop).map_err(failed))?;
         let io = |operation| move |source| io_error(operation, self.folder(), source);
         self.faults.step(Step::Sync, io("sync"), || self.files.sync())?;
         self.faults.step(Step::Anchor, io("anchor"), || self.anchor.write(&self.record.lock()))?;
-        self.unsynced.write().clear();
         self.is_new.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// Lets what is durable be seen by [`Self::get`].
+    pub fn show(&self) {
+        self.unsynced.write().clear();
     }
 }
 

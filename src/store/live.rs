@@ -2,6 +2,7 @@
 //! is closed and opened anew from the disk; until that succeeds the store is closed, and what lives in memory goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
@@ -33,7 +34,11 @@ pub struct Opening {
 pub struct Live {
     engine: RwLock<Result<Engine, Closed>>,
     opening: Opening,
+    /// Who is told what each commit's wait for the disk took.
+    flushed: OnceLock<Box<Told>>,
 }
+
+pub type Told = dyn Fn(Duration) + Send + Sync;
 
 struct Closed {
     why: String,
@@ -69,7 +74,18 @@ impl Opening {
 impl Live {
     pub fn open(opening: Opening) -> Result<(Self, State), StoreError> {
         let (engine, state) = opening.open()?;
-        Ok((Self { engine: RwLock::new(Ok(engine)), opening }, state))
+        Ok((Self { engine: RwLock::new(Ok(engine)), opening, flushed: OnceLock::new() }, state))
+    }
+
+    pub fn on_flush(&self, tell: Box<Told>) {
+        // Who was there first is told.
+        let _ = self.flushed.set(tell);
+    }
+
+    pub fn tell_flushed(&self, took: Duration) {
+        if let Some(tell) = self.flushed.get() {
+            tell(took);
+        }
     }
 
     pub const fn key(&self) -> &CommunityKey {

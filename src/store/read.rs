@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -188,6 +189,16 @@ impl Store {
     /// The size of the engine's files.
     pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.shared.folder.engine_bytes()
+    }
+
+    /// What is free on the disk of the data directory, for whoever is not root.
+    pub fn bytes_free(&self) -> Result<u64, StoreError> {
+        self.shared.room.free()
+    }
+
+    /// Has `tell` told how long each commit waits for the disk. Only the first who asks is told.
+    pub fn on_flush(&self, tell: impl Fn(Duration) + Send + Sync + 'static) {
+        self.shared.live.on_flush(Box::new(tell));
     }
 
     /// Commits from a thread that may block. When this returns, the changes survive a power cut. An error means that

@@ -45,7 +45,7 @@ impl Room {
     }
 
     /// Bytes that a user who is not root may still write.
-    fn free(&self) -> Result<u64, StoreError> {
+    pub fn free(&self) -> Result<u64, StoreError> {
         let stat = statvfs(&self.folder).map_err(|error| io_error("measure", &self.folder, error.into()))?;
         // Some file systems do not count their blocks; what they have no room for, they refuse.
         Ok(if stat.f_blocks == 0 { u64::MAX } else { stat.f_bavail.saturating_mul(stat.f_frsize) })

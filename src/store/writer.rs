@@ -228,6 +228,7 @@ impl Writer {
         let new_run = prepared.new_run;
         let synced_in = match self.write(std::mem::take(&mut prepared.batch)) {
             Ok(synced_in) => {
+                self.live.tell_flushed(synced_in);
                 self.publish(set, prepared);
                 synced_in
             }
@@ -245,7 +246,7 @@ impl Writer {
             self.live.with(|engine| {
                 engine.apply(batch)?;
                 let applied = Instant::now();
-                engine.sync()?;
+                engine.make_durable()?;
                 Ok(applied.elapsed())
             })
         };
@@ -474,10 +475,16 @@ impl Writer {
         }
     }
 
-    /// Lets the readers see what is on disk now.
+    /// Lets the readers see what is on disk now. Whoever reads in the engine that a run is done, and then looks for its people,
+    /// waits until the indexes know them.
     fn publish(&mut self, set: ChangeSet, prepared: Prepared) {
         self.meta = prepared.meta;
         let mut state = self.state.write();
+        // It fails only where the engine is closed, and then it is read anew.
+        let _ = self.live.with(|engine| {
+            engine.show();
+            Ok(())
+        });
         self.stored_symbols = self.symbols.counts();
         let tombstones_changed = prepared.remembered.publish(&mut state);
         let State { index, symbols, groups, feeds, events, pauses, inviting, tokens, keepsakes, meta, .. } =

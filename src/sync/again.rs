@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use super::feed::Feed;
 use super::restart;
 use super::runner::{Runner, StartError};
+use super::timetable::Shut;
 use crate::limits::GO_ON_EVERY;
-use crate::model::{FeedId, Run};
+use crate::model::{Event, FeedId, Run, Trigger};
 
 impl Runner {
     /// Has a feed's sync go on when its source's quota opens, if it waits for that. The time is in the feed's state, so
@@ -37,7 +38,7 @@ impl Runner {
     }
 
     async fn go_on(self, id: FeedId, over: Timestamp) {
-        let Some(event) = self.event(&id.event).filter(|event| self.pause_of(&event.name).is_none()) else { return };
+        let Some(event) = self.event(&id.event) else { return };
         let Ok(mut feeds) = self.feeds(&event.name, Some(&id.source)) else { return };
         let Some(feed) = feeds.pop() else { return };
         let (inner, stable) = (Arc::clone(&self.inner), feed.spec().stable);
@@ -45,9 +46,18 @@ impl Runner {
         let found =
             tokio::task::spawn_blocking(move || restart::out_of_quota(&inner.store, &wanted, over, stable)).await;
         match found {
-            Ok(Ok(Some(run))) => self.begin_again(feed, &run).await,
-            Ok(Ok(None)) | Err(_) => {}
+            Ok(Ok(Some(run))) if self.may_begin_again(&event, &run) => self.begin_again(feed, &run).await,
+            Ok(Ok(_)) | Err(_) => {}
             Ok(Err(error)) => self.inner.observer.store_failed("read a run", &error.to_string()),
+        }
+    }
+
+    /// Nothing goes on in a pause, and after the final sync only what somebody began by hand.
+    fn may_begin_again(&self, event: &Event, former: &Run) -> bool {
+        match self.shut(event, &former.feed.source) {
+            None => true,
+            Some(Shut::Paused) => false,
+            Some(Shut::FinalDone | Shut::FinalGivenUp) => matches!(former.trigger, Trigger::Cli | Trigger::Api),
         }
     }
 
@@ -65,27 +75,30 @@ impl Runner {
     }
 
     /// Syncs each feed again whose last sync was cut short by the end of a process, unless that happened [too often](crate::limits::CUT_SHORT_MAX)
-    /// in a row; and those whose source's quota was used up, when it opens.
+    /// in a row; and those whose source's quota was used up, when it opens. Not in events that are paused.
     pub async fn start_again_what_was_cut_short(&self) {
         for event in self.events() {
-            for settings in &event.feeds {
-                let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
-                self.go_on_later(feed.clone());
-                self.start_again(feed).await;
-            }
+            self.begin_what_waited(&event).await;
+        }
+    }
+
+    /// The same in one event, whose pause may just have been lifted.
+    pub(super) async fn begin_what_waited(&self, event: &Event) {
+        for settings in &event.feeds {
+            let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
+            self.go_on_later(feed.clone());
+            self.start_again(feed).await;
         }
     }
 
     async fn start_again(&self, id: FeedId) {
-        if self.pause_of(&id.event).is_some() {
-            return;
-        }
+        let Some(event) = self.event(&id.event) else { return };
         let inner = Arc::clone(&self.inner);
         let wanted = id.clone();
         let found = tokio::task::spawn_blocking(move || restart::cut_short(&inner.store, &wanted)).await;
         let cut_short = match found {
-            Ok(Ok(Some(run))) => run,
-            Ok(Ok(None)) | Err(_) => return,
+            Ok(Ok(Some(run))) if self.may_begin_again(&event, &run) => run,
+            Ok(Ok(_)) | Err(_) => return,
             Ok(Err(error)) => return self.inner.observer.store_failed("read a run", &error.to_string()),
         };
         // A feed whose source is no longer configured has nothing to be read from.

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
+use super::active::Worked;
 use super::approving::{Approval, Refused};
 use super::failure::Failure;
 use super::holding::Fate;
 use super::progress::{Lines, Progress};
 use super::rebasing::Conflicts;
-use super::runner::{Active, Runner, StartError};
+use super::runner::{Runner, StartError};
 use crate::model::{Actor, FeedId, Run, RunError, RunId};
 use crate::store::StoreError;
 
@@ -65,23 +66,18 @@ impl Runner {
     }
 
     async fn begin_approval(self, id: RunId, by: Actor) -> Result<Verdict, DecideError> {
-        let mut active = self.inner.active.lock().await;
-        // Asked under the lock, as for a run that begins.
+        let turn = self.inner.active.turn().await;
+        // Asked in turn, as for a run that begins.
         if self.inner.stopping.is_said() {
             return Err(DecideError::Stopping);
         }
         let run = self.held(id).await?;
-        if let Some(going) = active.get(&run.feed) {
+        if let Some(going) = turn.of(&run.feed) {
             return Err(DecideError::Busy(going.run));
         }
         let feed = self.feeds(&run.feed.event, Some(&run.feed.source)).map_err(DecideError::Feed)?.pop();
         let feed = feed.ok_or_else(|| DecideError::Feed(StartError::NoFeed(run.feed.event.clone())))?;
-        let (progress, progress_out) = watch::channel(Progress::START);
-        let (cancel, cancelled) = watch::channel(false);
-        let (ended, ended_out) = watch::channel(None);
-        let going = Active { run: id, trigger: run.trigger, progress: progress_out, cancel, ended: ended_out };
-        active.insert(run.feed.clone(), going);
-        drop(active);
+        let Worked { progress, cancelled, ended } = turn.enter(run.feed.clone(), id, run.trigger, Progress::START);
         let approval = Approval {
             store: self.inner.store.clone(),
             feed,
@@ -111,9 +107,9 @@ impl Runner {
 
     /// Discards the plan of a held run.
     pub async fn reject(&self, id: RunId, by: Actor) -> Result<Run, DecideError> {
-        let active = self.inner.active.lock().await;
+        let turn = self.inner.active.turn().await;
         let run = self.held(id).await?;
-        if let Some(going) = active.get(&run.feed) {
+        if let Some(going) = turn.of(&run.feed) {
             return Err(DecideError::Busy(going.run));
         }
         self.end_held(run, Fate::Rejected { by }).await.map_err(DecideError::Store)
@@ -122,8 +118,8 @@ impl Runner {
     /// Lets held runs expire whose time is over. One whose feed is at work is looked at again.
     pub async fn expire(&self) {
         for run in self.inner.holding.overdue() {
-            let active = self.inner.active.lock().await;
-            if active.contains_key(&run.feed) || self.held_run(&run.feed) != Some(run.id) {
+            let turn = self.inner.active.turn().await;
+            if turn.of(&run.feed).is_some() || self.held_run(&run.feed) != Some(run.id) {
                 continue;
             }
             if let Err(error) = self.end_held(run, Fate::Expired).await {
@@ -135,7 +131,10 @@ impl Runner {
     /// The caller keeps runs of the feed from beginning.
     async fn end_held(&self, run: Run, fate: Fate) -> Result<Run, StoreError> {
         let holding = Arc::clone(&self.inner.holding);
-        tokio::task::spawn_blocking(move || holding.end(run, fate)).await.unwrap_or(Err(StoreError::Stopped))
+        let ended = tokio::task::spawn_blocking(move || holding.end(run, fate)).await;
+        // A final sync that was held may be tried again.
+        self.schedules_changed();
+        ended.unwrap_or(Err(StoreError::Stopped))
     }
 }
 

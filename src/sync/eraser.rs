@@ -280,7 +280,7 @@ impl Runner {
     /// Erases a user from everything that is kept. With `keep_out` nothing brings them back until that is lifted. Blocks,
     /// also while a sync plans or commits.
     pub fn erase(&self, user: UserId, keep_out: bool, entry: AuditEntry) -> Result<(ErasureId, Erasure), EraseError> {
-        self.inner.eraser.erase(user, keep_out, entry, || self.inner.going())
+        self.inner.eraser.erase(user, keep_out, entry, || self.inner.active.going())
     }
 
     /// Writes the store anew, without the bytes of who was erased. Blocks.
@@ -295,8 +295,8 @@ impl Runner {
 
     /// Does what is left to do after erasures, as far as it is time. Blocks.
     pub fn see_to_erasures(&self) {
-        if self.inner.going().is_empty() {
-            self.inner.eraser.clean(|| self.inner.going());
+        if self.inner.active.going().is_empty() {
+            self.inner.eraser.clean(|| self.inner.active.going());
         }
         self.inner.eraser.compact_when_due();
     }

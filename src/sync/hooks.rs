@@ -242,7 +242,7 @@ async fn drive(hooks: Weak<Inner>, feed: FeedId, more: Arc<Notify>) {
         if inner.runner.is_stopping() {
             return;
         }
-        if let Some(going) = inner.runner.running(&feed).await {
+        if let Some(going) = inner.runner.running(&feed) {
             // How it ended is its own affair.
             let _ = inner.runner.wait(going).await;
             continue;

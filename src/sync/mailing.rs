@@ -100,7 +100,8 @@ impl Mailing {
             if next.is_some() {
                 tokio::select! {
                     () = sleep_until(self.next_at) => {}
-                    () = stopping.heard() => {}
+                    // Nothing more is begun; what became of the last one is stored.
+                    () = stopping.heard() => continue,
                 }
             }
             match self.visit(next.clone()).await {

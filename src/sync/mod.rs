@@ -5,10 +5,12 @@
 //! of different feeds take turns, so a plan always rests on what is there. [`Hooks`] starts runs where a source says that
 //! somebody changed, and [`Runner::keep_schedules`] when their time has come.
 
+mod active;
 mod again;
 mod approving;
 mod arrivals;
 mod asking;
+mod badges;
 mod beginning;
 mod by_hand;
 mod committing;
@@ -44,7 +46,9 @@ mod undo;
 mod undoing;
 mod unfinished;
 
+pub use active::Active;
 pub use arrivals::Arrival;
+pub use badges::BadgeLooks;
 pub use by_hand::{Desk, Refusal};
 pub use deciding::DecideError;
 pub use delivery::Unreadable;
@@ -59,7 +63,7 @@ pub use preview::{Preview, PreviewPage, PreviewPlan, PreviewRecord, Unplanned};
 pub use progress::{Phase, Progress};
 pub use recovery::Kept;
 pub use review::{ReviewError, ReviewItem};
-pub use runner::{Following, Request, Runner, StartError, Started};
+pub use runner::{Request, Runner, StartError, Started};
 pub use stopping::Stopping;
 pub use timetable::{Shut, Timing};
 pub use undo::UndoError;

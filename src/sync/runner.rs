@@ -1,6 +1,6 @@
 //! Starts runs, knows which go on, and ends them when the process does.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -8,9 +8,10 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
+use super::active::{Active, ActiveRuns, Worked};
 use super::arrivals::Arrivals;
 use super::by_hand::{Desk, Refusal};
-use super::eraser::{Eraser, Going};
+use super::eraser::Eraser;
 use super::failure::Failure;
 use super::feed::{Feed, SourceEntry};
 use super::holding::{Fate, Holding};
@@ -41,7 +42,7 @@ pub(super) struct Inner {
     pub kept: Kept,
     pub clock: Clock,
     pub observer: Observer,
-    pub active: Mutex<HashMap<FeedId, Active>>,
+    pub active: ActiveRuns,
     pub turn: Arc<parking_lot::Mutex<()>>,
     /// Who works by hand waits here, so that only one thread waits for the turn.
     by_hand: Arc<Mutex<()>>,
@@ -63,20 +64,6 @@ impl Inner {
         let now = self.clock.now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
-
-    /// Blocks.
-    pub fn going(&self) -> Vec<Going> {
-        let active = self.active.blocking_lock();
-        active.iter().map(|(feed, going)| (feed.clone(), going.run)).collect()
-    }
-}
-
-pub(super) struct Active {
-    pub run: RunId,
-    pub trigger: Trigger,
-    pub progress: watch::Receiver<Progress>,
-    pub cancel: watch::Sender<bool>,
-    pub ended: watch::Receiver<Option<Run>>,
 }
 
 /// What came of trying to begin a run.
@@ -101,13 +88,6 @@ pub struct Request {
 pub struct Started {
     pub run: RunId,
     pub already_running: bool,
-}
-
-/// A run that goes on, as whoever follows it hears of it.
-pub struct Following {
-    pub progress: watch::Receiver<Progress>,
-    /// The run when it has ended; open still where its commit was paused because the process ends.
-    pub ended: watch::Receiver<Option<Run>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +127,7 @@ impl Runner {
         }
         kept.drop_older(&store, &observer, clock.now());
         let timetable = Timetable::new(clock.now());
-        let (active, turn, previews) = (Mutex::default(), Arc::default(), AtomicU64::default());
+        let (active, turn, previews) = (ActiveRuns::default(), Arc::default(), AtomicU64::default());
         let eraser = Eraser::new(
             store.clone(),
             clock.clone(),
@@ -321,23 +301,19 @@ impl Runner {
     }
 
     async fn enter(self, feed: Feed, run: Run) -> Result<Entered, StartError> {
-        let mut active = self.inner.active.lock().await;
-        // Asked under the lock: whoever stops the runs waits for all that are in the table.
+        let turn = self.inner.active.turn().await;
+        // Asked in turn: whoever stops the runs waits for all that are in the table.
         if self.inner.stopping.is_said() {
             return Err(StartError::Stopping);
         }
-        if let Some(going) = active.get(&feed.id) {
+        if let Some(going) = turn.of(&feed.id) {
             return Ok(Entered::Going(going.run, going.trigger));
         }
         let ack = self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await;
         let ack = ack.inspect_err(|error| self.inner.observer.run_refused(&run, &error.to_run_error()))?;
         let run = Run { id: ack.new_run.ok_or(StartError::Stopping)?, ..run };
-        let (progress, progress_out) = watch::channel(Progress::START);
-        let (cancel, cancelled) = watch::channel(false);
-        let (ended, ended_out) = watch::channel(None);
-        let (id, trigger) = (run.id, run.trigger);
-        active.insert(feed.id.clone(), Active { run: id, trigger, progress: progress_out, cancel, ended: ended_out });
-        drop(active);
+        let id = run.id;
+        let Worked { progress, cancelled, ended } = turn.enter(feed.id.clone(), id, run.trigger, Progress::START);
         let execution = Execution {
             store: self.inner.store.clone(),
             feed,
@@ -371,7 +347,7 @@ impl Runner {
                 self.end_panicked(asked).await
             }
         };
-        self.inner.active.lock().await.remove(&feed);
+        self.inner.active.remove(&feed);
         self.drop_what_is_old().await;
         if is_sync {
             self.go_on_later(feed);
@@ -385,7 +361,7 @@ impl Runner {
     async fn drop_what_is_old(&self) {
         let inner = Arc::clone(&self.inner);
         let drop = move || {
-            inner.eraser.clean(|| inner.going());
+            inner.eraser.clean(|| inner.active.going());
             inner.kept.drop_older(&inner.store, &inner.observer, inner.clock.now());
         };
         // It fails only with the runtime.
@@ -407,32 +383,35 @@ impl Runner {
     }
 
     /// The run of a feed that goes on, with its progress.
-    pub async fn going(&self, run: RunId) -> Option<Progress> {
-        let active = self.inner.active.lock().await;
-        active.values().find(|going| going.run == run).map(|going| *going.progress.borrow())
+    pub fn going(&self, run: RunId) -> Option<Progress> {
+        self.inner.active.run(run).map(|going| *going.progress.borrow())
     }
 
     /// A run that goes on, to be followed to its end.
-    pub async fn follow(&self, run: RunId) -> Option<Following> {
-        let active = self.inner.active.lock().await;
-        let going = active.values().find(|going| going.run == run)?;
-        Some(Following { progress: going.progress.clone(), ended: going.ended.clone() })
+    pub async fn follow(&self, run: RunId) -> Option<Active> {
+        self.inner.active.find(run).await
     }
 
     /// The run of a feed that goes on.
-    pub async fn running(&self, feed: &FeedId) -> Option<RunId> {
-        self.inner.active.lock().await.get(feed).map(|going| going.run)
+    pub fn running(&self, feed: &FeedId) -> Option<RunId> {
+        self.inner.active.of(feed).map(|going| going.run)
+    }
+
+    /// The same, but one that begins now is waited for.
+    pub async fn running_or_beginning(&self, feed: &FeedId) -> Option<RunId> {
+        self.inner.active.turn().await.of(feed).map(|going| going.run)
+    }
+
+    /// For how many reasons a run deserves a look though nothing held it. None where it cannot be read.
+    pub fn doubts_of(&self, run: RunId) -> usize {
+        self.inner.store.run(run).ok().flatten().map_or(0, |run| run.degraded.len())
     }
 
     /// Waits for a run's end. `None` when there is no such run. A run whose commit was paused because the process
     /// ends comes back open, as it is.
     pub async fn wait(&self, run: RunId) -> Result<Option<Run>, StoreError> {
-        let ended = {
-            let active = self.inner.active.lock().await;
-            active.values().find(|going| going.run == run).map(|going| going.ended.clone())
-        };
-        if let Some(mut ended) = ended
-            && let Ok(run) = ended.wait_for(Option::is_some).await
+        if let Some(mut going) = self.inner.active.find(run).await
+            && let Ok(run) = going.ended.wait_for(Option::is_some).await
         {
             return Ok(run.clone());
         }
@@ -474,23 +453,19 @@ impl Runner {
 
     /// Asks a run to end early. False when it does not go on. A commit that has begun is finished.
     pub async fn cancel(&self, run: RunId) -> bool {
-        let active = self.inner.active.lock().await;
-        let going = active.values().find(|going| going.run == run);
-        going.is_some_and(|going| going.cancel.send(true).is_ok())
+        self.inner.active.find(run).await.is_some_and(|going| going.cancel())
     }
 
     /// Lets no run begin, asks every run to end or to pause its commit, and waits for them, at most
     /// [`STOP_RUNS_TIMEOUT`]. False when one did not end in time. The indexes are kept for the next start.
     pub async fn shutdown(&self) -> bool {
         self.inner.stopping.say();
-        let going: Vec<_> = {
-            let active = self.inner.active.lock().await;
-            active.values().map(|going| going.ended.clone()).collect()
-        };
+        // Whoever lets one begin now has it in the table before.
+        drop(self.inner.active.turn().await);
         let all = async {
-            for mut ended in going {
+            for (_, mut going) in self.inner.active.all() {
                 // An error means that it has ended.
-                let _ = ended.wait_for(Option::is_some).await;
+                let _ = going.ended.wait_for(Option::is_some).await;
             }
         };
         let in_time = tokio::time::timeout(STOP_RUNS_TIMEOUT, all).await.is_ok();

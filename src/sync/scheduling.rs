@@ -57,7 +57,7 @@ impl Driver {
 
     /// Which feeds' syncs begin now.
     async fn look(&mut self, runner: &Runner, now: Timestamp) -> Round {
-        let (busy, going) = going(runner).await;
+        let (busy, going) = going(runner);
         let mut candidates = Vec::new();
         let mut seen = HashSet::new();
         for event in runner.events() {
@@ -119,10 +119,10 @@ impl Driver {
 }
 
 /// The feeds that have to wait for the end of a run, and the sources of all runs that go on. A sync does not wait for a hint.
-async fn going(runner: &Runner) -> (HashSet<FeedId>, Vec<SourceName>) {
-    let active = runner.inner.active.lock().await;
+fn going(runner: &Runner) -> (HashSet<FeedId>, Vec<SourceName>) {
+    let active = runner.inner.active.all();
     let busy = active.iter().filter(|(_, going)| !going.trigger.is_hint()).map(|(feed, _)| feed.clone()).collect();
-    (busy, active.keys().map(|feed| feed.source.clone()).collect())
+    (busy, active.into_iter().map(|(feed, _)| feed.source).collect())
 }
 
 #[cfg(test)]

@@ -116,12 +116,16 @@ impl Runner {
         self.set_pause(event, Some(pause), by, AuditAction::EventPaused).await
     }
 
-    /// Lifts the pause of an event. A time that passed meanwhile counts.
+    /// Lifts the pause of an event. A time that passed meanwhile counts, and what waited begins again.
     pub async fn resume(&self, event: &EventName, by: Actor) -> Result<(), StoreError> {
         if self.pause_of(event).is_none() {
             return Ok(());
         }
-        self.set_pause(event, None, by, AuditAction::EventResumed).await
+        self.set_pause(event, None, by, AuditAction::EventResumed).await?;
+        if let Some(event) = self.event(event) {
+            self.begin_what_waited(&event).await;
+        }
+        Ok(())
     }
 
     async fn set_pause(

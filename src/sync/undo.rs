@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
+use super::active::Worked;
 use super::committing::{Committed, Ending, commit, succeed, undone_by};
 use super::failure::Failure;
 use super::feed::Feed;
 use super::log::RunLog;
 use super::progress::{Lines, Phase, Progress};
 use super::run::drop_unused_plan;
-use super::runner::{Active, Runner, StartError};
+use super::runner::{Runner, StartError};
 use super::undoing::{Planned, Undoing};
 use super::unfinished::Unfinished;
 use crate::clock::Clock;
@@ -62,15 +62,15 @@ impl Runner {
     }
 
     async fn begin_undo(self, id: RunId, dry_run: bool, by: Actor) -> Result<RunId, UndoError> {
-        let mut active = self.inner.active.lock().await;
-        // Asked under the lock, as for a run that begins.
+        let turn = self.inner.active.turn().await;
+        // Asked in turn, as for a run that begins.
         if self.inner.stopping.is_said() {
             return Err(UndoError::Stopping);
         }
         let runner = self.clone();
         let found = tokio::task::spawn_blocking(move || runner.undoable(id)).await;
         let undone = found.map_err(|_| UndoError::Stopping)??;
-        if let Some(going) = active.get(&undone.feed) {
+        if let Some(going) = turn.of(&undone.feed) {
             return Err(UndoError::Busy(going.run));
         }
         let feed = self.feeds(&undone.feed.event, Some(&undone.feed.source))?.pop();
@@ -82,13 +82,8 @@ impl Runner {
         let ack = self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await;
         let ack = ack.inspect_err(|error| self.inner.observer.run_refused(&run, &error.to_run_error()))?;
         let run = Run { id: ack.new_run.ok_or(UndoError::Stopping)?, ..run };
-        let (progress, progress_out) = watch::channel(Progress { phase: Phase::Planning, ..Progress::START });
-        let (cancel, cancelled) = watch::channel(false);
-        let (ended, ended_out) = watch::channel(None);
-        let number = run.id;
-        let going = Active { run: number, trigger: run.trigger, progress: progress_out, cancel, ended: ended_out };
-        active.insert(feed.id.clone(), going);
-        drop(active);
+        let (number, planning) = (run.id, Progress { phase: Phase::Planning, ..Progress::START });
+        let Worked { progress, cancelled, ended } = turn.enter(feed.id.clone(), number, run.trigger, planning);
         let undo = Undo {
             store: self.inner.store.clone(),
             feed,

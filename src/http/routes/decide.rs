@@ -33,7 +33,7 @@ pub async fn approve(
     _: EmptyBody,
 ) -> Result<(StatusCode, Json<RunView>), Problem> {
     api.app.runner.approve(path.run, api.actor(caller)).await.map_err(|error| problem(&api, error))?;
-    let progress = api.app.runner.going(path.run).await;
+    let progress = api.app.runner.going(path.run);
     let run = find(&api, path.run)?;
     let progress = progress.filter(|_| run.ended_at.is_none());
     Ok((StatusCode::ACCEPTED, Json(RunView::of(&run, progress))))
@@ -87,7 +87,7 @@ pub async fn undo(
 ) -> Result<(StatusCode, Json<RunView>), Problem> {
     let undo = api.app.runner.undo(path.run, query.dry_run.0, api.actor(caller)).await;
     let undo = undo.map_err(|error| undo_problem(&api, error))?;
-    let progress = api.app.runner.going(undo).await;
+    let progress = api.app.runner.going(undo);
     let run = find(&api, undo)?;
     let progress = progress.filter(|_| run.ended_at.is_none());
     Ok((StatusCode::ACCEPTED, Json(RunView::of(&run, progress))))

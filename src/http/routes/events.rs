@@ -143,7 +143,7 @@ pub(super) async fn view(api: &Api, event: &Event) -> EventView {
     let mut feeds = Vec::with_capacity(event.feeds.len());
     for settings in &event.feeds {
         let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
-        let running = api.app.runner.running(&feed).await;
+        let running = api.app.runner.running(&feed);
         let held = api.app.runner.held_run(&feed);
         let timing = api.app.runner.timing(event, settings);
         feeds.push(FeedView::of(settings, &api.app.store.feed_state(&feed), timing, running, held));
@@ -187,7 +187,8 @@ async fn save(api: &Api, caller: Caller, event: Event, warnings: &[Warning]) -> 
     api.app.store.commit_async(set).await.map_err(api.store_failed("write an event"))?;
     api.app.runner.schedules_changed();
     for feed in &event.feeds {
-        api.app.observer.feed_known(&FeedId { event: event.name.clone(), source: feed.source.clone() });
+        let id = FeedId { event: event.name.clone(), source: feed.source.clone() };
+        api.app.observer.feed_known(&id, event.usual_trigger(feed));
     }
     Ok(view(api, &event).await.saved(warnings))
 }
@@ -243,7 +244,7 @@ pub fn refuse_provisioned(api: &Api, event: &EventName) -> Result<(), Problem> {
 async fn refuse_in_use(api: &Api, event: &Event) -> Result<(), Problem> {
     for settings in &event.feeds {
         let feed = FeedId { event: event.name.clone(), source: settings.source.clone() };
-        if let Some(run) = api.app.runner.running(&feed).await {
+        if let Some(run) = api.app.runner.running_or_beginning(&feed).await {
             return Err(Problem::conflict(format!("run {run} of this event goes on")).hint("cancel it or wait for it"));
         }
     }

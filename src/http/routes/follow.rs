@@ -19,7 +19,7 @@ use crate::http::shapes::RunEvent;
 use crate::http::view::{ProgressView, RunView};
 use crate::limits::{API_EVENTS_EVERY, API_EVENTS_KEEP_ALIVE};
 use crate::model::{Run, RunId};
-use crate::sync::Following;
+use crate::sync::Active;
 
 /// A run's progress while it goes on, as server-sent events: `progress`, with the run's progress, at once and whenever it
 /// changes, at most four times a second; then `run`, with the run as it ended, and the stream's end. A run that has ended
@@ -66,8 +66,8 @@ struct Tale {
 
 enum Stage {
     /// Nothing was told yet.
-    Begin(Following),
-    Going(Following),
+    Begin(Active),
+    Going(Active),
     Ended(Box<Run>),
     Told,
 }
@@ -83,7 +83,7 @@ impl Tale {
         }
     }
 
-    async fn wait(&self, mut following: Following) -> Option<(Event, Stage)> {
+    async fn wait(&self, mut following: Active) -> Option<(Event, Stage)> {
         let changed = async {
             sleep(API_EVENTS_EVERY).await;
             following.progress.changed().await
@@ -100,7 +100,7 @@ impl Tale {
     }
 }
 
-fn progress(mut following: Following) -> (Event, Stage) {
+fn progress(mut following: Active) -> (Event, Stage) {
     let progress = *following.progress.borrow_and_update();
     (event("progress", &ProgressView::from(progress)), Stage::Going(following))
 }

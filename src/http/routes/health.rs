@@ -1,5 +1,6 @@
 //! Is it alive, is it ready, how does it fare?
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -9,13 +10,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{Nothing, Query};
 use crate::http::problem::{Problem, ProblemView};
 use crate::http::view::{EventPauseView, EventStatusView, RunView, StatusView};
 use crate::limits::{API_READY_EVERY, FEEDS_LABELLED_MAX};
-use crate::model::{Event, FeedId, RunId};
-use crate::observe::{CommunityFacts, FeedFacts, FeedTimes};
+use crate::model::{Event, FeedId, FeedSettings, RunId};
+use crate::observe::{BudgetFacts, EventFacts, Facts, FeedFacts};
 use crate::schedule::{Idle, Next};
 use crate::sync::Timing;
 
@@ -69,59 +71,54 @@ fn ask_store(api: &Api) -> Result<(), &'static str> {
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics",
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
 pub async fn metrics(State(api): State<Shared>, _: Query<Nothing>) -> Result<Response, Problem> {
-    let text = api
-        .blocking(|api| {
-            refresh(api)?;
-            Ok(api.app.observer.render_with(&feed_times(api)))
-        })
-        .await?;
+    let text = api.blocking(|api| Ok(api.app.observer.render_with(&facts(api)))).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 
-/// Brings the gauges up to what the store and the budgets say now.
-fn refresh(api: &Api) -> Result<(), Problem> {
-    let app = &api.app;
-    let events = app.runner.events();
-    let feeds = events.iter().flat_map(|event| event.feeds.iter().map(|feed| feed_id(event, &feed.source)));
-    for feed in feeds.take(FEEDS_LABELLED_MAX) {
-        app.observer.feed_state(&FeedFacts { feed: &feed, state: &app.store.feed_state(&feed) });
-    }
-    let counts: Vec<_> = events
-        .iter()
-        .take(FEEDS_LABELLED_MAX)
-        .map(|event| {
-            let (active, inactive) = app.store.attendee_counts(&event.name);
-            (event.name.clone(), active, inactive)
-        })
-        .collect();
-    app.observer.community(&CommunityFacts {
-        users: app.store.user_count(),
-        tombstones: app.store.tombstones().len() as u64,
-        groups: app.store.group_count() as u64,
-        events: &counts,
-        runs_held: app.runner.held_runs() as u64,
-        store_bytes: app.store.bytes_on_disk().map_err(api.store_failed("read the store's size"))?,
+/// What the store, the schedules and the budgets say now. What the disk does not tell is left out: a scrape must not fail
+/// when it is needed most.
+fn facts(api: &Api) -> Facts {
+    let App { store, runner, .. } = &api.app;
+    let events = runner.events();
+    let feeds = events.iter().flat_map(|event| event.feeds.iter().map(move |feed| (event, feed)));
+    let of_event = |event: &Arc<Event>| {
+        let (active, inactive) = store.attendee_counts(&event.name);
+        EventFacts { event: event.name.clone(), active, inactive }
+    };
+    let windows = runner.sources().iter().flat_map(|(source, entry)| {
+        let windows = entry.source.allowance().windows.into_iter();
+        windows.map(|left| BudgetFacts { source: source.clone(), window: left.window.per.to_string(), left: left.left })
     });
-    for (name, entry) in app.runner.sources() {
-        for window in entry.source.allowance().windows {
-            app.observer.budget_remaining(name, &window.window.per.to_string(), window.left);
-        }
+    let store_bytes = store.bytes_on_disk().map_err(api.store_failed("read the store's size"));
+    let free_bytes = store.bytes_free().map_err(api.store_failed("read what is free on the disk"));
+    Facts {
+        now: api.app.clock.now(),
+        feeds: feeds.take(FEEDS_LABELLED_MAX).map(|(event, feed)| feed_facts(api, event, feed)).collect(),
+        events: events.iter().take(FEEDS_LABELLED_MAX).map(of_event).collect(),
+        budgets: windows.collect(),
+        users: store.user_count(),
+        groups: store.group_count() as u64,
+        tombstones: store.tombstones().len() as u64,
+        runs_held: runner.held_runs() as u64,
+        store_bytes: store_bytes.ok(),
+        // Some file systems do not tell.
+        free_bytes: free_bytes.ok().filter(|free| *free < u64::MAX),
     }
-    Ok(())
 }
 
-fn feed_times(api: &Api) -> Vec<FeedTimes> {
-    let mut times = Vec::new();
-    for event in api.app.runner.events() {
-        for feed in &event.feeds {
-            let Timing { next, fresh_until, .. } = api.app.runner.timing(&event, feed);
-            let (next_run, feed) = (next.at(), feed_id(&event, &feed.source));
-            let enabled = next_run.is_some() || next == Next::None(Idle::FinalHeld);
-            times.push(FeedTimes { feed, enabled, next_run, fresh_until });
-        }
+fn feed_facts(api: &Api, event: &Event, settings: &FeedSettings) -> FeedFacts {
+    let Timing { next, fresh_until, .. } = api.app.runner.timing(event, settings);
+    let feed = feed_id(event, &settings.source);
+    let state = api.app.store.feed_state(&feed);
+    FeedFacts {
+        is_running: api.app.runner.running(&feed).is_some(),
+        degraded: state.last_run.map_or(0, |run| api.app.runner.doubts_of(run)),
+        enabled: next.at().is_some() || next == Next::None(Idle::FinalHeld),
+        next_run: next.at(),
+        fresh_until,
+        feed,
+        state,
     }
-    times.truncate(FEEDS_LABELLED_MAX);
-    times
 }
 
 fn feed_id(event: &Event, source: &crate::model::SourceName) -> FeedId {
@@ -161,11 +158,11 @@ async fn newest_run(api: &Api, event: &Event) -> Result<Option<RunView>, Problem
     let mut newest: Option<RunId> = None;
     for settings in &event.feeds {
         let feed = feed_id(event, &settings.source);
-        let going = api.app.runner.running(&feed).await;
+        let going = api.app.runner.running(&feed);
         newest = newest.max(going).max(api.app.store.feed_state(&feed).last_run);
     }
     let Some(id) = newest else { return Ok(None) };
-    let progress = api.app.runner.going(id).await;
+    let progress = api.app.runner.going(id);
     let run = api.app.runner.run(id).map_err(api.store_failed("read a run"))?;
     Ok(run.map(|run| RunView::of(&run, progress)))
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod attendees;
 pub mod audiences;
 pub mod audit;
+pub mod badges;
 pub mod changes;
 pub mod decide;
 pub mod erasures;

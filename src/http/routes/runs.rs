@@ -105,7 +105,7 @@ pub async fn get(
 }
 
 async fn view(api: &Api, run: &Run) -> RunView {
-    let going = if run.ended_at.is_none() { api.app.runner.going(run.id).await } else { None };
+    let going = if run.ended_at.is_none() { api.app.runner.going(run.id) } else { None };
     RunView::of(run, going)
 }
 

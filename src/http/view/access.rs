@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
-use crate::model::{Access, AccessReason, Admission, GroupKey, Invited, Page, PageName, UserId};
+use crate::model::{Access, AccessReason, Admission, BadgeFound, BadgeLook, GroupKey, Invited, Page, PageName, UserId};
 
 /// Who may enter an event, and which of its pages.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -128,6 +128,26 @@ impl From<InvitedView> for Invited {
 #[schema(as = AudienceSize)]
 pub struct AudienceSizeView {
     pub people: u64,
+}
+
+/// What was found of one attendee's badge.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BadgeView {
+    /// The user's id.
+    #[schema(value_type = String)]
+    user: UserId,
+    /// `good`, `other_type`, `status`, `no_answer` or `not_asked`.
+    found: &'static str,
+    /// The answer's, where that is what was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+}
+
+impl From<&BadgeLook> for BadgeView {
+    fn from(look: &BadgeLook) -> Self {
+        let status = if let BadgeFound::Status(status) = look.found { Some(status) } else { None };
+        Self { user: look.user, found: look.found.as_str(), status }
+    }
 }
 
 /// One line of an audience.

@@ -22,7 +22,7 @@ mod schedule;
 mod source;
 mod token;
 
-pub use access::{AccessSettings, AccessView, AudienceMemberView, AudienceSizeView, GroupText, InvitedView};
+pub use access::{AccessSettings, AccessView, AudienceMemberView, AudienceSizeView, BadgeView, GroupText, InvitedView};
 pub use audit::{AuditActionView, AuditEntryView};
 pub use by_hand::Choice;
 pub use change::{ChangeAction, ChangeView, PositionView};

@@ -12,11 +12,15 @@ use super::super::files::Folder;
 use super::super::keys;
 use super::{change, open, person, refusal};
 use crate::faults::Faults;
-use crate::model::{Action, Event, FeedState, GroupName, Keepsake, Person, PersonChange, RunId, UserNo, Value};
+use crate::model::{
+    Action, Event, Existing, FeedState, GroupName, Inviting, Keepsake, Person, PersonChange, RunId, UserNo, Value,
+};
 use crate::store::{ChangeSet, EventWrite, Store, StoreError, StoredToken, TokenWrite};
 
 /// People under their email, in every state the store ever held them.
 type Truth = BTreeMap<String, Vec<Person>>;
+
+const INVITING: Inviting = Inviting { enabled: true, max_invites: 300, pending: Some(Existing::Invite), held: true };
 
 /// A store of several commits: people of four blocks, half of them changed once, and one of everything else.
 fn filled(path: &Path) -> Truth {
@@ -43,6 +47,7 @@ fn filled(path: &Path) -> Truth {
         feed: Some((super::feed(), FeedState::default())),
         event: Some(EventWrite::Put(Box::new(event))),
         pause: Some((super::feed().event, Some(super::pause()))),
+        inviting: Some((super::feed().event, Some(INVITING))),
         token: Some(TokenWrite::Put(token)),
         keepsakes: vec![(super::feed().source, Keepsake::Ledger, b"used".to_vec())],
         ..ChangeSet::default()
@@ -240,6 +245,8 @@ fn every_kind_of_value_is_guarded_and_the_others_are_kept() {
         keys::RUNS,
         keys::FEEDS,
         keys::EVENTS,
+        keys::PAUSES,
+        keys::INVITING,
         keys::GROUPS,
         keys::TOKENS,
         keys::KEEPSAKES,
@@ -263,6 +270,10 @@ fn every_kind_of_value_is_guarded_and_the_others_are_kept() {
         }
         let store = open(&folder);
         assert!(people(&store).iter().all(|person| truth[person.email.as_str()].last() == Some(person)), "{what}");
+        let event = super::feed().event;
+        assert_eq!(store.pause(&event), (tag != keys::PAUSES).then(super::pause), "{what}");
+        let inviting = if tag == keys::INVITING { Inviting::default() } else { INVITING };
+        assert_eq!(store.inviting(&event), inviting, "{what}");
     }
 }
 

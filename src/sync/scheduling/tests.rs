@@ -18,6 +18,8 @@ use crate::model::{Actor, Event, FeedSettings, FinalSync, Run, RunOutcome, Trigg
 use crate::store::{ChangeSet, EventWrite, StoreError};
 use crate::sync::{Request, Stopping};
 
+mod waiting;
+
 const START: &str = "2026-03-27T12:00:00Z";
 
 fn at(text: &str) -> Timestamp {
@@ -43,6 +45,11 @@ async fn open(folder: &Path, event: &str, clock: &Clock, stopping: &Stopping) ->
     let address = listener.local_addr().unwrap();
     tokio::spawn(fake.serve(listener, std::future::pending()));
     let text = config_toml(address, 100).replace("[event.summit]", &format!("[event.summit]\n{event}"));
+    open_text(folder, &text, clock, stopping).await
+}
+
+/// An appliance on a folder, of this configuration.
+async fn open_text(folder: &Path, text: &str, clock: &Clock, stopping: &Stopping) -> App {
     let text = format!("{text}\n[store]\npath = \"data\"\n");
     let environment = Environment::from_iter([(TOKEN_VARIABLE, TOKEN)]);
     let (config, _) = Config::parse(&text, &folder.join("rollcall.toml"), &environment).unwrap();
@@ -96,7 +103,7 @@ fn nexts(app: &App) -> Vec<Timestamp> {
 /// Goes from one time to the next.
 async fn until(app: &App, then: Timestamp) {
     loop {
-        while !app.runner.inner.active.lock().await.is_empty() || nexts(app).iter().any(|at| *at <= app.clock.now()) {
+        while !app.runner.inner.active.all().is_empty() || nexts(app).iter().any(|at| *at <= app.clock.now()) {
             tokio::task::yield_now().await;
             std::thread::sleep(Duration::from_millis(1));
         }

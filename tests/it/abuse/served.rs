@@ -63,6 +63,10 @@ impl Served {
         let fake = Arc::new(Fake::new(FakeOptions { count: records, ..FakeOptions::default() }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let source = config_toml(listener.local_addr().unwrap(), 100);
+        // Nothing is asked of other machines: whoever looks for badges is refused at once.
+        let nowhere = "badge_url = '\"https://127.0.0.1:1/badge.png\"'";
+        let source = source.replace("badge_url = \".badge_url\"", nowhere);
+        assert!(source.contains(nowhere), "{source}");
         tokio::spawn(fake.serve(listener, std::future::pending()));
         let config = format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"data\"\n{source}");
         std::fs::write(folder.path().join("rollcall.toml"), config).unwrap();

@@ -46,6 +46,14 @@ async fn names(world: &World, query: &str, limit: usize) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn an_event_that_nobody_opened_has_nobody_who_did() {
+    let world = World::new().await;
+    world.bring("s-e", &[record(1, "ada", json!({}))]).await;
+    assert_eq!(names(&world, "&access=true", 9).await, [""; 0]);
+    assert_eq!(names(&world, "&access=false", 9).await, ["ada"]);
+}
+
+#[tokio::test]
 async fn filters_are_independent() {
     let world = world().await;
     for (query, expected) in [

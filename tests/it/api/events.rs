@@ -69,8 +69,11 @@ async fn an_event_is_made_changed_synced_and_kept_while_it_has_people() {
     fixture.delete(path).await.problem(409);
 
     assert_eq!(fixture.put("/v1/events/empty", &json!({"title": "Empty"})).await.status, 201);
+    let attendees = r#"rollcall_event_attendees{event="empty""#;
+    assert!(fixture.get("/metrics").await.text.contains(attendees));
     fixture.post("/v1/events/empty/sync", None).await.problem(409);
     assert_eq!(fixture.delete("/v1/events/empty").await.status, 204);
+    assert!(!fixture.get("/metrics").await.text.contains(attendees), "what there no longer is has no gauge");
     fixture.get("/v1/events/empty").await.problem(404);
     fixture.delete("/v1/events/empty").await.problem(404);
 }

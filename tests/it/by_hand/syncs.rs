@@ -18,12 +18,12 @@ async fn an_edit_while_a_sync_reads_is_done_at_once_and_the_sync_plans_upon_it()
     let sync = async { world.appliance.sync("e", "s", false, false).await };
     let edit = async {
         let runner = &world.appliance.app.runner;
-        while runner.going(RunId(2)).await.is_none_or(|run| run.waiting_ms == 0) {
+        while runner.going(RunId(2)).is_none_or(|run| run.waiting_ms == 0) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         world.patch(&ada, json!({"phone": "1"})).await.good();
         world.put(&format!("/v1/events/e/attendees/{ada}"), json!({"attendance": "excluded"})).await.good();
-        assert!(runner.going(RunId(2)).await.is_some_and(|run| run.phase == Phase::Reading), "it reads still");
+        assert!(runner.going(RunId(2)).is_some_and(|run| run.phase == Phase::Reading), "it reads still");
         world.server.go_on("s-e");
     };
     let (run, ()) = tokio::join!(sync, edit);

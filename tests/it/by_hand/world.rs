@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
+use rollcall::faults::Faults;
 use rollcall::http;
 use rollcall::model::Run;
 use secrecy::ExposeSecret;
@@ -133,11 +134,16 @@ impl World {
     }
 
     async fn at(folder: TempDir, change: impl Fn(String) -> String) -> Self {
+        Self::failing(folder, change, Faults::none()).await
+    }
+
+    /// On a folder that may hold a store already, on a disk that may fail.
+    pub async fn failing(folder: TempDir, change: impl Fn(String) -> String, faults: Faults) -> Self {
         let server = ListServer::start().await;
         for list in ["s-e", "t-e", "s-f"] {
             server.set(list, vec![json!({"items": []}).to_string()]);
         }
-        let appliance = Appliance::open_at(folder, &change(config(&server))).await;
+        let appliance = Appliance::open_failing(folder, &change(config(&server)), faults).await;
         Self { server, appliance }
     }
 

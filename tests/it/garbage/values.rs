@@ -7,15 +7,16 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use rollcall::codec::{
     Block, CodecError, EntryDecoder, EntryEncoder, Item, ItemDecoder, ItemEncoder, JournalHeader, JournalTrailer, Kind,
-    Meta, SpooledRecord, StoredToken, Symbols, Unpacked, decode_event, decode_feed_state, decode_group, decode_meta,
-    decode_pause, decode_person, decode_run, decode_token, encode_event, encode_feed_state, encode_group, encode_meta,
-    encode_pause, encode_person, encode_run, encode_token, open, seal,
+    Meta, SpooledRecord, StoredToken, Symbols, Unpacked, decode_event, decode_feed_state, decode_group,
+    decode_inviting, decode_meta, decode_pause, decode_person, decode_run, decode_token, encode_event,
+    encode_feed_state, encode_group, encode_inviting, encode_meta, encode_pause, encode_person, encode_run,
+    encode_token, open, seal,
 };
 use rollcall::journal::{JournalReader, journal_path};
 use rollcall::model::{
-    Cron, Digest, Email, Entry, Event, EventField, EventName, ExternalId, FeedId, FeedSettings, FeedState, Field,
-    Group, GroupName, MappedRecord, Pause, PauseReason, Person, Position, RecordNote, RecordState, RejectReason, Run,
-    RunId, Schedule, ScheduleKind, SourceName, TimeOfDay, Value, Verdict,
+    Cron, Digest, Email, Entry, Event, EventField, EventName, Existing, ExternalId, FeedId, FeedSettings, FeedState,
+    Field, Group, GroupName, Inviting, MappedRecord, Pause, PauseReason, Person, Position, RecordNote, RecordState,
+    RejectReason, Run, RunId, Schedule, ScheduleKind, SourceName, TimeOfDay, Value, Verdict,
 };
 
 use super::mutation::{mutated, mutations};
@@ -117,6 +118,7 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
     let token =
         StoredToken { name: "Grafana".into(), sha256: [7; 32], scopes: vec!["read".into()], created_at: time() };
     let pause = Pause { by: "the command line".into(), at: time(), why: PauseReason::Undo(RunId(7)) };
+    let inviting = Inviting { enabled: true, max_invites: 300, pending: Some(Existing::Invite), held: true };
     let state =
         FeedState { complete_reads: 3, last_run: Some(RunId(9)), last_attempt: Some(time()), ..FeedState::default() };
     let GroupName { key, name } = GroupName::new("Über VIP").unwrap();
@@ -133,6 +135,7 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
         decoder(Kind::Feed, &[state], encode_feed_state, decode_feed_state),
         decoder(Kind::Event, &events, encode_event, decode_event),
         decoder(Kind::Pause, &[pause], encode_pause, decode_pause),
+        decoder(Kind::Inviting, &[inviting], encode_inviting, decode_inviting),
         decoder(Kind::Group, &[group], encode_group, decode_group),
         decoder(Kind::Token, &[token], encode_token, decode_token),
         decoder(Kind::JournalHeader, &[header], JournalHeader::encode, JournalHeader::decode),
@@ -185,6 +188,23 @@ fn what_is_mutated_is_sound() {
         for payload in &decoder.sound {
             assert!((decoder.check)(&seal(decoder.kind, payload)).unwrap(), "{:?}", decoder.kind);
         }
+    }
+}
+
+/// A value is sealed whole: no bit of it may be another, and nothing missing or too much.
+#[test]
+fn no_sealed_value_is_believed_of_which_a_bit_is_another_or_an_end_is_missing() {
+    for decoder in DECODERS.iter() {
+        let sealed = seal(decoder.kind, &decoder.sound[0]);
+        for at in 0..sealed.len() {
+            for bit in 0..8 {
+                let mut damaged = sealed.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(!(decoder.check)(&damaged).unwrap(), "{:?}: bit {bit} of byte {at}", decoder.kind);
+            }
+            assert!(!(decoder.check)(&sealed[..at]).unwrap(), "{:?}: {at} bytes", decoder.kind);
+        }
+        assert!(!(decoder.check)(&[&sealed[..], b" "].concat()).unwrap(), "{:?}: one byte more", decoder.kind);
     }
 }
 

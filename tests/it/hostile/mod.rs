@@ -4,8 +4,8 @@
 mod list;
 mod row;
 mod rows;
-mod served;
-mod server;
+pub mod served;
+pub mod server;
 mod table;
-mod tls;
+pub mod tls;
 mod truncated;

@@ -71,7 +71,7 @@ impl Served {
         run
     }
 
-    async fn ask(&self, method: &str, path: &str) -> String {
+    pub async fn ask(&self, method: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",

@@ -288,8 +288,8 @@ fn check_log(found: &mut Findings<'_>, row: &Row, run: &Value, log: &[Value]) {
 
 fn check_metrics(found: &mut Findings<'_>, row: &Row, seen: &Seen) {
     let (name, trigger) = (row.name, seen.run["trigger"].as_str().unwrap());
-    let grown =
-        |series: &str| seen.after.get(series).unwrap_or(&f64::NAN) - seen.before.get(series).unwrap_or(&f64::NAN);
+    // A trigger appears with its first run.
+    let grown = |series: &str| seen.after.get(series).unwrap_or(&0.0) - seen.before.get(series).unwrap_or(&0.0);
     let failed = f64::from(u8::from(seen.run["outcome"] == "failed"));
     for (outcome, by) in [("failed", failed), ("done", 1.0 - failed), ("cancelled", 0.0)] {
         let series = format!(

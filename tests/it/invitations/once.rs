@@ -194,3 +194,26 @@ async fn what_is_held_stays_in_the_queue_until_it_is_released() {
     place.world.put(INVITATION, settings(json!({"existing": "skip"}))).await.good();
     assert_eq!(place.send().await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_again_to_whom_it_is_being_sent_or_who_left() {
+    let place = Place::inviting().await;
+    place.bring(&["ada"]).await;
+    let ada = place.world.id("ada").await;
+    let resend = format!("/v1/outbox/gala:{ada}/resend");
+    place.post.script([Answer::Silence]);
+    let (mut mailing, stopping) = (place.mailing(), Stopping::default());
+    tokio::select! {
+        _ = mailing.send_due(&stopping) => panic!("the server is silent"),
+        () = place.post.silent() => {}
+    }
+    place.assert_state("ada", InvitationState::Sending).await;
+    place.world.ask("POST", &resend, None).await.problem(409);
+    place.assert_state("ada", InvitationState::Sending).await;
+    drop(mailing);
+    assert_eq!(place.send().await, 1);
+    place.world.delete(&format!("/v1/events/gala/attendees/{ada}")).await.good();
+    place.world.ask("POST", &resend, None).await.problem(409);
+    place.assert_state("ada", InvitationState::Sent).await;
+    assert_eq!(place.send().await, 0);
+}

@@ -1,4 +1,4 @@
-//! The same with a real mail server, aiosmtpd: with STARTTLS and a login, and under kills of the real binary.
+//! The same with a real mail server, aiosmtpd: with STARTTLS or TLS and a login, and under kills of the real binary.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -57,15 +57,14 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// Writes `ca.pem`, `cert.pem` and `key.pem` of a server on this machine.
-fn certificates(folder: &Path) {
+/// Writes `ca.pem`, `cert.pem` and `key.pem` of a server of this name.
+fn certificates(folder: &Path, name: &str) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.distinguished_name.push(DnType::CommonName, "Rollcall tests");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
     std::fs::write(folder.join("ca.pem"), pem("CERTIFICATE", authority.der())).unwrap();
     std::fs::write(folder.join("cert.pem"), pem("CERTIFICATE", certificate.der())).unwrap();
     std::fs::write(folder.join("key.pem"), pem("PRIVATE KEY", &key.serialize_der())).unwrap();
@@ -84,12 +83,13 @@ html = "<p>Hallo {{ first_name }}</p>"
 #[ignore = "needs aiosmtpd; tests/run runs it"]
 async fn a_real_mail_server_takes_what_it_should_over_starttls_with_a_login() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
+    certificates(folder.path(), "localhost");
     std::fs::write(folder.path().join("password"), "canary-mail-password").unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
     let answers = ["451 4.3.0 later, p1@x.org", "550 5.1.1 never, p2@x.org"];
-    let peer = Peer::start(&[&[certificate.as_str(), &key, "rollcall", "canary-mail-password"], &answers[..]].concat());
+    let peer =
+        Peer::start(&[&["starttls", &certificate, &key, "rollcall", "canary-mail-password"], &answers[..]].concat());
     let mail = |ca: &str| {
         format!(
             "\n[mail]\nhost = \"localhost\"\nport = {}\nca_file = \"{ca}\"\nusername = \"rollcall\"\n\
@@ -130,7 +130,7 @@ async fn a_real_mail_server_takes_what_it_should_over_starttls_with_a_login() {
     assert_eq!((&counts["sent"], &counts["failed"], &counts["waiting"]), (&json!(3), &json!(1), &json!(0)));
     // A server that nobody vouches for gets nothing.
     world.bring("s-e", &(1..=5).map(|n| record(n, &format!("p{n}"), json!({}))).collect::<Vec<_>>()).await;
-    let (_, other) = (certificates(folder.path()), mail(&path("ca.pem")) + INVITATIONS);
+    let (_, other) = (certificates(folder.path(), "localhost"), mail(&path("ca.pem")) + INVITATIONS);
     let world = world.reopened(move |config| config + &other).await;
     assert_eq!(send(&world).await, 0);
     let outbox = world.get("/v1/outbox").await;
@@ -141,9 +141,64 @@ async fn a_real_mail_server_takes_what_it_should_over_starttls_with_a_login() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs aiosmtpd; tests/run runs it"]
+async fn over_tls_from_the_first_byte_a_server_is_sent_to_only_where_its_certificate_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(folder.path().join("password"), "canary-mail-password").unwrap();
+    certificates(folder.path(), "localhost");
+    let login = ["rollcall", "canary-mail-password"];
+    let right = Peer::start(&["tls", &path("cert.pem"), &path("key.pem"), login[0], login[1]]);
+    std::fs::rename(folder.path().join("ca.pem"), folder.path().join("right.pem")).unwrap();
+    certificates(folder.path(), "elsewhere.x.org");
+    let of_another_name = Peer::start(&["tls", &path("cert.pem"), &path("key.pem"), login[0], login[1]]);
+    let mail = |port: u64, tls: &str, ca: &str| {
+        format!(
+            "\n[mail]\nhost = \"localhost\"\nport = {port}\ntls = \"{tls}\"\nca_file = \"{}\"\n\
+             username = \"rollcall\"\npassword = {{ file = \"{}\" }}\nfrom = \"fest@x.org\"\nrate = 6000\n",
+            path(ca),
+            path("password")
+        ) + INVITATIONS
+    };
+    let wrong = [
+        ("of another name", mail(of_another_name.port, "tls", "ca.pem")),
+        ("that nobody vouches for", mail(right.port, "tls", "ca.pem")),
+    ];
+    let mut world = World::with(|config| config + &wrong[0].1).await;
+    world.bring("s-e", &[record(1, "ada", json!({}))]).await;
+    let send = async |world: &World| {
+        world.appliance.clock.advance(jiff::SignedDuration::from_hours(1));
+        let mut mailing = world.appliance.app.mailing().unwrap().unwrap();
+        mailing.send_due(&Stopping::default()).await
+    };
+    for (attempts, (what, mail)) in (1..).zip(&wrong) {
+        world = world.reopened(|config| config + mail).await;
+        assert_eq!(send(&world).await, 0, "a server {what}");
+        let outbox = world.get("/v1/outbox").await;
+        let waiting = &outbox["items"][0];
+        let about = (&waiting["state"], &waiting["attempts"], &waiting["failure"]);
+        let why = json!("no connection to the mail server (its TLS certificate is not to be trusted)");
+        assert_eq!(about, (&json!("queued"), &json!(attempts), &why), "a server {what}");
+        assert!(waiting["next_try_at"].is_string() && !outbox.to_string().contains("x.org"), "{outbox}");
+    }
+    assert!(right.mails().is_empty() && of_another_name.mails().is_empty());
+    let trusted = mail(right.port, "tls", "right.pem");
+    let world = world.reopened(|config| config + &trusted).await;
+    assert_eq!(send(&world).await, 1);
+    until("the mail is heard of", async || right.mails().len() == 1).await;
+    let mails = right.mails();
+    assert_eq!(
+        (&mails[0]["rcpt"], &mails[0]["tls"], &mails[0]["login"]),
+        (&json!(["ada@x.org"]), &json!(true), &json!(true))
+    );
+    let metrics = world.appliance.app.observer.render();
+    assert!(!metrics.contains("@x.org"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs aiosmtpd; tests/run runs it"]
 async fn killed_while_it_sends_a_server_doubles_at_most_one_mail_a_kill() {
     const PEOPLE: usize = 60;
-    let peer = Peer::start(&["", "", "", ""]);
+    let peer = Peer::start(&["none", "", "", "", ""]);
     let server = ListServer::start().await;
     let people: Vec<_> = (1..=PEOPLE).map(|n| record(u32::try_from(n).unwrap(), &format!("p{n}"), json!({}))).collect();
     server.set("s", vec![json!({ "items": people }).to_string()]);

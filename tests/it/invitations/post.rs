@@ -161,8 +161,13 @@ pub struct Place {
 }
 
 pub fn with_mail(config: String, post: SocketAddr) -> String {
+    with_mail_at(config, post, 6000)
+}
+
+/// With so many mails a minute.
+fn with_mail_at(config: String, post: SocketAddr, rate: u32) -> String {
     format!(
-        "{config}\n[mail]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nrate = 6000\n\
+        "{config}\n[mail]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nrate = {rate}\n\
          from = \"The Gala <gala@x.org>\"\nunsubscribe = \"https://x.org/u?user={{user}}\"\n",
         post.port()
     )
@@ -170,8 +175,18 @@ pub fn with_mail(config: String, post: SocketAddr) -> String {
 
 impl Place {
     pub async fn new() -> Self {
+        Self::at_rate(6000).await
+    }
+
+    /// Sending so many mails a minute.
+    pub async fn at_rate(rate: u32) -> Self {
         let post = Post::start().await;
-        let world = World::with(|config| with_mail(config, post.address)).await;
+        let world = World::with(|config| with_mail_at(config, post.address, rate)).await;
+        Self::of(world, post).await
+    }
+
+    /// Makes the event.
+    pub async fn of(world: World, post: Post) -> Self {
         let feeds = json!([{"source": "s", "params": {"list": "s-e"}}]);
         world.put("/v1/events/gala", json!({"title": "The Gala", "feeds": feeds})).await.good();
         Self { world, post }

@@ -1,6 +1,7 @@
 //! What is set, what is refused, and what becomes of those who were there before.
 
 use rollcall::model::InvitationState;
+use rollcall::sync::Stopping;
 use serde_json::{Value, json};
 
 use super::post::{INVITATION, Place, Post, settings, with_mail};
@@ -117,4 +118,25 @@ async fn what_is_done_with_invitations_is_in_the_audit_log() {
     for action in ["invitations_saved", "invitations_held", "invitations_released"] {
         assert!(actions.contains(&&json!(action)), "{audit}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_event_that_the_file_no_longer_declares_nothing_waits_and_nothing_is_sent() {
+    let post = Post::start().await;
+    let (address, settings) = (post.address, IN_THE_FILE.replace("{ file = \"letter.txt\" }", "\"Come\""));
+    let world = World::with(|config| with_mail(config, address) + &settings).await;
+    world.bring("s-e", &[record(1, "ada", json!({}))]).await;
+    let event = "e".to_owned().try_into().unwrap();
+    assert!(world.appliance.app.store.inviting(&event).enabled);
+    let without = |config: String| {
+        let (before, after) = config.split_once("[event.e]").unwrap();
+        let after = after.split_once("[event.f]").unwrap().1;
+        with_mail(format!("{before}[event.f]{after}"), address)
+    };
+    let world = world.reopened(without).await;
+    assert!(!world.appliance.app.store.inviting(&event).enabled);
+    let mut mailing = world.appliance.app.mailing().unwrap().unwrap();
+    assert_eq!(mailing.send_due(&Stopping::default()).await, 0);
+    let metrics = world.appliance.app.observer.render();
+    assert!(metrics.contains("rollcall_outbox_messages 0"), "{metrics}");
 }

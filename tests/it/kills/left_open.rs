@@ -51,7 +51,7 @@ impl Place {
         let place = Self::new().await;
         let run = place.start().await.unwrap().run;
         let runner = place.appliance.app.runner.clone();
-        let begun = async || runner.going(run).await.is_none_or(|p| p.phase == Phase::Committing && p.applied > 0);
+        let begun = async || runner.going(run).is_none_or(|p| p.phase == Phase::Committing && p.applied > 0);
         until("the commit has begun", begun).await;
         assert!(runner.shutdown().await);
         let told = runner.wait(run).await.unwrap().unwrap();

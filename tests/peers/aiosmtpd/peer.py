@@ -1,9 +1,9 @@
 """A mail server of aiosmtpd's. Prints its port, then every mail that it was given, as one line of JSON each.
 
-    peer.py CERTIFICATE KEY USERNAME PASSWORD ANSWER...
+    peer.py none|starttls|tls CERTIFICATE KEY USERNAME PASSWORD ANSWER...
 
-With a certificate it takes nothing before STARTTLS and a login. The answers are given to the first mails in turn; to all others
-"250 taken".
+With starttls it takes nothing before STARTTLS and a login; with tls it speaks TLS from the first byte, and takes nothing before a
+login. The answers are given to the first mails in turn; to all others "250 taken".
 """
 
 import email
@@ -16,7 +16,7 @@ import time
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-certificate, key, username, password, *answers = sys.argv[1:]
+kind, certificate, key, username, password, *answers = sys.argv[1:]
 
 
 def told(what):
@@ -37,7 +37,7 @@ class Handler:
             "unsubscribe": str(mail["List-Unsubscribe"]).strip(),
             "text": part("plain"),
             "html": part("html"),
-            "tls": session.ssl is not None,
+            "tls": server.transport.get_extra_info("ssl_object") is not None,
             "login": bool(session.authenticated),
             "answer": answer,
         })
@@ -50,10 +50,15 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 settings = {}
-if certificate:
+if kind != "none":
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    settings = {"tls_context": context, "require_starttls": True, "authenticator": authenticate, "auth_required": True}
+    settings = {"authenticator": authenticate, "auth_required": True}
+if kind == "starttls":
+    settings |= {"tls_context": context, "require_starttls": True}
+if kind == "tls":
+    # It would know of TLS only by STARTTLS.
+    settings |= {"ssl_context": context, "auth_require_tls": False}
 
 
 class OnAnyPort(Controller):
