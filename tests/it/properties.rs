@@ -266,6 +266,19 @@ fn indexes_answer_as_everybody_does() {
     });
 }
 
+/// A plan whose notes name no record: a run that erases tells of the erased ones by no id.
+fn without_record_ids(plan: &str) -> String {
+    let (notes, others): (Vec<&str>, Vec<&str>) =
+        plan.lines().partition(|line| line.starts_with("skip ") || line.starts_with("reject "));
+    let unnamed = |note: &str| match (note.split_once(' '), note.split_once(':')) {
+        (Some((verdict, _)), Some((_, why))) => format!("{verdict} ?:{why}"),
+        _ => note.to_owned(),
+    };
+    let mut notes: Vec<String> = notes.into_iter().map(unnamed).collect();
+    notes.sort();
+    format!("{}\n{}", others.join("\n"), notes.join("\n"))
+}
+
 #[test]
 fn a_dry_run_names_what_the_sync_does() {
     check(async |lists| {
@@ -275,8 +288,12 @@ fn a_dry_run_names_what_the_sync_does() {
             let before = world.text();
             let dry = world.sync(list, true, list.full).await;
             assert_eq!(world.text(), before, "a dry run changed somebody");
+            // Read now: what the sync erases goes from the dry run's file, too.
+            let planned = world.plan(&dry);
             let run = world.sync(list, false, list.full).await;
-            assert_eq!(world.plan(&dry), world.plan(&run));
+            let erases = run.counts.delete > 0;
+            let comparable = |plan: String| if erases { without_record_ids(&plan) } else { plan };
+            assert_eq!(comparable(planned), comparable(world.plan(&run)));
         }
     });
 }
