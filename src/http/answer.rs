@@ -1,8 +1,12 @@
-//! The answers about one person, written in one go.
+//! The answers about one person, written in one go, and those about many, a piece at a time.
 
+use std::io;
+
+use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::Stream;
 use serde::Serialize;
 
 use super::problem::{Kind, Problem};
@@ -20,6 +24,13 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         ([kind], body.into_inner().freeze()).into_response()
     }
+}
+
+/// Lines of JSON (NDJSON), made as fast as they are taken, as they are now: nobody is to keep them.
+pub fn lines(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response {
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (headers, Body::from_stream(pieces)).into_response()
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Default for Observer {
     }
 }
 
-fn seconds(at: Option<Timestamp>) -> f64 {
+pub(super) fn seconds(at: Option<Timestamp>) -> f64 {
     at.map_or(0.0, |at| at.as_duration().as_secs_f64())
 }
 
@@ -170,13 +170,12 @@ impl Observer {
     /// Registers a feed's series at zero: how runs may end that begin as most of it do. To register every trigger would
     /// make a scrape of many feeds too large. Feeds beyond the first [`FEEDS_LABELLED_MAX`] have none.
     pub fn feed_known(&self, feed: &FeedId, trigger: Trigger) {
-        if !self.has_series(feed) {
-            let mut feeds = self.feeds.lock();
-            if feeds.len() == FEEDS_LABELLED_MAX {
-                return;
-            }
-            feeds.insert(feed.clone());
+        let mut feeds = self.feeds.lock();
+        if feeds.len() == FEEDS_LABELLED_MAX && !feeds.contains(feed) {
+            return;
         }
+        feeds.insert(feed.clone());
+        drop(feeds);
         self.record(|| {
             for outcome in RunOutcome::ALL {
                 runs_total(feed, trigger, outcome).absolute(0);

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 use jiff::Timestamp;
 
 use super::catalogue as c;
+use super::observer::seconds;
 use super::process::Process;
 use crate::model::{EventName, FeedId, FeedState, SourceName};
 
@@ -128,11 +129,6 @@ impl Exposition {
     pub fn into_text(self) -> String {
         self.0
     }
-}
-
-/// Since the Unix epoch; 0 for never.
-fn seconds(at: Option<Timestamp>) -> f64 {
-    at.map_or(0.0, |at| at.as_duration().as_secs_f64())
 }
 
 #[cfg(test)]

@@ -4,16 +4,15 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body as ResponseBody;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::attendees::AttendeeState;
+use crate::http::answer::lines;
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{Body, Nothing, Query};
 use crate::http::problem::{Kind, Problem};
@@ -151,9 +150,7 @@ pub async fn list(
             }
         }
     });
-    let kind = HeaderValue::from_static("application/x-ndjson");
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((headers, ResponseBody::from_stream(pieces)).into_response())
+    Ok(lines(pieces))
 }
 
 /// The lines of the people after one, and where to go on.

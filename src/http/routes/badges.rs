@@ -3,15 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::body::Body as ResponseBody;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 
 use super::events::EventPath;
-use crate::http::api::Shared;
+use crate::http::answer::lines;
+use crate::http::api::{Api, Shared};
 use crate::http::extract::{Nothing, Path, Query};
 use crate::http::problem::{Kind, Problem};
 use crate::http::view::BadgeView;
@@ -31,14 +30,18 @@ pub async fn check(
     _: Query<Nothing>,
 ) -> Result<Response, Problem> {
     api.event(&event)?;
-    let looks = api.app.runner.look_at_badges(&event);
-    let looks = looks.map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
+    // It reads the CA certificates.
+    let begin = move |api: &Api| {
+        let looks = api.app.runner.look_at_badges(&event);
+        looks.map_err(|error| Problem::new(Kind::Internal, error.to_string()))
+    };
+    let looks = api.blocking(begin).await?;
     let pieces = unfold(Some(looks), move |looks| {
         let api = Arc::clone(&api);
         async move {
             let mut looks = looks?;
             match looks.next().await? {
-                Ok(found) => Some((Ok(lines(&found)), Some(looks))),
+                Ok(found) => Some((Ok(written(&found)), Some(looks))),
                 Err(error) => {
                     api.app.observer.store_failed("read people", &error.to_string());
                     Some((Err(io::Error::other("the store failed")), None))
@@ -46,12 +49,10 @@ pub async fn check(
             }
         }
     });
-    let kind = HeaderValue::from_static("application/x-ndjson");
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((headers, ResponseBody::from_stream(pieces)).into_response())
+    Ok(lines(pieces))
 }
 
-fn lines(found: &[BadgeLook]) -> Bytes {
+fn written(found: &[BadgeLook]) -> Bytes {
     let mut lines = Vec::new();
     for look in found {
         // Ids, words and numbers can be written, and memory takes them.

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-const NAMES: [&str; 3] = ["sync-health", "source", "appliance"];
+pub const NAMES: [&str; 3] = ["sync-health", "source", "appliance"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")
 }
 
-fn dashboard(name: &str) -> Value {
+pub fn dashboard(name: &str) -> Value {
     let text = fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}.json: {error}"))
 }

@@ -1,9 +1,10 @@
 //! What the dashboards ask of Prometheus.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::Value;
+
+use crate::dashboards::{NAMES, dashboard};
 
 /// One query of a panel.
 pub struct Question {
@@ -24,10 +25,8 @@ impl Dashboards {
     /// All three, or it panics.
     pub fn read() -> Self {
         let mut dashboards = Self { questions: Vec::new(), others: Vec::new() };
-        for name in ["sync-health", "source", "appliance"] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("dashboards/{name}.json"));
-            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let dashboard: Value = serde_json::from_str(&text).unwrap();
+        for name in NAMES {
+            let dashboard = dashboard(name);
             let before = dashboards.questions.len();
             dashboards.walk(name, &dashboard["panels"]);
             assert!(dashboards.questions.len() > before + 5, "{name} asks next to nothing: is the walk broken?");
