@@ -23,6 +23,8 @@ pub struct ActiveRuns {
 pub struct Active {
     pub run: RunId,
     pub trigger: Trigger,
+    /// A held one whose plan is committed now: history had its end before it began.
+    pub was_held: bool,
     pub progress: watch::Receiver<Progress>,
     /// The run when it has ended; open still where its commit was paused because the process ends.
     pub ended: watch::Receiver<Option<Run>>,
@@ -95,12 +97,13 @@ impl Turn<'_> {
     }
 
     /// Enters a run of a feed that has none. It is there until it is removed.
-    pub fn enter(self, feed: FeedId, run: RunId, trigger: Trigger, progress: Progress) -> Worked {
+    pub fn enter(self, run: &Run, progress: Progress) -> Worked {
         let (progress, progress_out) = watch::channel(progress);
         let (cancel, cancelled) = watch::channel(false);
         let (ended, ended_out) = watch::channel(None);
-        let active = Active { run, trigger, progress: progress_out, ended: ended_out, cancel };
-        self.table.runs.write().insert(feed, active);
+        let (trigger, was_held) = (run.trigger, run.is_held());
+        let active = Active { run: run.id, trigger, was_held, progress: progress_out, ended: ended_out, cancel };
+        self.table.runs.write().insert(run.feed.clone(), active);
         Worked { progress, cancelled, ended }
     }
 }

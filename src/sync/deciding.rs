@@ -77,7 +77,7 @@ impl Runner {
         }
         let feed = self.feeds(&run.feed.event, Some(&run.feed.source)).map_err(DecideError::Feed)?.pop();
         let feed = feed.ok_or_else(|| DecideError::Feed(StartError::NoFeed(run.feed.event.clone())))?;
-        let Worked { progress, cancelled, ended } = turn.enter(run.feed.clone(), id, run.trigger, Progress::START);
+        let Worked { progress, cancelled, ended } = turn.enter(&run, Progress::START);
         let approval = Approval {
             store: self.inner.store.clone(),
             feed,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
-use super::active::{Active, ActiveRuns, Worked};
+use super::active::{Active, ActiveRuns, Turn, Worked};
 use super::arrivals::Arrivals;
 use super::by_hand::{Desk, Refusal};
 use super::eraser::Eraser;
@@ -300,20 +300,41 @@ impl Runner {
         self.inner.gave_way.lock().remove(&hint)
     }
 
+    /// The turn, and the run of this feed that goes on. One whose end can be read in history is no such run, though it is in
+    /// the table for a moment more: whoever read it and asks for a sync must not be given the old one.
+    async fn turn_of(&self, feed: &FeedId) -> (Turn<'_>, Option<Active>) {
+        loop {
+            let turn = self.inner.active.turn().await;
+            match turn.of(feed) {
+                Some(mut going) if self.has_ended(&going) => {
+                    drop(turn);
+                    // An error means that it has left, too.
+                    let _ = going.ended.wait_for(Option::is_some).await;
+                }
+                going => return (turn, going),
+            }
+        }
+    }
+
+    fn has_ended(&self, going: &Active) -> bool {
+        let known = || self.inner.store.run(going.run).ok().flatten();
+        !going.was_held && known().is_some_and(|run| run.ended_at.is_some())
+    }
+
     async fn enter(self, feed: Feed, run: Run) -> Result<Entered, StartError> {
-        let turn = self.inner.active.turn().await;
+        let (turn, going) = self.turn_of(&feed.id).await;
         // Asked in turn: whoever stops the runs waits for all that are in the table.
         if self.inner.stopping.is_said() {
             return Err(StartError::Stopping);
         }
-        if let Some(going) = turn.of(&feed.id) {
+        if let Some(going) = going {
             return Ok(Entered::Going(going.run, going.trigger));
         }
         let ack = self.inner.store.commit_async(ChangeSet { new_run: Some(run.clone()), ..ChangeSet::default() }).await;
         let ack = ack.inspect_err(|error| self.inner.observer.run_refused(&run, &error.to_run_error()))?;
         let run = Run { id: ack.new_run.ok_or(StartError::Stopping)?, ..run };
         let id = run.id;
-        let Worked { progress, cancelled, ended } = turn.enter(feed.id.clone(), id, run.trigger, Progress::START);
+        let Worked { progress, cancelled, ended } = turn.enter(&run, Progress::START);
         let execution = Execution {
             store: self.inner.store.clone(),
             feed,

@@ -83,7 +83,7 @@ impl Runner {
         let ack = ack.inspect_err(|error| self.inner.observer.run_refused(&run, &error.to_run_error()))?;
         let run = Run { id: ack.new_run.ok_or(UndoError::Stopping)?, ..run };
         let (number, planning) = (run.id, Progress { phase: Phase::Planning, ..Progress::START });
-        let Worked { progress, cancelled, ended } = turn.enter(feed.id.clone(), number, run.trigger, planning);
+        let Worked { progress, cancelled, ended } = turn.enter(&run, planning);
         let undo = Undo {
             store: self.inner.store.clone(),
             feed,

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::model::{ErrorReason, EventName, FeedId, RunId};
 use crate::schedule::FinalState;
+use crate::sync::progress::Progress;
 
 /// How the list answers.
 #[derive(Clone, Copy)]
@@ -414,4 +415,31 @@ async fn until_runs(served: &Served, count: usize) {
         std::thread::sleep(Duration::from_millis(1));
     }
     panic!("there are not {count} runs: {:?}", served.told());
+}
+
+#[tokio::test]
+async fn whoever_reads_that_a_run_has_ended_is_given_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = open(folder.path(), "", &clock(), &Stopping::default()).await;
+    let feed = app.runner.feeds(&EventName::parse("summit").unwrap(), None).unwrap().remove(0);
+    let start = || {
+        let (runner, feed) = (app.runner.clone(), feed.clone());
+        let request = Request { trigger: Trigger::Api, dry_run: false, full: false };
+        async move { runner.start(feed, request).await.unwrap() }
+    };
+    let first = app.runner.wait(start().await.run).await.unwrap().unwrap();
+    assert_eq!(first.outcome, Some(RunOutcome::Done));
+
+    // History has its end; the table does not know it yet.
+    let active = &app.runner.inner.active;
+    let worked = active.turn().await.enter(&first, Progress::START);
+    let second = tokio::spawn(start());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!second.is_finished(), "it waits for the table");
+    active.remove(&feed.id);
+    worked.ended.send(Some(first.clone())).unwrap();
+    let second = second.await.unwrap();
+    assert!(!second.already_running && second.run != first.id, "{second:?}");
+    assert_eq!(app.runner.wait(second.run).await.unwrap().unwrap().outcome, Some(RunOutcome::Done));
+    assert!(app.runner.shutdown().await);
 }
