@@ -14,6 +14,7 @@ mod parts;
 mod preset;
 mod read;
 mod secret;
+mod sign_in;
 mod spec;
 mod suggest;
 mod template;
@@ -29,6 +30,7 @@ pub use hook::{HookEvent, HookProof, HookRecord, HookSpec, SignatureSpec, Signat
 pub use mail::{MailAddress, MailLogin, MailSpec, MailTls};
 pub use parts::{custom_fields, source_placeholders, validate_event, validate_invitations};
 pub use preset::{FilledIn, PRESETS, Preset};
+pub use sign_in::{EndpointsSpec, ProfileFrom, ProviderSpec, SignInSpec};
 pub use spec::*;
 pub use suggest::nearest;
 pub use template::{CURSOR, HOOK_ID, SINCE, Template, TemplateError, Vars, percent_encode};

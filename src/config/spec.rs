@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::units::spell_duration;
-use super::{FilledIn, HookSpec, MailSpec, Template};
+use super::{FilledIn, HookSpec, MailSpec, SignInSpec, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SafetySettings, SourceName};
@@ -81,6 +81,7 @@ pub struct SourceSpec {
     pub delete_scope: DeleteScope,
     /// Of each of its feeds that says nothing else.
     pub safety: SafetySettings,
+    /// Of a source of logins that has its profiles from the provider: where that is.
     pub request: RequestSpec,
     pub auth: AuthSpec,
     pub pagination: PaginationSpec,
@@ -92,6 +93,8 @@ pub struct SourceSpec {
     pub incremental: Option<IncrementalSpec>,
     /// `None`: it tells of nothing by itself.
     pub hook: Option<Arc<HookSpec>>,
+    /// `Some`: people sign in with it, and each of them is a record; it has no list. `None`: nobody does.
+    pub sign_in: Option<Arc<SignInSpec>>,
     /// What answers mean that it alone gives; the first that is met counts.
     pub errors: Vec<ErrorRule>,
     /// What its pages are written in.

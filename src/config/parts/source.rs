@@ -112,6 +112,7 @@ pub(in crate::config) fn read_source(
         partitions: partitions?,
         incremental: incremental?,
         hook: hook?,
+        sign_in: None,
         errors: errors?,
         format,
         mapping,

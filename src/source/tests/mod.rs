@@ -65,6 +65,7 @@ pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
         stable: false,
         partitions: Vec::new(),
         hook: None,
+        sign_in: None,
         incremental: None,
         errors: Vec::new(),
         format: Format::Json,
