@@ -53,7 +53,7 @@ pub fn feed(symbols: &Symbols, event: u32, source: u32) -> Result<FeedId, CodecE
 pub fn named_feed(kind: Kind, event: &str, source: &str) -> Result<FeedId, CodecError> {
     let malformed = |error| CodecError::malformed(kind, error);
     Ok(FeedId {
-        event: EventName::parse(event).map_err(malformed)?,
+        event: EventName::or_community(event).map_err(malformed)?,
         source: SourceName::parse(source).map_err(malformed)?,
     })
 }
@@ -218,6 +218,7 @@ same_variants!(
         InvalidTime,
         ExpressionFailed,
         EmailTaken,
+        EmailUnverified,
     }
 );
 

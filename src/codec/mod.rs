@@ -22,6 +22,7 @@ mod newcomer;
 mod pause;
 mod person;
 mod seal;
+mod sign_in;
 mod symbols;
 #[cfg(test)]
 mod tests;
@@ -46,4 +47,5 @@ pub use item::{Checkpoint, Item, ItemDecoder, ItemEncoder, Opening, SpooledRecor
 pub use newcomer::{Newcomer, Recoding};
 pub use pause::{decode_pause, encode_pause};
 pub use seal::{CodecError, Kind, checksum_of, open, open_newest, seal};
+pub use sign_in::{decode_sign_in, encode_sign_in};
 pub use symbols::{SymbolKind, Symbols};

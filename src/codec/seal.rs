@@ -42,6 +42,8 @@ pub enum Kind {
     Inviting = 27,
     /// Of an event's syncs.
     Pause = 28,
+    /// What is kept of somebody who signed in.
+    SignIn = 29,
 }
 
 impl Kind {

@@ -136,6 +136,8 @@ pub enum RejectReason {
     InvalidTime,
     ExpressionFailed,
     EmailTaken,
+    // Appended: what was written before reads as it did.
+    EmailUnverified,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -281,6 +283,8 @@ pub enum Trigger {
     Hint,
     Undo,
     Schedule,
+    SignIn,
+    Refresh,
 }
 
 #[derive(Encode, BorrowDecode, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Identifiers. Names are allow-listed so that they are safe in paths, labels and URLs.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use compact_str::CompactString;
 use hmac::{Hmac, Mac};
@@ -80,6 +80,26 @@ name! {
     /// The name of an event: `[a-z0-9_-]{1,64}`.
     EventName
 }
+/// Stands where an event's name would for what belongs to no event. No event can bear it.
+const COMMUNITY: &str = "@community";
+
+impl EventName {
+    /// What people who sign in belong to, which is no event.
+    pub fn community() -> Self {
+        static NAME: LazyLock<EventName> = LazyLock::new(|| EventName(COMMUNITY.into()));
+        NAME.clone()
+    }
+
+    pub fn is_community(&self) -> bool {
+        self.as_str() == COMMUNITY
+    }
+
+    /// An event's name, or what stands for none.
+    pub fn or_community(name: &str) -> Result<Self, NameError> {
+        if name == COMMUNITY { Ok(Self::community()) } else { Self::parse(name) }
+    }
+}
+
 name! {
     /// The name of a source: `[a-z0-9_-]{1,64}`.
     SourceName
@@ -95,6 +115,17 @@ name! {
 pub struct FeedId {
     pub event: EventName,
     pub source: SourceName,
+}
+
+impl FeedId {
+    /// Of whom signs in with a source.
+    pub fn of_logins(source: SourceName) -> Self {
+        Self { event: EventName::community(), source }
+    }
+
+    pub fn is_of_logins(&self) -> bool {
+        self.event.is_community()
+    }
 }
 
 impl fmt::Display for FeedId {
@@ -262,7 +293,11 @@ mod tests {
         }
         for bad in ["", "A", "a b", "../etc", "a/b", "ä", "a\0", &"x".repeat(65)] {
             assert!(EventName::parse(bad).is_err(), "{bad}");
+            assert!(EventName::or_community(bad).is_err(), "{bad}");
         }
+        let community = EventName::community();
+        assert!(EventName::parse(community.as_str()).is_err(), "no event is called so");
+        assert_eq!(EventName::or_community(community.as_str()), Ok(community));
     }
 
     #[test]

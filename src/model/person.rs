@@ -66,6 +66,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// `None` of somebody who signed in: what that brings counts in every event.
+    pub fn event(&self) -> Option<&EventName> {
+        (!self.feed.is_of_logins()).then_some(&self.feed.event)
+    }
+
     /// A cancelled registration grants nothing.
     pub fn is_cancelled(&self) -> bool {
         self.state == RegistrationState::Cancelled
@@ -147,7 +152,7 @@ impl Person {
     /// come more than once.
     pub fn grants(&self) -> impl Iterator<Item = (Option<&EventName>, &GroupKey)> {
         let live = self.registrations.iter().filter(|r| !r.is_cancelled());
-        let granted = live.flat_map(|r| r.groups.iter().map(|group| (Some(&r.feed.event), group)));
+        let granted = live.flat_map(|r| r.groups.iter().map(|group| (r.event(), group)));
         let by_hand = self.memberships_by_hand(Override::Added).map(|m| (m.event.as_ref(), &m.group));
         let is_in = |group: &GroupKey| !self.memberships_by_hand(Override::Excluded).any(|out| out.group == *group);
         granted.chain(by_hand).filter(move |(_, group)| self.by_hand.is_none() || is_in(group))

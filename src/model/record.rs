@@ -111,10 +111,12 @@ pub enum RejectReason {
     ExpressionFailed,
     /// The new email of a known person is another user's.
     EmailTaken,
+    /// Somebody signed in with an email that their provider has not verified.
+    EmailUnverified,
 }
 
 impl RejectReason {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MissingField,
         Self::InvalidEmail,
         Self::FieldTooLong,
@@ -124,6 +126,7 @@ impl RejectReason {
         Self::InvalidTime,
         Self::ExpressionFailed,
         Self::EmailTaken,
+        Self::EmailUnverified,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -137,6 +140,7 @@ impl RejectReason {
             Self::InvalidTime => "invalid_time",
             Self::ExpressionFailed => "expression_failed",
             Self::EmailTaken => "email_taken",
+            Self::EmailUnverified => "email_unverified",
         }
     }
 }

@@ -98,10 +98,23 @@ pub enum Trigger {
     Undo,
     /// Its time had come.
     Schedule,
+    /// People signed in, and their profiles came.
+    SignIn,
+    /// Profiles of people who had signed in were asked for anew.
+    Refresh,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 6] = [Self::Cli, Self::Api, Self::Hook, Self::Hint, Self::Undo, Self::Schedule];
+    pub const ALL: [Self; 8] = [
+        Self::Cli,
+        Self::Api,
+        Self::Hook,
+        Self::Hint,
+        Self::Undo,
+        Self::Schedule,
+        Self::SignIn,
+        Self::Refresh,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -111,18 +124,25 @@ impl Trigger {
             Self::Hint => "hint",
             Self::Undo => "undo",
             Self::Schedule => "schedule",
+            Self::SignIn => "sign_in",
+            Self::Refresh => "refresh",
         }
     }
 
-    /// A hint changes people and nothing else: what is known of the feed (how far it was read, when it last succeeded, what
-    /// it waits for) is of its syncs.
-    pub const fn is_hint(self) -> bool {
-        matches!(self, Self::Hint)
+    /// Was only some of the feed looked at? Such a run changes people and nothing else: what is known of the feed (how far
+    /// it was read, when it last succeeded, what it waits for) is of its syncs.
+    pub const fn is_partial(self) -> bool {
+        matches!(self, Self::Hint) || self.is_of_logins()
+    }
+
+    /// Is it about people who signed in?
+    pub const fn is_of_logins(self) -> bool {
+        matches!(self, Self::SignIn | Self::Refresh)
     }
 
     /// Does such a run read the list of its source, so that it says how the feed stands?
     pub const fn is_sync(self) -> bool {
-        !matches!(self, Self::Hint | Self::Undo)
+        !self.is_partial() && !matches!(self, Self::Undo)
     }
 }
 

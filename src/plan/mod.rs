@@ -22,6 +22,7 @@ mod rank;
 mod rebase;
 mod review;
 mod route;
+mod sign_in;
 mod undo;
 
 pub use access::access;
@@ -39,4 +40,5 @@ pub use rank::Rank;
 pub use rebase::{Conflict, Derivation, rebase};
 pub use review::{Finding, Matter, Review, shares_email, used_ids};
 pub use route::{Candidate, Facts, Known, Role, Route, Target, Task, losers, route};
+pub use sign_in::{SignedIn, admit};
 pub use undo::{Obstacle, Undone, undo};

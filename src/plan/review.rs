@@ -44,6 +44,9 @@ impl Matter {
             RejectReason::EmailTaken => {
                 "correct the email in the source; where both are one person, cancel the record that is too many"
             }
+            RejectReason::EmailUnverified => {
+                "have the person verify the email there; where every email of the provider is good, set trust_email"
+            }
         }
     }
 }

@@ -276,7 +276,7 @@ impl Index {
         let mut read = Self::new(key);
         let feeds = from.number()?;
         for number in 0..feeds {
-            let event = EventName::parse(&from.name()?).map_err(|_| unfit("no event's name"))?;
+            let event = EventName::or_community(&from.name()?).map_err(|_| unfit("no event's name"))?;
             let source = SourceName::parse(&from.name()?).map_err(|_| unfit("no source's name"))?;
             if read.feed_numbers.insert(FeedId { event, source }, number).is_some() {
                 return Err(unfit("a feed comes twice"));
@@ -311,11 +311,14 @@ pub struct Entering<'a> {
     symbols: &'a Symbols,
     /// What the index needs of a feed, see [`Index::feed`], by the symbols of its event and source.
     feeds: HashMap<(u32, u32), (u32, u64)>,
+    /// The symbol that stands for no event.
+    community: Option<u32>,
 }
 
 impl<'a> Entering<'a> {
     pub fn new(index: &'a mut Index, symbols: &'a Symbols) -> Self {
-        Self { index, symbols, feeds: HashMap::new() }
+        let community = symbols.number(SymbolKind::Event, EventName::community().as_str());
+        Self { index, symbols, feeds: HashMap::new(), community }
     }
 
     /// Enters into the columns somebody who is found only after [`Index::build_tables`].
@@ -326,7 +329,7 @@ impl<'a> Entering<'a> {
             self.index.registrations.push(&row);
         }
         let index = &mut *self.index;
-        index.places.mark_glance(user, person);
+        index.places.mark_glance(user, person, self.community);
         index.make_place(user);
         index.email[user as usize] = index.email_hash(&EmailKey::of(person.email));
         index.id[user as usize] = person.id().as_u128();
@@ -340,7 +343,7 @@ impl<'a> Entering<'a> {
             let row = self.row(user, of)?;
             self.index.registrations.put(row);
         }
-        self.index.places.mark_glance(user, person);
+        self.index.places.mark_glance(user, person, self.community);
         let email = self.index.email_hash(&EmailKey::of(person.email));
         self.index.identify(user, email, person.id().as_u128());
         Ok(())

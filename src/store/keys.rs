@@ -21,6 +21,17 @@ pub const ERASURES: &[u8] = b"y";
 /// Not `p`, which begins the keys of [pieces](super::pieces).
 pub const PAUSES: &[u8] = b"z";
 pub const INVITING: &[u8] = b"i";
+pub const SIGN_INS: &[u8] = b"l";
+
+/// By the hash of the registration, so that the key tells nothing of whom it is of.
+pub fn sign_in(registration: u128) -> Vec<u8> {
+    join(SIGN_INS, &registration.to_be_bytes())
+}
+
+/// The hash of a registration from its sign-in's key.
+pub fn sign_in_hash(key: &[u8]) -> Option<u128> {
+    Some(u128::from_be_bytes(key.strip_prefix(SIGN_INS)?.try_into().ok()?))
+}
 
 /// The block that holds a user.
 pub const fn block_of(UserNo(user): UserNo) -> u32 {
@@ -86,7 +97,7 @@ pub fn feed(feed: &FeedId) -> Vec<u8> {
 pub fn feed_id(key: &[u8]) -> Option<FeedId> {
     let text = std::str::from_utf8(key.strip_prefix(FEEDS)?).ok()?;
     let (event, source) = text.split_once('\0')?;
-    Some(FeedId { event: EventName::parse(event).ok()?, source: SourceName::parse(source).ok()? })
+    Some(FeedId { event: EventName::or_community(event).ok()?, source: SourceName::parse(source).ok()? })
 }
 
 pub fn group(key: &GroupKey) -> Vec<u8> {

@@ -129,14 +129,14 @@ impl Places {
         }
     }
 
-    /// Enters a person as it is stored.
-    pub fn mark_glance(&mut self, user: u32, person: &Glance<'_>) {
+    /// Enters a person as it is stored. `community`: the symbol that stands for no event.
+    pub fn mark_glance(&mut self, user: u32, person: &Glance<'_>, community: Option<u32>) {
         for attendance in &person.attendances {
             let of_event = if attendance.active { &mut self.active } else { &mut self.inactive };
             of_event.entry(attendance.event).or_default().insert(user);
         }
         for (event, group) in person.grants() {
-            self.grants.insert(event, group, user);
+            self.grants.insert(event.filter(|event| community != Some(*event)), group, user);
         }
         for (event, set) in person.decided() {
             self.decided(set).entry(event).or_default().insert(user);

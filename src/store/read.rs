@@ -18,6 +18,7 @@ use super::files::Folder;
 use super::index::Index;
 use super::live::{Live, Opening};
 use super::room::Room;
+use super::sign_ins::SignIns;
 use super::state::State;
 use super::writer::{Ack, ChangeSet, Command, Writer};
 use super::{StoreError, keys};
@@ -75,6 +76,10 @@ impl View<'_> {
 
     pub fn index(&self) -> &Index {
         &self.state.index
+    }
+
+    pub(super) fn sign_ins(&self) -> &SignIns {
+        &self.state.sign_ins
     }
 
     pub fn symbols(&self) -> &Symbols {
@@ -295,6 +300,11 @@ impl Store {
         let block = Unpacked::open(&sealed).map_err(failed)?;
         let Some(person) = block.person(keys::slot_of(user)).map_err(failed)? else { return Ok(None) };
         decode_person(self.view().symbols(), person).map(Some).map_err(failed)
+    }
+
+    /// What is stored under a key, sealed.
+    pub(super) fn value(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        self.shared.live.with(|engine| engine.get(key))
     }
 
     /// What a source keeps beyond the process.

@@ -13,13 +13,14 @@ use super::engine::Engine;
 use super::files::{Folder, remove};
 use super::live::{Live, Opening};
 use super::room::Room;
+use super::sign_ins::SignInWrite;
 use super::state::read_symbol;
 use super::tombstones::TombstoneFile;
 use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
     Kind, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_inviting, decode_meta, decode_pause, decode_person, decode_run, decode_token,
+    decode_group, decode_inviting, decode_meta, decode_pause, decode_person, decode_run, decode_sign_in, decode_token,
     decode_tombstone, open,
 };
 use crate::faults::Faults;
@@ -95,6 +96,7 @@ impl Reader<'_> {
         let symbols = self.symbols();
         self.copy_named()?;
         self.copy_people(&symbols, users.div_ceil(BLOCK_USERS))?;
+        self.copy_sign_ins()?;
         self.copy_runs(runs)
     }
 
@@ -236,6 +238,20 @@ impl Reader<'_> {
             number += 1;
         }
         self.new.commit(set).map(drop)
+    }
+
+    /// After the people, for none is without its registration.
+    fn copy_sign_ins(&mut self) -> Result<(), StoreError> {
+        let mut sign_ins = Vec::new();
+        for (_, sealed) in self.rows(keys::SIGN_INS, "sign-ins") {
+            let Some(sign_in) = self.decoded("a sign-in", decode_sign_in(&sealed)) else { continue };
+            sign_ins.push(SignInWrite::Put(Box::new(sign_in)));
+            if sign_ins.len() >= VALUES_PER_BATCH {
+                let sign_ins = std::mem::take(&mut sign_ins);
+                self.new.commit(ChangeSet { sign_ins, ..ChangeSet::default() })?;
+            }
+        }
+        self.new.commit(ChangeSet { sign_ins, ..ChangeSet::default() }).map(drop)
     }
 
     fn people(&mut self, symbols: &Symbols, number: u32, sealed: &[u8]) -> Vec<Person> {

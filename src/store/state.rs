@@ -9,10 +9,11 @@ use super::index::{Index, Known};
 use super::integrity::{Sum, Sums};
 use super::keys;
 use super::scan::scan;
+use super::sign_ins::{SignInGlance, SignIns};
 use super::snapshot::Snapshot;
 use crate::codec::{
     CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_inviting, decode_meta, decode_pause, decode_token, decode_tombstone, open,
+    decode_group, decode_inviting, decode_meta, decode_pause, decode_sign_in, decode_token, decode_tombstone, open,
 };
 use crate::model::{
     CommunityKey, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, Inviting, Keepsake, Pause,
@@ -33,6 +34,7 @@ pub struct State {
     pub inviting: BTreeMap<EventName, Inviting>,
     pub tokens: Vec<StoredToken>,
     pub keepsakes: BTreeMap<(SourceName, Keepsake), Vec<u8>>,
+    pub sign_ins: SignIns,
     pub tombstones: SharedTombstones,
     /// Of these, what only the file beside the store knows.
     pub unstored: Vec<Tombstone>,
@@ -45,7 +47,7 @@ pub struct State {
 }
 
 /// The tags of what is taken up into memory.
-const HELD: [&[u8]; 11] = [
+const HELD: [&[u8]; 12] = [
     keys::SYMBOLS,
     keys::META,
     keys::GROUPS,
@@ -57,6 +59,7 @@ const HELD: [&[u8]; 11] = [
     keys::TOMBSTONES,
     keys::ERASURES,
     keys::PAUSES,
+    keys::SIGN_INS,
 ];
 
 /// What it is that cannot be read.
@@ -79,6 +82,7 @@ impl State {
             inviting: BTreeMap::new(),
             tokens: Vec::new(),
             keepsakes: BTreeMap::new(),
+            sign_ins: SignIns::new(),
             tombstones: Arc::new(Tombstones::new(key)),
             unstored: Vec::new(),
             erasures: BTreeMap::new(),
@@ -163,6 +167,10 @@ impl State {
                 // One of a kind that this build does not know stays as it is.
                 self.keepsakes.extend(keys::keepsake_id(key).map(|id| (id, value.to_vec())));
             }
+            keys::SIGN_INS => {
+                let sign_in = decode_sign_in(sealed).map_err(unreadable("a sign-in"))?;
+                self.sign_ins.extend(keys::sign_in_hash(key).map(|hash| (hash, SignInGlance::of(&sign_in))));
+            }
             keys::TOMBSTONES => {
                 let tombstone = decode_tombstone(sealed).map_err(unreadable("a tombstone"))?;
                 Arc::make_mut(&mut self.tombstones).put(tombstone);
@@ -195,7 +203,7 @@ pub fn read_symbol<'a>(key: &[u8], sealed: &'a [u8]) -> Result<(SymbolKind, u32,
     let (kind, number) = keys::symbol_number(key).ok_or_else(|| malformed("its key"))?;
     // The index relies on how long these are at most.
     let is_name = match kind {
-        SymbolKind::Event => EventName::parse(name).is_ok(),
+        SymbolKind::Event => EventName::or_community(name).is_ok(),
         SymbolKind::Source => SourceName::parse(name).is_ok(),
         SymbolKind::Group | SymbolKind::CustomField => !name.is_empty(),
     };

@@ -16,6 +16,7 @@ use super::erasing::{Erasing, Remembered};
 use super::index::Entering;
 use super::live::Live;
 use super::room::Room;
+use super::sign_ins::{self, SignInWrite};
 use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
@@ -63,6 +64,8 @@ pub struct ChangeSet {
     pub tombstones: Vec<Tombstone>,
     /// A tombstone to lift.
     pub lift: Option<TombstoneId>,
+    /// What becomes of what is kept of those who signed in.
+    pub sign_ins: Vec<SignInWrite>,
     /// Erasures to put as they are.
     pub erasures: Vec<(ErasureId, Erasure)>,
 }
@@ -160,6 +163,7 @@ struct Prepared<'n> {
     groups: Vec<Group>,
     new_run: Option<RunId>,
     remembered: Remembered,
+    sign_ins: sign_ins::Becoming,
 }
 
 impl Writer {
@@ -352,11 +356,13 @@ impl Writer {
             people.iter().filter(|checked| checked.after.is_none()).filter_map(|checked| checked.before.as_ref());
         let mut remembered = Remembered::of(set, self.live.key(), &meta, gone);
         remembered.put(&mut batch, &self.state.read());
+        let changed = people.iter().map(|checked| (checked.before.as_ref(), checked.after.as_ref()));
+        let sign_ins = sign_ins::put(&mut batch, &self.state.read(), &set.sign_ins, changed);
         for (kind, number, name) in self.symbols.since(self.stored_symbols) {
             batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
         }
         batch.put(keys::META.to_vec(), encode_meta(meta));
-        Ok(Prepared { batch, meta, people, newcomers, groups, new_run, remembered })
+        Ok(Prepared { batch, meta, people, newcomers, groups, new_run, remembered, sign_ins })
     }
 
     fn put_people(
@@ -487,6 +493,7 @@ impl Writer {
         });
         self.stored_symbols = self.symbols.counts();
         let tombstones_changed = prepared.remembered.publish(&mut state);
+        sign_ins::publish(&mut state.sign_ins, prepared.sign_ins);
         let State { index, symbols, groups, feeds, events, pauses, inviting, tokens, keepsakes, meta, .. } =
             &mut *state;
         *meta = prepared.meta;

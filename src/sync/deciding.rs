@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::active::Worked;
+use super::active::{Turn, Worked};
 use super::approving::{Approval, Refused};
 use super::failure::Failure;
 use super::holding::Fate;
@@ -66,17 +66,12 @@ impl Runner {
     }
 
     async fn begin_approval(self, id: RunId, by: Actor) -> Result<Verdict, DecideError> {
-        let turn = self.inner.active.turn().await;
+        let (turn, run) = self.turn_of_held(id).await?;
         // Asked in turn, as for a run that begins.
         if self.inner.stopping.is_said() {
             return Err(DecideError::Stopping);
         }
-        let run = self.held(id).await?;
-        if let Some(going) = turn.of(&run.feed) {
-            return Err(DecideError::Busy(going.run));
-        }
-        let feed = self.feeds(&run.feed.event, Some(&run.feed.source)).map_err(DecideError::Feed)?.pop();
-        let feed = feed.ok_or_else(|| DecideError::Feed(StartError::NoFeed(run.feed.event.clone())))?;
+        let feed = self.feed(&run.feed).map_err(DecideError::Feed)?;
         let Worked { progress, cancelled, ended } = turn.enter(&run, Progress::START);
         let approval = Approval {
             store: self.inner.store.clone(),
@@ -96,6 +91,17 @@ impl Runner {
         Ok(Verdict { run: Box::new(run), answer })
     }
 
+    /// The turn, and a held run whose feed is not at work.
+    async fn turn_of_held(&self, id: RunId) -> Result<(Turn<'_>, Run), DecideError> {
+        let found = self.held(id).await?;
+        let (turn, going) = self.turn_of(&found.feed).await;
+        match going {
+            Some(going) => Err(DecideError::Busy(going.run)),
+            // Another may have decided meanwhile.
+            None => Ok((turn, self.held(id).await?)),
+        }
+    }
+
     /// A run that is held, by its number.
     async fn held(&self, id: RunId) -> Result<Run, DecideError> {
         let runner = self.clone();
@@ -107,11 +113,7 @@ impl Runner {
 
     /// Discards the plan of a held run.
     pub async fn reject(&self, id: RunId, by: Actor) -> Result<Run, DecideError> {
-        let turn = self.inner.active.turn().await;
-        let run = self.held(id).await?;
-        if let Some(going) = turn.of(&run.feed) {
-            return Err(DecideError::Busy(going.run));
-        }
+        let (_turn, run) = self.turn_of_held(id).await?;
         self.end_held(run, Fate::Rejected { by }).await.map_err(DecideError::Store)
     }
 

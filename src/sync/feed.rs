@@ -10,7 +10,7 @@ use crate::model::{
     Digest, Event, EventField, EventName, FeedId, Field, FieldRule, Missing, SafetySettings, SourceName,
 };
 use crate::plan::{Figures, Rank};
-use crate::source::Source;
+use crate::source::{Profile, Source};
 use crate::store::Store;
 
 /// A source, ready to be read.
@@ -20,14 +20,32 @@ pub struct SourceEntry {
     pub mapping: Arc<Mapping>,
 }
 
+/// What of a feed is to be read.
+#[derive(Clone, Default)]
+pub enum Extent {
+    /// What the source's settings and the last read make of it.
+    #[default]
+    Whole,
+    /// These records, by the ids that hooks named.
+    Only(Arc<BTreeSet<String>>),
+    /// Nothing: these came already, with their people's own tokens.
+    Profiles(Arc<Vec<Profile>>),
+}
+
+impl Extent {
+    pub const fn is_part(&self) -> bool {
+        !matches!(self, Self::Whole)
+    }
+}
+
 /// A feed, ready to be run.
 #[derive(Clone)]
 pub struct Feed {
     pub id: FeedId,
     pub entry: SourceEntry,
     pub params: BTreeMap<String, String>,
-    /// Only these records are to be read, by the ids that hooks named.
-    pub only: Option<Arc<BTreeSet<String>>>,
+    /// What of it is to be read.
+    pub extent: Extent,
     /// What the event says, else what the source says.
     pub safety: SafetySettings,
     /// Sources' priorities and events' starts, for precedence.
@@ -47,21 +65,41 @@ impl Feed {
     ) -> Option<Self> {
         let settings = event.feed(source)?;
         let entry = sources.get(source)?.clone();
-        let entry_safety = entry.source.spec().safety;
+        let safety = settings.safety.or(entry.source.spec().safety);
+        let id = FeedId { event: event.name.clone(), source: source.clone() };
+        Some(Self { params: settings.params.clone(), safety, ..Self::with(id, entry, sources, events) })
+    }
+
+    /// Whom a source signs in. `None` where there is no such source.
+    pub fn of_logins(
+        source: &SourceName,
+        sources: &BTreeMap<SourceName, SourceEntry>,
+        events: &[Arc<Event>],
+    ) -> Option<Self> {
+        let entry = sources.get(source).filter(|entry| entry.source.spec().sign_in.is_some())?.clone();
+        Some(Self::with(FeedId::of_logins(source.clone()), entry, sources, events))
+    }
+
+    fn with(
+        id: FeedId,
+        entry: SourceEntry,
+        sources: &BTreeMap<SourceName, SourceEntry>,
+        events: &[Arc<Event>],
+    ) -> Self {
         let priority = |(name, entry): (&SourceName, &SourceEntry)| (name.clone(), entry.source.spec().priority);
         let rules = |(name, entry): (&SourceName, &SourceEntry)| {
             entry.mapping.spec().has_rules().then(|| (name.clone(), Arc::clone(&entry.mapping)))
         };
-        Some(Self {
-            id: FeedId { event: event.name.clone(), source: source.clone() },
+        Self {
+            id,
+            safety: entry.source.spec().safety,
             entry,
-            params: settings.params.clone(),
-            only: None,
-            safety: settings.safety.or(entry_safety),
+            params: BTreeMap::new(),
+            extent: Extent::default(),
             priorities: sources.iter().map(priority).collect(),
             starts: events.iter().map(|event| (event.name.clone(), event.starts_at)).collect(),
             rules: sources.iter().filter_map(rules).collect(),
-        })
+        }
     }
 
     pub fn spec(&self) -> &SourceSpec {

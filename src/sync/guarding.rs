@@ -8,6 +8,7 @@ use crate::plan::{Figures, Limits, reasons_to_hold, reasons_to_look};
 use crate::store::{Store, StoreError};
 
 /// What there is to say of a plan.
+#[derive(Default)]
 pub struct Doubts {
     /// Why it is held; empty: it goes.
     pub held: Vec<Doubt>,

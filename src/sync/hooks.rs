@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::delivery::{Delivery, Unreadable};
+use super::feed::Extent;
 use super::runner::{Request, Runner, StartError};
 use crate::clock::Clock;
 use crate::config::HookSpec;
@@ -280,7 +281,7 @@ impl Inner {
         let trigger = match &wish {
             Wish::Everything => Trigger::Hook,
             Wish::Records(ids) => {
-                feed.only = Some(Arc::clone(ids));
+                feed.extent = Extent::Only(Arc::clone(ids));
                 Trigger::Hint
             }
         };

@@ -55,7 +55,7 @@ pub use delivery::Unreadable;
 pub use eraser::EraseError;
 pub use explain::{ExplainError, Explanation, Look, Subject, Whose};
 pub use failure::Failure;
-pub use feed::{Feed, SourceEntry};
+pub use feed::{Extent, Feed, SourceEntry};
 pub use hooks::{HookError, Hooks};
 pub use inviting::Uninvited;
 pub use mailing::Mailing;

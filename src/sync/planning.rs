@@ -383,7 +383,13 @@ impl<'a> Planning<'a> {
                     None => !registration.is_cancelled(),
                 }
             });
-            (view.index().email_hash(&person.email.key()), stays)
+            // Who signs in with another's email is that other, whatever they were before.
+            let is_borne = |at: &usize| {
+                let email = self.records[*at].email();
+                email.is_some_and(|email| view.index().user_by_email_hash(email).is_some())
+            };
+            let joins = self.feed.id.is_of_logins() && records.iter().any(is_borne);
+            (view.index().email_hash(&person.email.key()), stays || joins)
         };
         let mut arrivals = Vec::with_capacity(records.len());
         for record in records {

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use roaring::RoaringBitmap;
 
 use super::beginning::Beginning;
 use super::failure::{Failure, SourceFailure};
-use super::feed::Feed;
+use super::feed::{Extent, Feed};
 use super::log::RunLog;
 use super::progress::Lines;
 pub use super::tally::Spooled;
@@ -27,7 +28,7 @@ use crate::model::{
     SharedTombstones, SkipReason, Traffic, Verdict,
 };
 use crate::observe::Stages;
-use crate::source::{Bookmark, End, Page, ReadEvent, Start, WaitReason};
+use crate::source::{Bookmark, End, Page, Profile, ReadEvent, Start, WaitReason};
 use crate::store::Store;
 
 /// What a read found.
@@ -89,15 +90,19 @@ impl<'a> Reading<'a> {
     ) -> Result<Self, Failure> {
         let incremental = feed.spec().incremental.as_ref();
         let (position, seed) = (state.position.as_ref(), feed.position_seed());
-        let beginning = match &feed.only {
-            None => Beginning::new(incremental, position, seed, run.full, run.started_at),
-            Some(ids) => {
+        let beginning = match &feed.extent {
+            Extent::Whole => Beginning::new(incremental, position, seed, run.full, run.started_at),
+            Extent::Only(ids) => {
                 log.add(Level::Info, format!("only what hooks named is read: {} ids", ids.len()));
+                Beginning::new(None, None, seed, run.full, run.started_at)
+            }
+            Extent::Profiles(profiles) => {
+                log.add(Level::Info, format!("{} profiles came", profiles.len()));
                 Beginning::new(None, None, seed, run.full, run.started_at)
             }
         };
         let folder = store.runs_folder();
-        if run.dry_run || feed.only.is_some() || !feed.spec().stable {
+        if run.dry_run || feed.extent.is_part() || !feed.spec().stable {
             let spool = SpoolWriter::create(&spool_path(&folder, run.id), store.faults())?;
             let (tally, resumes) = (Tally::new(store, feed, run.full), None);
             return Ok(Self::with(tally, spool, beginning, resumes));
@@ -175,6 +180,14 @@ impl<'a> Reading<'a> {
 
     /// Reads everything there is to read.
     pub fn read(mut self, lines: &mut Lines, log: &mut RunLog) -> Result<Found, Failure> {
+        let profiles = match &self.tally.feed.extent {
+            Extent::Profiles(profiles) => Some(Arc::clone(profiles)),
+            Extent::Whole | Extent::Only(_) => None,
+        };
+        if let Some(profiles) = profiles {
+            self.take_profiles(&profiles)?;
+            return Ok(self.end(End::default(), log));
+        }
         match self.pages(lines, log) {
             Ok(end) => Ok(self.end(end, log)),
             Err(failure) => {
@@ -191,7 +204,10 @@ impl<'a> Reading<'a> {
         let resumes = self.resumes.as_ref();
         Start {
             params: self.tally.feed.params.clone(),
-            only: self.tally.feed.only.clone(),
+            only: match &self.tally.feed.extent {
+                Extent::Only(ids) => Some(Arc::clone(ids)),
+                Extent::Whole | Extent::Profiles(_) => None,
+            },
             watermarks: self.beginning.since.as_ref().map(|since| since.watermarks.clone()).unwrap_or_default(),
             unless: self.beginning.unless.clone(),
             bookmarks: resumes.map(|resumes| resumes.bookmarks.clone()).unwrap_or_default(),
@@ -234,21 +250,21 @@ impl<'a> Reading<'a> {
     }
 
     fn end(self, end: End, log: &mut RunLog) -> Found {
-        let is_hint = self.tally.feed.only.is_some();
-        let position = self.beginning.after(&end).filter(|_| !is_hint);
+        let is_part = self.tally.feed.extent.is_part();
+        let position = self.beginning.after(&end).filter(|_| !is_part);
         let End { traffic, reconciles, note, not_modified, .. } = end;
         let Self { tally, spool, beginning, resumes, stages, badges, .. } = self;
         let Tally { candidates, notes, new_groups, seen, unchanged, counts, unidentified, tombstones, .. } = tally;
         let mut say = |level, text: &str| log.add(level, text.to_owned());
         if let Some(note) = note {
-            say(if is_hint { Level::Info } else { Level::Warn }, &note);
+            say(if is_part { Level::Info } else { Level::Warn }, &note);
         }
         if badges.get() > 0 {
             let text = "records with a badge_url that is no https URL of a badge: it is left out";
             say(Level::Warn, &format!("{} {text}", badges.get()));
         }
         let resumed = resumes.is_some_and(|resumes| !resumes.bookmarks.is_empty());
-        if is_hint {
+        if is_part {
             say(Level::Info, "only some records were read: nobody counts as missing");
         } else if not_modified {
             say(Level::Info, "the source says that the list is as it was");
@@ -261,7 +277,7 @@ impl<'a> Reading<'a> {
         } else if unidentified {
             say(Level::Warn, "a rejected record has no readable external id: nobody counts as missing");
         }
-        let whole = !is_hint && !not_modified && beginning.since.is_none();
+        let whole = !is_part && !not_modified && beginning.since.is_none();
         let complete = whole && reconciles && !resumed && !unidentified;
         Found {
             spool,
@@ -278,6 +294,23 @@ impl<'a> Reading<'a> {
             position,
             stages,
         }
+    }
+
+    /// Profiles that are not as they were the last time. Whose they are is looked up now, so nobody is to change meanwhile.
+    fn take_profiles(&mut self, profiles: &[Profile]) -> Result<(), Failure> {
+        for (index, profile) in (0u32..).zip(profiles) {
+            self.tally.counts.records += 1;
+            let raw = self.tally.raw_digest(profile.record.bytes());
+            if self.tally.is_unchanged(&self.tally.store.view(), raw) {
+                continue;
+            }
+            let outcome = match self.tally.feed.entry.mapping.map_counting(&profile.record, &self.badges) {
+                Outcome::Mapped(record) => self.tally.admit(record, profile)?,
+                other => other,
+            };
+            self.take_outcome(Position { page: 1, index }, raw, outcome)?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, page: &Page, log: &RunLog) -> Result<(), Failure> {

@@ -67,13 +67,15 @@ impl Execution {
         let folder = self.store.runs_folder();
         let epoch = self.store.epoch();
         let state = self.store.feed_state(&self.feed.id);
+        let turn = Arc::clone(&self.turn);
+        // What a profile says hangs on who its person is; it is here already, so nobody waits for long.
+        let early = self.run.trigger.is_of_logins().then(|| turn.lock());
         let reading = Reading::new(&self.store, &self.feed, &self.run, &state, log)?;
         let found = reading.read(&mut self.lines, log)?;
         let mut stages = found.stages;
         self.run.traffic = found.traffic;
         self.run.complete = found.complete;
-        let turn = Arc::clone(&self.turn);
-        let _turn = turn.lock();
+        let _turn = early.unwrap_or_else(|| turn.lock());
         self.lines.check()?;
         self.unfinished.finish(&self.lines.stopping)?;
         self.lines.tell(|p| p.phase = Phase::Planning);
@@ -96,7 +98,11 @@ impl Execution {
         }
         self.run.counts = counts;
         self.run.planned = Some(entries);
-        let Doubts { held, degraded } = guarding::doubts(&self.store, &self.feed, figures)?;
+        let Doubts { held, degraded } = match self.run.trigger.is_of_logins() {
+            // Each says of one's own person what one's own provider says.
+            true => Doubts::default(),
+            false => guarding::doubts(&self.store, &self.feed, figures)?,
+        };
         warn_of(&counts, &degraded, log);
         self.run.degraded = degraded;
         if self.run.dry_run {
@@ -104,9 +110,9 @@ impl Execution {
         }
         // The last chance to end early: what has begun is finished, now or at the next start.
         self.lines.check()?;
-        let is_hint = self.run.trigger.is_hint();
+        let is_partial = self.run.trigger.is_partial();
         // What a hint brings is no plan of the whole list, unless it has to wait for a decision itself.
-        let superseded = self.holding.superseded_by(&self.run).filter(|_| !is_hint || !held.is_empty());
+        let superseded = self.holding.superseded_by(&self.run).filter(|_| !is_partial || !held.is_empty());
         if !held.is_empty() {
             return self.hold(held, &state, superseded, log);
         }
@@ -156,7 +162,7 @@ impl Execution {
         };
         let runs = superseded.iter().chain([&held]).cloned().collect();
         // As at every end of a hint.
-        let feed = (!held.trigger.is_hint()).then(|| (held.feed.clone(), state));
+        let feed = (!held.trigger.is_partial()).then(|| (held.feed.clone(), state));
         self.store.commit(ChangeSet { runs, feed, ..ChangeSet::default() })?;
         superseded.iter().for_each(|older| self.holding.ended(older));
         self.holding.enter(held.clone());

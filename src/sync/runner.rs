@@ -178,9 +178,12 @@ impl Runner {
     pub fn edit_url(&self, registration: &Registration) -> Option<String> {
         let FeedId { event, source } = &registration.feed;
         let template = self.inner.sources.get(source)?.source.spec().edit_url.as_ref()?;
-        let event = self.event(event)?;
-        let params = event.feed(source)?.params.iter();
-        let mut vars: Vars = params.map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
+        let mut vars = Vars::new();
+        if !event.is_community() {
+            let event = self.event(event)?;
+            let params = event.feed(source)?.params.iter();
+            vars.extend(params.map(|(name, value)| (format!("param.{name}"), value.clone())));
+        }
         vars.insert("external_id".into(), registration.external_id.to_string());
         template.render(&vars, percent_encode).ok()
     }
@@ -219,6 +222,20 @@ impl Runner {
             }
             _ => Ok(feeds),
         }
+    }
+
+    /// A feed of an event, or of whom a source signs in, ready to run.
+    pub(super) fn feed(&self, id: &FeedId) -> Result<Feed, StartError> {
+        if id.is_of_logins() {
+            return self.feed_of_logins(&id.source).ok_or_else(|| StartError::UnknownSource(id.source.clone()));
+        }
+        let found = self.feeds(&id.event, Some(&id.source))?.pop();
+        found.ok_or_else(|| StartError::NoFeed(id.event.clone()))
+    }
+
+    /// Whom a source signs in. `None` where there is no such source.
+    pub fn feed_of_logins(&self, source: &SourceName) -> Option<Feed> {
+        Feed::of_logins(source, &self.inner.sources, &self.events())
     }
 
     /// A feed as it would be with this source in the place of the saved one and with these params, or those it has; the
@@ -284,7 +301,7 @@ impl Runner {
         loop {
             match self.clone().enter(feed.clone(), run.clone()).await? {
                 Entered::Begun(run) => return Ok(Started { run, already_running: false }),
-                Entered::Going(going, trigger) if trigger.is_hint() && !run.trigger.is_hint() => {
+                Entered::Going(going, trigger) if trigger.is_partial() && !run.trigger.is_partial() => {
                     self.inner.gave_way.lock().insert(going);
                     self.cancel(going).await;
                     // How it ended is its own affair.
@@ -302,7 +319,7 @@ impl Runner {
 
     /// The turn, and the run of this feed that goes on. One whose end can be read in history is no such run, though it is in
     /// the table for a moment more: whoever read it and asks for a sync must not be given the old one.
-    async fn turn_of(&self, feed: &FeedId) -> (Turn<'_>, Option<Active>) {
+    pub(super) async fn turn_of(&self, feed: &FeedId) -> (Turn<'_>, Option<Active>) {
         loop {
             let turn = self.inner.active.turn().await;
             match turn.of(feed) {

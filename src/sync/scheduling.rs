@@ -121,7 +121,7 @@ impl Driver {
 /// The feeds that have to wait for the end of a run, and the sources of all runs that go on. A sync does not wait for a hint.
 fn going(runner: &Runner) -> (HashSet<FeedId>, Vec<SourceName>) {
     let active = runner.inner.active.all();
-    let busy = active.iter().filter(|(_, going)| !going.trigger.is_hint()).map(|(feed, _)| feed.clone()).collect();
+    let busy = active.iter().filter(|(_, going)| !going.trigger.is_partial()).map(|(feed, _)| feed.clone()).collect();
     (busy, active.into_iter().map(|(feed, _)| feed.source).collect())
 }
 

@@ -11,10 +11,12 @@ use super::feed::Feed;
 use crate::codec::SpooledRecord;
 use crate::journal::Place;
 use crate::model::{
-    Counts, Digest, ExternalId, GroupKey, GroupName, MappedRecord, RecordNote, RecordState, SharedTombstones, Verdict,
+    Counts, Digest, EmailKey, ExternalId, GroupKey, GroupName, MappedRecord, Outcome, RecordNote, RecordState,
+    Registration, SharedTombstones, Verdict,
 };
-use crate::plan::{Candidate, Version};
-use crate::store::{RegistrationHit, Store, View};
+use crate::plan::{Candidate, SignedIn, Version, admit};
+use crate::source::Profile;
+use crate::store::{RegistrationHit, Store, StoreError, View};
 
 /// A record in the spool and what routing needs to know of it. There may be a million of them, so it is kept small:
 /// 96 bytes.
@@ -116,6 +118,23 @@ impl<'a> Tally<'a> {
     /// What a record's registration is known by.
     pub fn key(&self, record: &MappedRecord) -> u128 {
         self.store.view().index().registration_hash(&self.feed.id, &record.external_id)
+    }
+
+    /// What a profile says of whom it is of.
+    pub fn admit(&self, record: MappedRecord, profile: &Profile) -> Result<Outcome, StoreError> {
+        let external_id = profile.subject.as_ref().unwrap_or(&record.external_id);
+        let person = match self.store.user_by_registration(&self.feed.id, external_id) {
+            Some(user) => self.store.person(user)?,
+            None => None,
+        };
+        let own = |r: &Registration| r.feed == self.feed.id && r.external_id == *external_id;
+        let known = person.as_ref().map(|person| SignedIn {
+            email: &person.email,
+            has_others: person.registrations.iter().any(|r| !own(r) && !r.is_cancelled()),
+        });
+        let is_taken = |email: &EmailKey| self.store.user_by_email(email).is_some();
+        let admitted = admit(record, profile.subject.as_ref(), profile.is_verified, known, is_taken);
+        Ok(admitted.map_or_else(Outcome::Rejected, Outcome::Mapped))
     }
 
     /// Would the record bring back somebody who was erased?

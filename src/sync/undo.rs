@@ -62,19 +62,18 @@ impl Runner {
     }
 
     async fn begin_undo(self, id: RunId, dry_run: bool, by: Actor) -> Result<RunId, UndoError> {
-        let turn = self.inner.active.turn().await;
+        let found = self.found_undoable(id).await?;
+        let (turn, going) = self.turn_of(&found.feed).await;
         // Asked in turn, as for a run that begins.
         if self.inner.stopping.is_said() {
             return Err(UndoError::Stopping);
         }
-        let runner = self.clone();
-        let found = tokio::task::spawn_blocking(move || runner.undoable(id)).await;
-        let undone = found.map_err(|_| UndoError::Stopping)??;
-        if let Some(going) = turn.of(&undone.feed) {
+        if let Some(going) = going {
             return Err(UndoError::Busy(going.run));
         }
-        let feed = self.feeds(&undone.feed.event, Some(&undone.feed.source))?.pop();
-        let feed = feed.ok_or_else(|| StartError::NoFeed(undone.feed.event.clone()))?;
+        // Another may have undone it meanwhile.
+        let undone = self.found_undoable(id).await?;
+        let feed = self.feed(&undone.feed)?;
         let event = self.event(&feed.id.event);
         let pauses = event.is_some_and(|event| self.runs_by_itself(&event));
         let run = Run::new(feed.id.clone(), Trigger::Undo, self.inner.clock.now());
@@ -100,6 +99,12 @@ impl Runner {
         self.inner.observer.run_started(&run);
         tokio::spawn(self.supervise(run, ended, move || undo.execute()));
         Ok(number)
+    }
+
+    async fn found_undoable(&self, id: RunId) -> Result<Run, UndoError> {
+        let runner = self.clone();
+        let found = tokio::task::spawn_blocking(move || runner.undoable(id)).await;
+        found.map_err(|_| UndoError::Stopping)?
     }
 
     /// A run that did something which can be told backwards. Blocks.

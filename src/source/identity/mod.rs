@@ -1,0 +1,5 @@
+//! A provider with which people sign in.
+
+mod profile;
+
+pub use profile::Profile;
