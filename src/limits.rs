@@ -83,6 +83,18 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
 pub const ERROR_HINT_BYTES_MAX: usize = 512;
 /// The longest time that a used-up quota is said to stay so, whatever the source writes.
 pub const QUOTA_OPENS_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// How long whoever signs in waits for the provider at most, its budget's waits included.
+pub const IDENTITY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Most hosts that a provider's addresses are on.
+pub const IDENTITY_HOSTS_MAX: usize = 8;
+/// How long a provider's metadata and keys are believed.
+pub const METADATA_AGE_MAX: Duration = Duration::from_secs(60 * 60);
+/// They are not asked for again before, even where a key is unknown.
+pub const METADATA_AGE_MIN: Duration = Duration::from_secs(60);
+/// An access token is believed to live no longer.
+pub const ACCESS_TOKEN_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// How far the clocks of a provider and ours may be apart.
+pub const PROVIDER_SKEW_MAX: Duration = Duration::from_secs(60);
 /// Most bytes of the answer to a login.
 pub const LOGIN_BYTES_MAX: u64 = 64 * 1024;
 /// A token is renewed so long before it expires, or a part of its life before where that is less …

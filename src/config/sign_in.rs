@@ -43,8 +43,8 @@ pub struct SignInSpec {
 /// Where the provider's endpoints are known from.
 #[derive(Debug, Clone)]
 pub enum ProviderSpec {
-    /// From its metadata (OpenID Connect Discovery 1.0).
-    Issuer(Url),
+    /// From its metadata (OpenID Connect Discovery 1.0). As the provider spells it, to the last slash.
+    Issuer(String),
     /// From the configuration: a provider of OAuth 2.0 without OpenID Connect.
     Endpoints(Box<EndpointsSpec>),
 }

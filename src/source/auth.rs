@@ -120,6 +120,12 @@ impl Credential {
         Ok(Self { signature: Arc::new(signature), serial: None })
     }
 
+    /// Somebody's own token (RFC 6750).
+    pub(super) fn bearer(token: &SecretString) -> Result<Self, CredentialError> {
+        let signature = Signature::header(AUTHORIZATION, &format!("Bearer {}", token.expose_secret()))?;
+        Ok(Self { signature: Arc::new(signature), serial: None })
+    }
+
     /// The token of a login.
     pub(super) fn token(spec: &TokenSpec, token: &SecretString, serial: u64) -> Result<Self, CredentialError> {
         let signature = Signature::new(&spec.place, &spec.prefix, token)?;

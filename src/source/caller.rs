@@ -56,7 +56,11 @@ impl Drop for Sent<'_> {
 impl Caller {
     /// A read that begins now.
     pub(super) fn new(source: &Inner, events: mpsc::Sender<ReadEvent>) -> Self {
-        let run_timeout = source.spec.limits.run_timeout;
+        Self::within(source, events, source.spec.limits.run_timeout)
+    }
+
+    /// Whoever has only so long.
+    pub(super) fn within(source: &Inner, events: mpsc::Sender<ReadEvent>, run_timeout: Duration) -> Self {
         Self {
             read: source.auth.begin_read(),
             deadline: Instant::now() + run_timeout,

@@ -8,7 +8,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION};
 use tokio::task::spawn_blocking;
 
-use super::auth::Credential;
+use super::auth::{Authenticator, Credential};
 use super::budget::Permit;
 use super::budget_headers::{asked_pause, asks_for_pause, used_up};
 use super::caller::Caller;
@@ -27,6 +27,7 @@ use crate::observe::ResponseCode;
 /// Gets the pages of one read and counts what that took.
 pub(super) struct Fetcher<'s> {
     source: &'s Inner,
+    auth: Authenticator,
     blueprint: Blueprint,
     caller: Caller,
     /// Of the present page.
@@ -56,7 +57,13 @@ impl From<Fault> for Failure {
 
 impl<'s> Fetcher<'s> {
     pub(super) fn new(source: &'s Inner, blueprint: Blueprint, caller: Caller) -> Self {
-        Self { source, blueprint, caller, tries: 0, shown: None }
+        let auth = source.auth.clone();
+        Self::with_auth(source, blueprint, caller, auth)
+    }
+
+    /// On behalf of somebody who has a credential of their own.
+    pub(super) fn with_auth(source: &'s Inner, blueprint: Blueprint, caller: Caller, auth: Authenticator) -> Self {
+        Self { source, auth, blueprint, caller, tries: 0, shown: None }
     }
 
     /// On whose behalf it is.
@@ -171,9 +178,9 @@ impl<'s> Fetcher<'s> {
     /// budget itself; and it is looked at again after, for it may have expired in the wait.
     async fn admit(&self) -> Result<(Credential, Permit), Fault> {
         loop {
-            self.source.auth.ensure(&self.caller).await?;
+            self.auth.ensure(&self.caller).await?;
             let permit = self.caller.admit(&self.source.budget, self.blueprint.weight()).await?;
-            if let Some(credential) = self.source.auth.ready() {
+            if let Some(credential) = self.auth.ready() {
                 return Ok((credential, permit));
             }
         }
@@ -182,13 +189,13 @@ impl<'s> Fetcher<'s> {
     /// Gives up the credential that the last request showed, so that the next one shows another. `false` where there
     /// is no other to be had.
     fn renew(&mut self) -> bool {
-        self.shown.take().is_some_and(|shown| self.source.auth.give_up(&shown, self.caller.read))
+        self.shown.take().is_some_and(|shown| self.auth.give_up(&shown, self.caller.read))
     }
 
     /// The source refused even a credential that was new.
     fn condemn(&mut self) {
         if let Some(shown) = self.shown.take() {
-            self.source.auth.condemn(&shown);
+            self.auth.condemn(&shown);
         }
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::auth::{Authenticator, Credential};
 use super::budget::{Allowance, Budget, Terms};
+use super::identity;
 use super::client::{Client, SourceError, answer_max};
 use super::keep::Keep;
 use super::list::List;
@@ -36,6 +37,8 @@ pub(super) struct Inner {
     pub(super) observer: Observer,
     pub(super) auth: Authenticator,
     pub(super) clock: Clock,
+    /// With whom people sign in, if they do.
+    pub(super) identity: Option<identity::State>,
 }
 
 /// One level of parents, ready to be read.
@@ -125,7 +128,9 @@ impl Source {
                 None => Authenticator::Fixed(Credential::fixed(&spec.auth).map_err(|error| error.of(&spec.name))?),
             },
         };
-        Ok(Self { inner: Arc::new(Inner { spec, how, levels, client, budget, pauses, observer, auth, clock }) })
+        let identity = spec.sign_in.clone().map(identity::State::new);
+        let inner = Inner { spec, how, levels, client, budget, pauses, observer, auth, clock, identity };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub fn spec(&self) -> &SourceSpec {

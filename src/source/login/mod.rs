@@ -20,3 +20,4 @@ mod session;
 mod vault;
 
 pub(super) use flight::Login;
+pub(super) use oauth2::client_credential;

@@ -42,18 +42,28 @@ fn request(spec: &OAuth2Spec, grant: &str, refresh: Option<&SecretString>) -> Re
         (ACCEPT, HeaderValue::from_static("application/json")),
         (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
     ]);
-    match (&spec.client_secret, spec.client_auth) {
-        (Some(secret), ClientAuth::Basic) => {
-            headers.insert(AUTHORIZATION, sensitive(&client_basic(&spec.client_id, secret))?);
-        }
+    let shown = client_credential(&spec.client_id, spec.client_secret.as_ref(), spec.client_auth, &mut form)?;
+    headers.extend(shown.map(|value| (AUTHORIZATION, value)));
+    Ok(Request { method: Method::POST, url: spec.token_url.clone(), headers, body: Some(form.finish().into()) })
+}
+
+/// Shows the client itself (RFC 6749 §2.3.1): in the form, or in the value of `Authorization` that is returned.
+pub(in crate::source) fn client_credential(
+    id: &str,
+    secret: Option<&SecretString>,
+    place: ClientAuth,
+    form: &mut form_urlencoded::Serializer<'_, String>,
+) -> Result<Option<HeaderValue>, CredentialError> {
+    match (secret, place) {
+        (Some(secret), ClientAuth::Basic) => return sensitive(&client_basic(id, secret)).map(Some),
         (Some(secret), ClientAuth::Body) => {
-            form.append_pair("client_id", &spec.client_id).append_pair("client_secret", secret.expose_secret());
+            form.append_pair("client_id", id).append_pair("client_secret", secret.expose_secret());
         }
         (None, _) => {
-            form.append_pair("client_id", &spec.client_id);
+            form.append_pair("client_id", id);
         }
     }
-    Ok(Request { method: Method::POST, url: spec.token_url.clone(), headers, body: Some(form.finish().into()) })
+    Ok(None)
 }
 
 /// Id and secret are encoded as in a form before they become name and password (RFC 6749 §2.3.1).
