@@ -16,11 +16,12 @@ use crate::clock::Clock;
 use crate::config::{Config, SourceSpec, Unsaved};
 use crate::faults::Faults;
 use crate::invite::SmtpError;
+use crate::login::Logins;
 use crate::mapping::Mapping;
 use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
-use crate::store::{ChangeSet, Store, StoreError};
+use crate::store::{ChangeSet, Resealed, Store, StoreError};
 use crate::sync::{Hooks, Kept, Mailing, Runner, SourceEntry, Stopping};
 
 /// Everything that runs, wired.
@@ -30,6 +31,7 @@ pub struct App {
     pub store: Store,
     pub runner: Runner,
     pub hooks: Hooks,
+    pub logins: Logins,
     pub observer: Observer,
     pub clock: Clock,
     /// Lets this machine's command line in; new with every process, never stored but in [`Beacon`].
@@ -60,6 +62,11 @@ impl App {
         let began = Instant::now();
         let store = Store::open_with(&config.store.path, faults)?;
         observer.store_opened(began.elapsed(), !store.was_scanned());
+        if store.vault().has_former_keys() {
+            // A kill interrupted it.
+            let Resealed { key, sealed, unreadable } = store.seal_anew()?;
+            observer.vault_sealed_anew(key, sealed, unreadable);
+        }
         let flushed = observer.clone();
         store.on_flush(move |took| flushed.store_flushed(took));
         let sources = sources(&config, &observer, &store, &clock)?;
@@ -77,9 +84,10 @@ impl App {
             stopping,
         )?;
         let hooks = Hooks::new(runner.clone(), clock.clone(), observer.clone());
+        let logins = Logins::new(runner.clone(), store.clone(), clock.clone(), observer.clone());
         let config = Arc::new(config);
         runner.catch_up();
-        let app = Self { config, store, runner, hooks, observer, clock, local_token: random_token()? };
+        let app = Self { config, store, runner, hooks, logins, observer, clock, local_token: random_token()? };
         app.register();
         Ok(app)
     }
@@ -111,6 +119,9 @@ impl App {
     fn register(&self) {
         for (source, entry) in self.runner.sources() {
             self.observer.source_known(source);
+            if entry.source.spec().sign_in.is_some() {
+                self.observer.sign_ins_known(source);
+            }
             if entry.source.spec().hook.is_some() {
                 self.observer.hooks_known(source);
             }

@@ -29,6 +29,7 @@ pub mod invite;
 pub mod journal;
 pub mod letter;
 pub mod limits;
+pub mod login;
 pub mod mapping;
 pub mod model;
 pub mod observe;

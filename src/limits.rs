@@ -83,6 +83,43 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
 pub const ERROR_HINT_BYTES_MAX: usize = 512;
 /// The longest time that a used-up quota is said to stay so, whatever the source writes.
 pub const QUOTA_OPENS_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// How long a sign-in may take, from its beginning to the browser's return.
+pub const LOGIN_ATTEMPT_LIFE: Duration = Duration::from_secs(10 * 60);
+/// Most sign-ins whose return is remembered.
+pub const LOGIN_STATES_MAX: usize = 100_000;
+/// Most bytes of what an app wants to have back from a sign-in.
+pub const APP_STATE_BYTES_MAX: usize = 1024;
+/// Most bytes of a token that an app hands over.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// How long a profile is not asked for again, and at most.
+pub const PROFILE_INTERVAL: Duration = Duration::from_secs(5 * 60);
+pub const PROFILE_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How old a profile grows before it is asked for though nobody came.
+pub const PROFILE_REFRESH_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const PROFILE_REFRESH_EVERY_MIN: Duration = Duration::from_secs(60);
+pub const PROFILE_REFRESH_EVERY_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long an app may take to ask whom a one-time code stands for.
+pub const LOGIN_CODE_LIFE: Duration = Duration::from_secs(60);
+/// Most one-time codes that are good at once.
+pub const LOGIN_CODES_MAX: usize = 10_000;
+/// An access token that ends sooner is not used any more.
+pub const ACCESS_TOKEN_SPARE: Duration = Duration::from_secs(30);
+/// Most people whose profiles one run takes.
+pub const PROFILES_PER_RUN: usize = 1_000;
+/// How long somebody who is known waits for a profile that is otherwise before they are let in.
+pub const KNOWN_SIGN_IN_WAIT_MAX: Duration = Duration::from_secs(3);
+/// Profiles of a source that are asked for anew at once.
+pub const REFRESHES_AT_ONCE: usize = 2;
+/// Most people of whom it is known when their profiles were asked for.
+pub const REFRESHES_PENDING_MAX: usize = 20_000;
+/// Most old profiles of a source that one look at the schedule asks for.
+pub const PROFILES_DUE_AT_ONCE: usize = 500;
+/// A profile that could not be had is asked for again after this, or when it is due.
+pub const REFRESH_AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked whose profiles have grown old.
+pub const REFRESH_LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Most values that one batch seals anew.
+pub const RESEALED_PER_BATCH: usize = 200;
 /// How long whoever signs in waits for the provider at most, its budget's waits included.
 pub const IDENTITY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Most hosts that a provider's addresses are on.

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::http;
-use crate::limits::{COMPACT_LOOK_EVERY, STOP_CLIENTS_TIMEOUT, STOP_MAIL_TIMEOUT};
+use crate::limits::{COMPACT_LOOK_EVERY, REFRESH_LOOK_EVERY, STOP_CLIENTS_TIMEOUT, STOP_MAIL_TIMEOUT};
 use crate::observe::init_log;
 use crate::sync::Stopping;
 
@@ -73,6 +73,7 @@ pub async fn run(
         let runner = app.runner.clone();
         async move { runner.keep_schedules().await }
     });
+    let profiles = tokio::spawn(refresh_profiles(app.clone()));
     let mails = app.mailing().map_err(|error| CliError::of_app(&error))?;
     let mails = mails.map(|mailing| tokio::spawn(mailing.run(saying)));
     let why = stop.await;
@@ -93,6 +94,7 @@ pub async fn run(
     upkeep.abort();
     erasures.abort();
     schedules.abort();
+    profiles.abort();
     drop(beacon);
     served.map_err(|error| CliError::failed(format!("the server ended by a fault: {error}")))?;
     if ended { Ok(ExitCode::SUCCESS) } else { Err(CliError::failed("a run did not end in time")) }
@@ -117,6 +119,18 @@ async fn see_to_erasures(app: App) {
         let runner = app.runner.clone();
         // What failed has been said; the next tick tries again.
         let _ = tokio::task::spawn_blocking(move || runner.see_to_erasures()).await;
+    }
+}
+
+async fn refresh_profiles(app: App) {
+    let mut tick = tokio::time::interval(REFRESH_LOOK_EVERY);
+    loop {
+        tick.tick().await;
+        let logins = app.logins.clone();
+        let looked = tokio::task::spawn_blocking(move || logins.refresh_due()).await;
+        if let Ok(Err(error)) = looked {
+            app.observer.store_failed("read whose profiles have grown old", &error.to_string());
+        }
     }
 }
 

@@ -191,7 +191,8 @@ fn warn_of_idleness(config: &Config, source_items: &[(SourceName, Item<'_>)], fi
     }
     let feeds = || config.events.values().flat_map(|event| &event.feeds);
     for (name, item) in source_items {
-        if !feeds().any(|feed| feed.source == *name) {
+        let has_list = config.sources.get(name).is_some_and(|source| source.sign_in.is_none());
+        if has_list && !feeds().any(|feed| feed.source == *name) {
             findings.warn(item.place(), "no event of this file has a feed of this source");
         }
     }

@@ -56,6 +56,12 @@ pub const PRESETS: &[Preset] = &[
         toml: include_str!("../../config/presets/hievents.toml"),
     },
     Preset {
+        name: "oidc",
+        system: "OpenID Connect, to sign in with",
+        needs: "login.issuer, login.client_id, login.redirect_url, login.return_to",
+        toml: include_str!("../../config/presets/oidc.toml"),
+    },
+    Preset {
         name: "plain",
         system: "a plain JSON list",
         needs: "base_url, request.path",

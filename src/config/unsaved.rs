@@ -49,6 +49,10 @@ pub fn read_unsaved(
         Some(spec) if faults.is_empty() => spec,
         _ => return Err(faults.into_iter().map(|fault| placed(name, fault)).collect()),
     };
+    if spec.sign_in.is_some() {
+        let problem = "people sign in with this source: it has no list to try";
+        return Err(vec![fault("source.login", problem.into())]);
+    }
     let is_same = |saved: &&SourceSpec| saved.request.base_url.origin() == spec.request.base_url.origin();
     let saved = saved.filter(is_same);
     if saved.is_some_and(|saved| spec.weight_max() > saved.weight_max()) {

@@ -15,7 +15,7 @@ use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
     access, attendees, audiences, audit, badges, changes, decide, erasures, events, explain, export, follow, groups,
-    health, hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
+    health, hooks, invitations, keys, logins, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 
 /// The name of the security scheme.
@@ -42,6 +42,8 @@ const TOKEN: &str = "token";
         runs::list, runs::get, changes::list, runs::log, follow::follow, runs::cancel,
         decide::approve, decide::reject, decide::undo,
         sources::list, sources::get, hooks::signed, hooks::by_path,
+        logins::begin, logins::end, logins::exchange, logins::sign_in, logins::get, logins::sign_out, logins::refresh,
+        keys::rotate,
         erasures::list, erasures::tombstones, erasures::lift, erasures::compact, audit::list,
         tokens::list, tokens::create, tokens::delete,
     ),

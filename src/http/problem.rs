@@ -31,6 +31,7 @@ pub enum Kind {
     StoreClosed,
     Busy,
     SourceTimeout,
+    Unavailable,
     DiskFull,
 }
 
@@ -56,6 +57,9 @@ impl Kind {
             Self::StoreClosed => (StatusCode::SERVICE_UNAVAILABLE, "store-closed", "The store is being opened again"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The server has too much to do"),
             Self::SourceTimeout => (StatusCode::GATEWAY_TIMEOUT, "source-timeout", "The source takes too long"),
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The identity provider does not answer")
+            }
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk-full", "The disk is full"),
         }
     }

@@ -15,7 +15,7 @@ use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
     access, attendees, audiences, audit, badges, changes, decide, erasures, events, explain, export, follow, groups,
-    health, hooks, invitations, pauses, preview, review, runs, sources, sync, tokens, users,
+    health, hooks, invitations, keys, logins, pauses, preview, review, runs, sources, sync, tokens, users,
 };
 use crate::app::App;
 
@@ -96,6 +96,14 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/sources/{source}", READ, sources::get),
         route(POST, "/v1/sources/{source}/hook", ANYBODY, hooks::signed),
         route(POST, "/v1/sources/{source}/hook/{secret}", ANYBODY, hooks::by_path),
+        route(GET, "/v1/login/{source}", ANYBODY, logins::begin),
+        route(GET, "/v1/login/{source}/callback", ANYBODY, logins::end),
+        route(POST, "/v1/login/exchange", APP, logins::exchange),
+        route(POST, "/v1/profiles/{source}", APP, logins::sign_in),
+        route(GET, "/v1/profiles/{source}/{user}", APP, logins::get),
+        route(DELETE, "/v1/profiles/{source}/{user}", APP, logins::sign_out),
+        route(POST, "/v1/users/{user}/refresh", APP, logins::refresh),
+        route(POST, "/v1/keys/rotate", ADMIN, keys::rotate),
         route(GET, "/v1/erasures", ADMIN, erasures::list),
         route(GET, "/v1/tombstones", ADMIN, erasures::tombstones),
         route(DELETE, "/v1/tombstones/{id}", ADMIN, erasures::lift),

@@ -85,10 +85,14 @@ pub enum AuditAction {
     InvitationsReleased,
     InvitationResent,
     InvitationBounced,
+    /// Of a source.
+    SignedOut,
+    /// The vault's.
+    KeyRotated,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::TokenMade,
         Self::TokenRevoked,
         Self::EventSaved,
@@ -113,6 +117,8 @@ impl AuditAction {
         Self::InvitationsReleased,
         Self::InvitationResent,
         Self::InvitationBounced,
+        Self::SignedOut,
+        Self::KeyRotated,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -141,6 +147,8 @@ impl AuditAction {
             Self::InvitationsReleased => "invitations_released",
             Self::InvitationResent => "invitation_resent",
             Self::InvitationBounced => "invitation_bounced",
+            Self::SignedOut => "signed_out",
+            Self::KeyRotated => "key_rotated",
         }
     }
 }

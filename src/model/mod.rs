@@ -54,5 +54,5 @@ pub use person::{Attendance, Owner, Person, ProfileField, Registration, Registra
 pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};
 pub use run::{Counts, ErrorReason, Level, LogLine, Run, RunError, RunOutcome, Traffic, Trigger};
 pub use safety::{Doubt, DoubtKind, GuardSettings, Missing, SafetySettings};
-pub use sign_in::{SignIn, SignInStanding};
 pub use schedule::{FinalSync, Pause, PauseReason, Schedule, ScheduleKind, ScheduleTextError, Span, TimeOfDay};
+pub use sign_in::{SignIn, SignInStanding};

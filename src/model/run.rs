@@ -105,16 +105,8 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    pub const ALL: [Self; 8] = [
-        Self::Cli,
-        Self::Api,
-        Self::Hook,
-        Self::Hint,
-        Self::Undo,
-        Self::Schedule,
-        Self::SignIn,
-        Self::Refresh,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Cli, Self::Api, Self::Hook, Self::Hint, Self::Undo, Self::Schedule, Self::SignIn, Self::Refresh];
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -60,6 +60,9 @@ pub const SOURCE_BUDGET_WAIT: &str = "rollcall_source_budget_wait_seconds";
 pub const SOURCE_BUDGET_REMAINING: &str = "rollcall_source_budget_remaining";
 pub const CREDENTIAL_EXPIRY: &str = "rollcall_source_credential_expiry_timestamp_seconds";
 pub const HOOKS: &str = "rollcall_hooks_total";
+pub const SIGN_INS: &str = "rollcall_sign_ins_total";
+pub const PROFILE_REFRESHES: &str = "rollcall_profile_refreshes_total";
+pub const SIGNED_IN: &str = "rollcall_signed_in_people";
 pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
 pub const HTTP_REQUEST_DURATION: &str = "rollcall_http_request_duration_seconds";
 pub const HTTP_AUTH_FAILURES: &str = "rollcall_http_auth_failures_total";
@@ -173,6 +176,24 @@ pub const CATALOGUE: &[Metric] = &[
         &["source", "outcome"],
         Kind::Counter,
         "Hooks of the source by outcome (accepted, repeated, unmatched, malformed, refused, shut), where it sends any.",
+    ),
+    metric(
+        SIGN_INS,
+        &["source", "outcome"],
+        Kind::Counter,
+        "Sign-ins with the source by outcome: done, failed, or why they were refused; docs/login.md has the words.",
+    ),
+    metric(
+        PROFILE_REFRESHES,
+        &["source", "outcome"],
+        Kind::Counter,
+        "Profiles asked for anew by outcome (done, unchanged, sign_in_again, rejected, gone, failed).",
+    ),
+    metric(
+        SIGNED_IN,
+        &["source", "standing"],
+        Kind::Gauge,
+        "People who signed in with the source, by whether their tokens are good still (signed_in, sign_in_again).",
     ),
     metric(
         HTTP_REQUESTS,

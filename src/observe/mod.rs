@@ -10,11 +10,12 @@ mod observer;
 mod outcomes;
 mod process;
 mod scrape;
+mod sign_ins;
 mod stages;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use log::{Format, init_log};
 pub use observer::Observer;
-pub use outcomes::{HookOutcome, MailOutcome, ResponseCode};
-pub use scrape::{BudgetFacts, EventFacts, Facts, FeedFacts};
+pub use outcomes::{HookOutcome, MailOutcome, RefreshOutcome, ResponseCode, SignInOutcome};
+pub use scrape::{BudgetFacts, EventFacts, Facts, FeedFacts, SignInFacts};
 pub use stages::Stages;

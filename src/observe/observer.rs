@@ -94,7 +94,7 @@ impl Observer {
         observer
     }
 
-    fn record(&self, tell: impl FnOnce()) {
+    pub(super) fn record(&self, tell: impl FnOnce()) {
         metrics::with_local_recorder(&*self.recorder, tell);
     }
 

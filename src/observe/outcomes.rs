@@ -55,6 +55,115 @@ impl HookOutcome {
     }
 }
 
+/// How a sign-in ended, as a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInOutcome {
+    Done,
+    /// It was to end at an address that is not allowed.
+    ReturnTo,
+    /// The browser did not begin it, or too long ago.
+    Session,
+    State,
+    Replayed,
+    /// At the provider.
+    Denied,
+    /// The provider does not know the code or token.
+    Unknown,
+    IdToken,
+    Nonce,
+    Issuer,
+    /// The profile is of somebody else.
+    Subject,
+    NoProof,
+    /// The token was made for another app.
+    OtherAudience,
+    /// The profile lacks what a user needs.
+    Rejected,
+    EmailUnverified,
+    EmailTaken,
+    Erased,
+    /// No fault of theirs.
+    Failed,
+}
+
+impl SignInOutcome {
+    pub(super) const ALL: [Self; 18] = [
+        Self::Done,
+        Self::ReturnTo,
+        Self::Session,
+        Self::State,
+        Self::Replayed,
+        Self::Denied,
+        Self::Unknown,
+        Self::IdToken,
+        Self::Nonce,
+        Self::Issuer,
+        Self::Subject,
+        Self::NoProof,
+        Self::OtherAudience,
+        Self::Rejected,
+        Self::EmailUnverified,
+        Self::EmailTaken,
+        Self::Erased,
+        Self::Failed,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::ReturnTo => "return_to",
+            Self::Session => "session",
+            Self::State => "state",
+            Self::Replayed => "replayed",
+            Self::Denied => "denied",
+            Self::Unknown => "unknown",
+            Self::IdToken => "id_token",
+            Self::Nonce => "nonce",
+            Self::Issuer => "issuer",
+            Self::Subject => "subject",
+            Self::NoProof => "no_proof",
+            Self::OtherAudience => "other_audience",
+            Self::Rejected => "rejected",
+            Self::EmailUnverified => "email_unverified",
+            Self::EmailTaken => "email_taken",
+            Self::Erased => "erased",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What came of asking for somebody's profile anew, as a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    /// It brought something new.
+    Done,
+    Unchanged,
+    /// Their tokens are good no more.
+    SignInAgain,
+    /// It cannot be used.
+    Rejected,
+    /// They signed out or were erased meanwhile.
+    Gone,
+    /// It is tried again.
+    Failed,
+}
+
+impl RefreshOutcome {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Done, Self::Unchanged, Self::SignInAgain, Self::Rejected, Self::Gone, Self::Failed];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unchanged => "unchanged",
+            Self::SignInAgain => "sign_in_again",
+            Self::Rejected => "rejected",
+            Self::Gone => "gone",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What came of an attempt to send a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailOutcome {

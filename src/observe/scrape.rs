@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::catalogue as c;
 use super::observer::seconds;
 use super::process::Process;
-use crate::model::{EventName, FeedId, FeedState, SourceName};
+use crate::model::{EventName, FeedId, FeedState, SignInStanding, SourceName};
 
 /// What the appliance is like now.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct Facts {
     pub feeds: Vec<FeedFacts>,
     pub events: Vec<EventFacts>,
     pub budgets: Vec<BudgetFacts>,
+    pub sign_ins: Vec<SignInFacts>,
     pub users: u64,
     pub groups: u64,
     pub tombstones: u64,
@@ -55,6 +56,14 @@ pub struct BudgetFacts {
     pub source: SourceName,
     pub window: String,
     pub left: u32,
+}
+
+/// People who signed in with a source, and how they stand.
+#[derive(Debug)]
+pub struct SignInFacts {
+    pub source: SourceName,
+    pub standing: SignInStanding,
+    pub people: usize,
 }
 
 /// Prometheus' text format 0.0.4. The values of all labels are made of characters that need no escapes.
@@ -111,6 +120,10 @@ impl Exposition {
             (format!("{{source=\"{source}\",window=\"{window}\"}}"), *left)
         };
         self.metric(c::SOURCE_BUDGET_REMAINING, facts.budgets.iter().map(of_window));
+        let standing = |SignInFacts { source, standing, people }: &SignInFacts| {
+            (format!("{{source=\"{source}\",standing=\"{}\"}}", standing.as_str()), *people)
+        };
+        self.metric(c::SIGNED_IN, facts.sign_ins.iter().map(standing));
         self.single(c::STORE_SIZE, facts.store_bytes);
         self.single(c::STORE_FREE, facts.free_bytes);
         self.single(c::CLOCK, Some(seconds(Some(facts.now))));

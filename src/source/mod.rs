@@ -66,7 +66,7 @@ pub use bookmark::Bookmark;
 pub use budget::{Allowance, WindowLeft};
 pub use client::SourceError;
 pub use glimpse::{Glimpse, Onward, ShownAnswer};
-pub use identity::Profile;
+pub use identity::{Grant, Handed, Identity, IdentityError, Profile, Secrets, Unbelievable};
 pub use keep::{Keep, KeepError};
 pub use mask::ShownRequest;
 pub use read::{End, Page, Read, ReadEvent, Start, WaitReason};

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::auth::{Authenticator, Credential};
 use super::budget::{Allowance, Budget, Terms};
-use super::identity;
 use super::client::{Client, SourceError, answer_max};
+use super::identity;
 use super::keep::Keep;
 use super::list::List;
 use super::login::Login;

@@ -79,20 +79,26 @@ impl Folder {
     }
 
     /// A small file's text; made durably with `fresh` when it is not there.
-    fn read_or_create(&self, path: &Path, fresh: impl FnOnce() -> String) -> Result<String, StoreError> {
+    pub(super) fn read_or_create(&self, path: &Path, fresh: impl FnOnce() -> String) -> Result<String, StoreError> {
         let io = |operation| move |source| StoreError::Io { operation, path: path.to_owned(), source };
         match fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             read => return read.map_err(io("read")),
         }
-        let part = path.with_extension("part");
         let text = fresh();
+        self.replace(path, &text)?;
+        Ok(text)
+    }
+
+    /// Puts a small file's text in the place of what was there, durably and whole.
+    pub(super) fn replace(&self, path: &Path, text: &str) -> Result<(), StoreError> {
+        let io = |operation| move |source| StoreError::Io { operation, path: path.to_owned(), source };
+        let part = path.with_extension("part");
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(io("create"))?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io("write"))?;
         fs::rename(&part, path).map_err(io("rename"))?;
-        sync_folder(&self.path)?;
-        Ok(text)
+        sync_folder(&self.path)
     }
 
     pub fn engine(&self) -> Place {
@@ -198,11 +204,11 @@ fn files_bytes(folder: &Path) -> Result<u64, StoreError> {
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;

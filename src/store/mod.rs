@@ -29,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tombstones;
+mod vault;
 mod writer;
 
 pub use crate::codec::StoredToken;
@@ -41,5 +42,6 @@ pub use places::Places;
 pub use read::{Commit, GroupCount, Store, TokenWrite, View};
 pub use salvage::Salvage;
 pub use select::{Found, Selection, Who};
-pub use sign_ins::{SignInGlance, SignInWrite};
+pub use sign_ins::{Resealed, SignInChange, SignInWrite};
+pub use vault::{Unreadable, Unsealed, Vault, bound_to};
 pub use writer::{Ack, ChangeSet, EventWrite, GroupWrite, Newcomers};

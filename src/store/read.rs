@@ -20,6 +20,7 @@ use super::live::{Live, Opening};
 use super::room::Room;
 use super::sign_ins::SignIns;
 use super::state::State;
+use super::vault::Vault;
 use super::writer::{Ack, ChangeSet, Command, Writer};
 use super::{StoreError, keys};
 use crate::codec::{
@@ -36,15 +37,16 @@ use crate::model::{
 /// An open store. Cloning shares it; the last clone stops the writer.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     state: Arc<RwLock<State>>,
     live: Arc<Live>,
     room: Room,
     key: CommunityKey,
-    folder: Folder,
+    pub(super) folder: Folder,
+    vault: Vault,
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<std::thread::JoinHandle<()>>,
 }
@@ -125,6 +127,7 @@ impl Store {
     pub fn open_with(path: &Path, faults: Faults) -> Result<Self, StoreError> {
         let folder = Folder::open(path)?;
         let key = folder.community_key()?;
+        let vault = Vault::open_in(&folder)?;
         let room = Room::of(path);
         let opening = Opening::new(folder.engine(), key.clone(), room.clone(), faults);
         let (live, state) = Live::open(opening)?;
@@ -138,7 +141,7 @@ impl Store {
             .spawn(move || writer.run(queue))
             .map_err(|source| io_error("start the writer for", path, source))?;
         let (commands, writer) = (Some(commands), Some(writer));
-        let store = Self { shared: Arc::new(Shared { state, live, room, key, folder, commands, writer }) };
+        let store = Self { shared: Arc::new(Shared { state, live, room, key, folder, vault, commands, writer }) };
         if !store.view().state.unstored.is_empty() {
             // They keep out all the same, and the file has them where the disk fails.
             let _ = store.commit(ChangeSet::default());
@@ -163,6 +166,11 @@ impl Store {
     pub fn view(&self) -> View<'_> {
         // Recursive, so that a caller who holds a view and reads a person cannot wait for itself behind the writer.
         View { state: self.shared.state.read_recursive() }
+    }
+
+    /// What seals people's tokens.
+    pub fn vault(&self) -> &Vault {
+        &self.shared.vault
     }
 
     pub fn community_key(&self) -> &CommunityKey {

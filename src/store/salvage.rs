@@ -13,7 +13,7 @@ use super::engine::Engine;
 use super::files::{Folder, remove};
 use super::live::{Live, Opening};
 use super::room::Room;
-use super::sign_ins::SignInWrite;
+use super::sign_ins::{SignInChange, SignInWrite};
 use super::state::read_symbol;
 use super::tombstones::TombstoneFile;
 use super::writer::{ChangeSet, EventWrite, Writer};
@@ -245,7 +245,8 @@ impl Reader<'_> {
         let mut sign_ins = Vec::new();
         for (_, sealed) in self.rows(keys::SIGN_INS, "sign-ins") {
             let Some(sign_in) = self.decoded("a sign-in", decode_sign_in(&sealed)) else { continue };
-            sign_ins.push(SignInWrite::Put(Box::new(sign_in)));
+            let (source, external_id) = (sign_in.source.clone(), sign_in.external_id.clone());
+            sign_ins.push(SignInWrite { source, external_id, change: SignInChange::Put(Box::new(sign_in)) });
             if sign_ins.len() >= VALUES_PER_BATCH {
                 let sign_ins = std::mem::take(&mut sign_ins);
                 self.new.commit(ChangeSet { sign_ins, ..ChangeSet::default() })?;

@@ -6,20 +6,74 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use sled::IVec;
 
 use super::engine::Batch;
 use super::index::Index;
 use super::state::{State, unreadable};
+use super::vault::{bound_to, key_of};
+use super::writer::ChangeSet;
 use super::{Store, StoreError, keys};
 use crate::codec::{decode_sign_in, encode_sign_in};
+use crate::limits::RESEALED_PER_BATCH;
 use crate::model::{ExternalId, FeedId, Person, Registration, SignIn, SignInStanding, SourceName};
 
-/// What is to become of what is kept of somebody who signed in.
+/// What is to become of what is kept of somebody who signed in; at most one for each in a batch. One that no longer fits what
+/// is there has no effect.
 #[derive(Debug)]
-pub enum SignInWrite {
-    /// Has no effect where the registration is no more.
+pub struct SignInWrite {
+    pub source: SourceName,
+    pub external_id: ExternalId,
+    pub change: SignInChange,
+}
+
+#[derive(Debug)]
+pub enum SignInChange {
+    /// They signed in. It needs their registration.
     Put(Box<SignIn>),
-    Forget(SourceName, ExternalId),
+    /// Other tokens of the sign-in of that time.
+    Tokens {
+        signed_in_at: Timestamp,
+        tokens: Vec<u8>,
+    },
+    /// Their profile came.
+    Came {
+        signed_in_at: Timestamp,
+        at: Timestamp,
+    },
+    /// The tokens of the sign-in of that time are good no more.
+    SignInAgain {
+        signed_in_at: Timestamp,
+    },
+    /// The same tokens, sealed by another key.
+    Sealed {
+        before: Vec<u8>,
+        tokens: Vec<u8>,
+    },
+    Forget,
+}
+
+impl SignInChange {
+    /// What is kept after it; the outer `None`: it has no effect.
+    fn applied(&self, known: Option<SignIn>) -> Option<Option<SignIn>> {
+        let of_time = |at: &Timestamp| known.clone().filter(|known| known.signed_in_at == *at);
+        Some(match self {
+            Self::Put(sign_in) => Some(SignIn::clone(sign_in)),
+            Self::Forget => None,
+            Self::Tokens { signed_in_at, tokens } => {
+                Some(SignIn { tokens: Some(tokens.clone()), ..of_time(signed_in_at)? })
+            }
+            Self::Came { signed_in_at, at } => Some(SignIn { refreshed_at: *at, ..of_time(signed_in_at)? }),
+            Self::SignInAgain { signed_in_at } => {
+                let standing = SignInStanding::SignInAgain;
+                Some(SignIn { standing, tokens: None, ..of_time(signed_in_at)? })
+            }
+            Self::Sealed { before, tokens } => {
+                let same = known.filter(|known| known.tokens.as_ref() == Some(before))?;
+                Some(SignIn { tokens: Some(tokens.clone()), ..same })
+            }
+        })
+    }
 }
 
 /// A sign-in, as far as it is held in memory.
@@ -46,40 +100,36 @@ fn hash(index: &Index, source: &SourceName, external_id: &ExternalId) -> u128 {
     index.registration_hash(&FeedId::of_logins(source.clone()), external_id)
 }
 
-/// Puts into a batch what becomes of sign-ins. `people`: whom the batch changes, before and after.
+/// Puts into a batch what becomes of sign-ins. `people`: whom the batch changes, before and after; `value`: what is stored.
 pub fn put<'p>(
     batch: &mut Batch,
     state: &State,
     writes: &[SignInWrite],
     people: impl Iterator<Item = (Option<&'p Person>, Option<&'p Person>)>,
-) -> Becoming {
+    value: impl Fn(&[u8]) -> Result<Option<IVec>, StoreError>,
+) -> Result<Becoming, StoreError> {
     let gone = gone(state, people);
     let mut becoming: Becoming = gone.iter().map(|hash| (*hash, None)).collect();
-    for write in writes {
-        match write {
-            SignInWrite::Put(sign_in) => {
-                let hash = hash(&state.index, &sign_in.source, &sign_in.external_id);
-                if !gone.contains(&hash) && state.index.registration(hash).is_some() {
-                    batch.put(keys::sign_in(hash), encode_sign_in(sign_in));
-                    becoming.push((hash, Some(SignInGlance::of(sign_in))));
-                }
-            }
-            SignInWrite::Forget(source, external_id) => {
-                becoming.push((hash(&state.index, source, external_id), None));
-            }
+    for SignInWrite { source, external_id, change } in writes {
+        let hash = hash(&state.index, source, external_id);
+        if gone.contains(&hash) || state.index.registration(hash).is_none() {
+            continue;
         }
+        let known = value(&keys::sign_in(hash))?.map(|sealed| decode_sign_in(&sealed)).transpose();
+        let Some(after) = change.applied(known.map_err(unreadable("a sign-in"))?) else { continue };
+        if let Some(sign_in) = &after {
+            batch.put(keys::sign_in(hash), encode_sign_in(sign_in));
+        }
+        becoming.push((hash, after.as_ref().map(SignInGlance::of)));
     }
     for (hash, _) in becoming.iter().filter(|(_, after)| after.is_none()) {
         batch.remove(keys::sign_in(*hash));
     }
-    becoming
+    Ok(becoming)
 }
 
 /// The sign-ins whose registrations nobody has after a batch. One may move from one person to another.
-fn gone<'p>(
-    state: &State,
-    people: impl Iterator<Item = (Option<&'p Person>, Option<&'p Person>)>,
-) -> BTreeSet<u128> {
+fn gone<'p>(state: &State, people: impl Iterator<Item = (Option<&'p Person>, Option<&'p Person>)>) -> BTreeSet<u128> {
     if state.sign_ins.is_empty() {
         return BTreeSet::new();
     }
@@ -140,7 +190,7 @@ impl Store {
     }
 
     /// Every sign-in after a place, in a fixed order, with the place to go on from.
-    pub fn sign_ins_after(&self, after: Option<u128>, limit: usize) -> Result<Vec<(u128, SignIn)>, StoreError> {
+    fn sign_ins_after(&self, after: Option<u128>, limit: usize) -> Result<Vec<(u128, SignIn)>, StoreError> {
         let hashes: Vec<u128> = {
             let view = self.view();
             let from = after.map_or(0, |after| after.saturating_add(1));
@@ -152,4 +202,66 @@ impl Store {
         });
         found.collect()
     }
+
+    /// Changes the vault's key and seals anew what was sealed by a former one; what a kill interrupts, [`Self::seal_anew`] goes
+    /// on with. Blocks.
+    pub fn rotate_vault_key(&self) -> Result<Resealed, StoreError> {
+        self.vault().add_key(&self.shared.folder)?;
+        self.seal_anew()
+    }
+
+    /// Seals anew what is sealed by a former key of the vault. When nothing is any more, the former keys go. Blocks.
+    pub fn seal_anew(&self) -> Result<Resealed, StoreError> {
+        let mut resealed = Resealed { key: self.vault().current(), sealed: 0, unreadable: 0 };
+        // What was sealed just before the key changed may have come to the store just after it was gone through.
+        loop {
+            let before = resealed.sealed;
+            resealed.unreadable = 0;
+            self.seal_all_anew(&mut resealed)?;
+            if resealed.sealed == before {
+                break;
+            }
+        }
+        if resealed.unreadable == 0 && self.vault().has_former_keys() {
+            self.vault().drop_former_keys(&self.shared.folder)?;
+        }
+        Ok(resealed)
+    }
+
+    fn seal_all_anew(&self, resealed: &mut Resealed) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let some = self.sign_ins_after(after, RESEALED_PER_BATCH)?;
+            let Some((last, _)) = some.last() else { return Ok(()) };
+            after = Some(*last);
+            let sign_ins: Vec<_> = some.iter().filter_map(|(_, sign_in)| self.resealed(sign_in, resealed)).collect();
+            if !sign_ins.is_empty() {
+                resealed.sealed += sign_ins.len() as u64;
+                self.commit(ChangeSet { sign_ins, ..ChangeSet::default() })?;
+            }
+        }
+    }
+
+    fn resealed(&self, sign_in: &SignIn, resealed: &mut Resealed) -> Option<SignInWrite> {
+        let SignIn { source, external_id, tokens, .. } = sign_in;
+        let before = tokens.clone().filter(|sealed| key_of(sealed) != Some(resealed.key))?;
+        let bound_to = bound_to(source, external_id);
+        let plain = self.vault().open(&bound_to, &before).ok();
+        let Some(tokens) = plain.and_then(|plain| self.vault().seal(&bound_to, &plain).ok()) else {
+            resealed.unreadable += 1;
+            return None;
+        };
+        let change = SignInChange::Sealed { before, tokens };
+        Some(SignInWrite { source: source.clone(), external_id: external_id.clone(), change })
+    }
+}
+
+/// What came of sealing anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resealed {
+    /// The number of the key that seals now.
+    pub key: u32,
+    pub sealed: u64,
+    /// These stay as they are, and the former keys with them.
+    pub unreadable: u64,
 }

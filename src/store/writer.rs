@@ -357,7 +357,8 @@ impl Writer {
         let mut remembered = Remembered::of(set, self.live.key(), &meta, gone);
         remembered.put(&mut batch, &self.state.read());
         let changed = people.iter().map(|checked| (checked.before.as_ref(), checked.after.as_ref()));
-        let sign_ins = sign_ins::put(&mut batch, &self.state.read(), &set.sign_ins, changed);
+        let value = |key: &[u8]| self.live.with(|engine| engine.get(key));
+        let sign_ins = sign_ins::put(&mut batch, &self.state.read(), &set.sign_ins, changed, value)?;
         for (kind, number, name) in self.symbols.since(self.stored_symbols) {
             batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
         }

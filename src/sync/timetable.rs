@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::runner::Runner;
 use crate::model::{
-    Actor, AuditAction, AuditEntry, Event, EventName, FeedId, FeedSettings, Pause, PauseReason, SourceName,
+    Actor, AuditAction, AuditEntry, Event, EventName, FeedId, FeedSettings, Pause, PauseReason, Person, SourceName,
 };
 use crate::schedule::{self, FinalState, History, Idle, Next, Times};
 use crate::store::{ChangeSet, StoreError};
@@ -92,6 +92,20 @@ impl Runner {
             Next::None(Idle::FinalGivenUp) => Some(Shut::FinalGivenUp),
             _ => None,
         }
+    }
+
+    /// Does the person attend events of which none is synced by itself any more, for each had its final sync?
+    pub fn is_over_for(&self, person: &Person) -> bool {
+        let mut attended = person.attendances.iter().filter(|a| a.active).peekable();
+        attended.peek().is_some() && attended.all(|a| self.event(&a.event).is_some_and(|event| self.is_over(&event)))
+    }
+
+    /// Did every feed of the event that has a final sync have it, and is there one?
+    fn is_over(&self, event: &Event) -> bool {
+        let states = event.feeds.iter().filter_map(|feed| self.timing(event, feed).final_sync);
+        let mut states = states.map(|(_, state)| state).peekable();
+        let is_ended = |state| matches!(state, FinalState::Done | FinalState::GivenUp);
+        states.peek().is_some() && states.all(is_ended)
     }
 
     /// Is anything of the event synced by itself?

@@ -22,6 +22,7 @@ mod hostile;
 mod invitations;
 mod journey;
 mod kills;
+mod login;
 mod logins;
 mod monitoring;
 mod organiser;

@@ -34,7 +34,7 @@ pub fn validate_event(
     event: Event,
     sources: &BTreeMap<SourceName, Arc<SourceSpec>>,
 ) -> Result<(Event, Vec<Warning>), Vec<Fault>> {
-    let known: BTreeMap<_, _> = sources.iter().map(|(name, spec)| (name, Some(source_placeholders(spec)))).collect();
+    let known: BTreeMap<_, _> = sources.iter().map(|(name, spec)| (name, KnownSource::of(Some(spec)))).collect();
     let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     for Objection { spot, problem, mend } in objections(&event, &known) {
         let path = spot.to_string();
@@ -102,8 +102,28 @@ impl Objection {
     }
 }
 
-/// The sources that exist, and the params each needs; `None` where that cannot be said.
-type Known<'a> = BTreeMap<&'a SourceName, Option<BTreeSet<String>>>;
+/// The sources that exist.
+type Known<'a> = BTreeMap<&'a SourceName, KnownSource>;
+
+/// What an event needs to know of a source.
+enum KnownSource {
+    /// Nothing can be said of it.
+    Faulty,
+    /// It has a list, for which it needs these params.
+    Listed(BTreeSet<String>),
+    /// People sign in with it.
+    OfLogins,
+}
+
+impl KnownSource {
+    fn of(spec: Option<&Arc<SourceSpec>>) -> Self {
+        match spec {
+            None => Self::Faulty,
+            Some(spec) if spec.sign_in.is_some() => Self::OfLogins,
+            Some(spec) => Self::Listed(source_placeholders(spec)),
+        }
+    }
+}
 
 /// The rules.
 fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
@@ -131,8 +151,13 @@ fn objections(event: &Event, known: &Known<'_>) -> Vec<Objection> {
         }
         match known.get(&feed.source) {
             None => objections.push(unknown_source(n, &feed.source, known)),
-            Some(None) => {}
-            Some(Some(needed)) => param_objections(n, feed, needed, &mut objections),
+            Some(KnownSource::Faulty) => {}
+            Some(KnownSource::OfLogins) => {
+                let problem = format!("people sign in with the source {}, which has no list", feed.source);
+                let mend = "leave the feed out: who signs in is known in every event";
+                objections.push(Objection::fault(Spot::Source(n), problem, mend));
+            }
+            Some(KnownSource::Listed(needed)) => param_objections(n, feed, needed, &mut objections),
         }
         objections.extend(feed.params.iter().filter_map(|(name, value)| param_value_objection(n, name, value)));
         let safety = safety_objections(&feed.safety).into_iter();
@@ -295,8 +320,7 @@ pub fn custom_fields<'s>(sources: impl IntoIterator<Item = &'s Arc<SourceSpec>>)
 
 /// Reports what the rules object to; true when nothing must be mended.
 fn report(event: &Event, all_feeds_read: bool, places: &Places, sources: &Declared, findings: &Findings) -> bool {
-    let needs = |spec: &Option<Arc<SourceSpec>>| spec.as_deref().map(source_placeholders);
-    let known: Known<'_> = sources.iter().map(|(name, spec)| (name, needs(spec))).collect();
+    let known: Known<'_> = sources.iter().map(|(name, spec)| (name, KnownSource::of(spec.as_ref()))).collect();
     let mut sound = true;
     for Objection { spot, problem, mend } in objections(event, &known) {
         match mend {

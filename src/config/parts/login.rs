@@ -87,7 +87,7 @@ pub(super) fn read_session(section: &mut Section<'_>, logins: &Logins<'_>, claim
 
 impl Logins<'_> {
     /// An address that the operator names: absolute, or relative to `base_url`. Its text is never shown.
-    fn read_url(&self, item: &Item<'_>) -> Option<Url> {
+    pub(super) fn read_url(&self, item: &Item<'_>) -> Option<Url> {
         let text = item.text()?;
         let fault = |problem: &str, mend: &str| {
             item.fault(problem, mend);
@@ -198,14 +198,14 @@ fn plain(item: &Item<'_>, text: &str) -> Option<SecretString> {
     text.ok().map(SecretString::from)
 }
 
-fn optional_text(section: &mut Section<'_>, key: &'static str) -> Option<Option<String>> {
+pub(super) fn optional_text(section: &mut Section<'_>, key: &'static str) -> Option<Option<String>> {
     match section.optional(key) {
         Some(item) => item.text().map(|text| Some(text.to_owned())),
         None => Some(None),
     }
 }
 
-fn optional_secret(
+pub(super) fn optional_secret(
     section: &mut Section<'_>,
     key: &'static str,
     secrets: &Secrets<'_>,
@@ -216,7 +216,7 @@ fn optional_secret(
     }
 }
 
-fn expression_or(section: &mut Section<'_>, key: &'static str, default: &str) -> Option<Expression> {
+pub(super) fn expression_or(section: &mut Section<'_>, key: &'static str, default: &str) -> Option<Expression> {
     match section.optional(key) {
         Some(item) => expression(&item),
         None => Some(built_in(default)),

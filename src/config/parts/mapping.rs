@@ -10,8 +10,9 @@ use crate::mapping::{BadgeKind, Expression, FieldSpec, GroupRule, MappingSpec};
 use crate::model::{EventField, Field, FieldRule, GroupName};
 
 /// How a page is written, and the one mapping that the sections make.
-pub(super) fn read_mapping(source: &mut Section<'_>) -> Option<(Format, MappingSpec)> {
-    let records = read_records(source.section("records"));
+/// `whole`: what finds the records where nothing is said.
+pub(super) fn read_mapping(source: &mut Section<'_>, whole: Option<&str>) -> Option<(Format, MappingSpec)> {
+    let records = read_records(source.section("records"), whole);
     let fields = read_fields(source.section("mapping"));
     let fields = with_rules(fields, source.section("field"));
     let states = read_states(source.section("states"));
@@ -41,7 +42,7 @@ struct Records {
     skip_when: Option<Expression>,
 }
 
-fn read_records(mut section: Section<'_>) -> Option<Records> {
+fn read_records(mut section: Section<'_>, whole: Option<&str>) -> Option<Records> {
     let format = read_format(&mut section);
     let select = match &format {
         // Their page is a list already.
@@ -49,9 +50,13 @@ fn read_records(mut section: Section<'_>) -> Option<Records> {
             Some(item) => expression(&item),
             None => Some(all_items()),
         },
-        _ => section
-            .required("select", r#"write select = "…", where the list stands in a page, e.g. ".results[]""#)
-            .and_then(|item| expression(&item)),
+        _ => match (section.optional("select"), whole) {
+            (Some(item), _) => expression(&item),
+            (None, Some(whole)) => Expression::compile(whole).ok(),
+            (None, None) => section
+                .required("select", r#"write select = "…", where the list stands in a page, e.g. ".results[]""#)
+                .and_then(|item| expression(&item)),
+        },
     };
     let skip_when = optional_expression(&mut section, "skip_when");
     section.finish();

@@ -19,6 +19,7 @@ mod request;
 mod safety;
 mod schedule;
 mod server;
+mod sign_in;
 mod source;
 mod text;
 

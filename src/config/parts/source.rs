@@ -16,6 +16,7 @@ use super::pagination::read_pagination;
 use super::partition::{Parents, check_parents, read_partitions};
 use super::request::{Claims, read_base_url, read_request};
 use super::safety::read_safety;
+use super::sign_in::read_source_of_logins;
 use super::text::{Placeholders, template};
 use crate::config::read::{Item, Section};
 use crate::config::secret::Secrets;
@@ -62,12 +63,13 @@ pub(in crate::config) fn read_source(
     mut section: Section<'_>,
     secrets: &Secrets<'_>,
 ) -> Option<Arc<SourceSpec>> {
+    let login = section.section("login");
+    if login.is_table() {
+        return read_source_of_logins(name, section, login, secrets);
+    }
     let allow_http = section.optional("allow_http").map_or(Some(false), |item| item.boolean());
     let base_url = read_base_url(&mut section, allow_http);
-    let priority = match section.optional("priority") {
-        Some(item) => item.integer(i32::MIN..=i32::MAX),
-        None => Some(0),
-    };
+    let priority = read_priority(&mut section);
     let edit_url = match section.optional("edit_url") {
         Some(item) => read_edit_url(&item).map(Some),
         None => Some(None),
@@ -87,7 +89,7 @@ pub(in crate::config) fn read_source(
     let cursor = request.as_ref().map(|request| says(request, CURSOR));
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
     let errors = read_errors(section.list("error"));
-    let mapping = read_mapping(&mut section);
+    let mapping = read_mapping(&mut section, None);
     let select = mapping.as_ref().map(|(_, mapping)| &mapping.select);
     let hook = read_hook(section.section("hook"), Below { secrets, base_url, select });
     let heaviest = request.iter().chain(partitions.iter().flatten().filter_map(PartitionSpec::request));
@@ -122,6 +124,10 @@ pub(in crate::config) fn read_source(
     }))
 }
 
+pub(super) fn read_priority(section: &mut Section<'_>) -> Option<i32> {
+    section.optional("priority").map_or(Some(0), |item| item.integer(i32::MIN..=i32::MAX))
+}
+
 /// Does the request name only parents that there are? Where their levels are faulty, nobody knows.
 fn is_below(request: &RequestSpec, parents: &Parents, known: bool, section: &Section<'_>) -> bool {
     let place = section.place().key("request", section.place().line);
@@ -141,7 +147,7 @@ fn names_no_hook(request: &RequestSpec, section: &Section<'_>) -> bool {
 }
 
 /// The address that people are sent to: absolute, `https` or `http`, whatever its placeholders are.
-fn read_edit_url(item: &Item<'_>) -> Option<Template> {
+pub(super) fn read_edit_url(item: &Item<'_>) -> Option<Template> {
     let edit_url = template(item, item.text()?, Placeholders::ParamsAndExternalId)?;
     let vars: Vars = edit_url.placeholders().map(|name| (name.to_owned(), "x".to_owned())).collect();
     let rendered = edit_url.render(&vars, str::to_owned).ok()?;
@@ -152,7 +158,7 @@ fn read_edit_url(item: &Item<'_>) -> Option<Template> {
     Some(edit_url)
 }
 
-fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {
+pub(super) fn read_limits(mut section: Section<'_>) -> Option<SourceLimits> {
     let mut duration = |key: &'static str, default, max| match section.optional(key) {
         Some(item) => item.duration(limits::TIMEOUT_MIN..=max),
         None => Some(default),

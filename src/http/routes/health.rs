@@ -96,6 +96,7 @@ fn facts(api: &Api) -> Facts {
         feeds: feeds.take(FEEDS_LABELLED_MAX).map(|(event, feed)| feed_facts(api, event, feed)).collect(),
         events: events.iter().take(FEEDS_LABELLED_MAX).map(of_event).collect(),
         budgets: windows.collect(),
+        sign_ins: api.app.logins.standings(),
         users: store.user_count(),
         groups: store.group_count() as u64,
         tombstones: store.tombstones().len() as u64,

@@ -16,6 +16,8 @@ pub mod groups;
 pub mod health;
 pub mod hooks;
 pub mod invitations;
+pub mod keys;
+pub mod logins;
 pub mod pauses;
 pub mod preview;
 pub mod review;

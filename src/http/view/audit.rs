@@ -62,6 +62,8 @@ pub enum AuditActionView {
     InvitationsReleased,
     InvitationResent,
     InvitationBounced,
+    SignedOut,
+    KeyRotated,
 }
 
 impl From<AuditAction> for AuditActionView {
@@ -91,6 +93,8 @@ impl From<AuditAction> for AuditActionView {
             AuditAction::InvitationsReleased => Self::InvitationsReleased,
             AuditAction::InvitationResent => Self::InvitationResent,
             AuditAction::InvitationBounced => Self::InvitationBounced,
+            AuditAction::SignedOut => Self::SignedOut,
+            AuditAction::KeyRotated => Self::KeyRotated,
         }
     }
 }

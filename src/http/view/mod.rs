@@ -19,6 +19,7 @@ mod review;
 mod run;
 mod safety;
 mod schedule;
+mod sign_in;
 mod source;
 mod token;
 
@@ -40,5 +41,6 @@ pub use review::ReviewItemView;
 pub use run::{EndedView, LogLineView, ProgressView, RunView, StartedView, SyncView};
 pub use safety::{DecisionView, DoubtView, GuardView, MissingView};
 pub use schedule::{EventPauseView, ScheduleView, TimingView};
+pub use sign_in::{RefreshView, SignInView, SignedInView, SignedOutView};
 pub use source::{BudgetWindowView, PauseView, SourceErrorView, SourceFeedView, SourceView};
 pub use token::{NewTokenView, TokenView};

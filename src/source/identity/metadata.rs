@@ -153,7 +153,9 @@ fn undiscovered(error: DiscoveryError<WireError>) -> IdentityError {
         DiscoveryError::Response(status, ..) if !status.is_success() => {
             config(&format!("{status} for its metadata or its keys; check `issuer`"))
         }
-        DiscoveryError::Validation(_) => config("its metadata is of another issuer; `issuer` must be spelled as it spells itself"),
+        DiscoveryError::Validation(_) => {
+            config("its metadata is of another issuer; `issuer` must be spelled as it spells itself")
+        }
         _ => config("its metadata cannot be read; check `issuer`"),
     }
 }

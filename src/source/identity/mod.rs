@@ -46,7 +46,7 @@ use super::fault::{Fault, Refusal, RequestLine};
 use super::login::client_credential;
 use super::request::Request;
 use super::source::{Inner, Source};
-use crate::config::{ClientAuth, SignInSpec};
+use crate::config::{ClientAuth, ProviderSpec, SignInSpec};
 use crate::limits::{ACCESS_TOKEN_LIFE_MAX, IDENTITY_TIMEOUT};
 use crate::model::{ExternalId, RunError};
 
@@ -152,6 +152,11 @@ impl Source {
 impl Identity {
     pub fn spec(&self) -> &SignInSpec {
         &self.spec
+    }
+
+    /// Does the provider say itself whom its tokens are of? Elsewhere the profile does.
+    pub fn names_subjects(&self) -> bool {
+        matches!(self.spec.provider, ProviderSpec::Issuer(_))
     }
 
     /// Where to send a browser for somebody to sign in.
@@ -313,7 +318,11 @@ fn ungranted(endpoints: &Endpoints, error: RequestTokenError<WireError, BasicErr
         // The library's own texts hold what came.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             let problem = "the answer of the token endpoint holds no tokens as RFC 6749 has them".into();
-            failed(Fault::Decode { request, problem, hint: "check `token_url` or `issuer`, and the provider's own log" })
+            failed(Fault::Decode {
+                request,
+                problem,
+                hint: "check `token_url` or `issuer`, and the provider's own log",
+            })
         }
     }
 }

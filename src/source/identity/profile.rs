@@ -28,11 +28,7 @@ pub struct Profile {
 
 impl Identity {
     /// The profile of whom an access token is of. `subject`: who that is, where it is known.
-    pub async fn profile(
-        &self,
-        access: &SecretString,
-        subject: Option<&ExternalId>,
-    ) -> Result<Profile, IdentityError> {
+    pub async fn profile(&self, access: &SecretString, subject: Option<&ExternalId>) -> Result<Profile, IdentityError> {
         let wire = self.wire();
         let credential = Credential::bearer(access);
         let credential = credential.map_err(|error| failed(Fault::Config { problem: error.to_string() }))?;
@@ -43,7 +39,10 @@ impl Identity {
         let record = self.only_record(fetched)?;
         let subject = match self.spec.profile {
             ProfileFrom::UserInfo => Some(the_same(&record, subject)?),
-            ProfileFrom::Request => subject.cloned(),
+            ProfileFrom::Request if self.names_subjects() => {
+                Some(subject.cloned().ok_or(IdentityError::Unbelievable(Unbelievable::NoProof))?)
+            }
+            ProfileFrom::Request => None,
         };
         let is_verified = self.spec.trust_email || is_true(&self.spec.email_verified, &record);
         Ok(Profile { record, subject, is_verified })
@@ -53,7 +52,8 @@ impl Identity {
         let endpoints = self.endpoints(wire, false).await?;
         let url = endpoints.openid.as_ref().and_then(|openid| openid.userinfo.clone());
         let url = url.ok_or_else(|| {
-            let problem = "the provider's metadata names no UserInfo endpoint: say by [source.….request] where profiles are";
+            let problem =
+                "the provider's metadata names no UserInfo endpoint: say by [source.….request] where profiles are";
             failed(Fault::Config { problem: problem.into() })
         })?;
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
@@ -92,7 +92,8 @@ impl Identity {
         match (records.pop(), records.is_empty()) {
             (Some(record), true) => Ok(record),
             (_, none) => {
-                let problem = format!("`select` finds {} in the profile", if none { "no person" } else { "several people" });
+                let problem =
+                    format!("`select` finds {} in the profile", if none { "no person" } else { "several people" });
                 Err(failed(Fault::Select { problem, hint: "write `select` so that it gives the one person's object" }))
             }
         }

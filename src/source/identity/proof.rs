@@ -6,8 +6,8 @@ use openidconnect::core::{
     CoreJwsSigningAlgorithm,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, AdditionalClaims, Audience, ClaimsVerificationError, ClientId, IdToken, IdTokenVerifier,
-    Nonce, SignatureVerificationError,
+    AccessToken, AccessTokenHash, AdditionalClaims, Audience, ClaimsVerificationError, ClientId, IdToken,
+    IdTokenVerifier, Nonce, SignatureVerificationError,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};

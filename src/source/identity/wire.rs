@@ -8,14 +8,14 @@ use oauth2::{HttpRequest, HttpResponse};
 use parking_lot::Mutex;
 use url::{Origin, Url};
 
+use crate::limits::IDENTITY_HOSTS_MAX;
+use crate::observe::ResponseCode;
 use crate::source::auth::Credential;
 use crate::source::caller::Caller;
 use crate::source::client::{Answer, Client};
 use crate::source::fault::{Fault, RequestLine};
 use crate::source::request::Request;
 use crate::source::source::Inner;
-use crate::limits::IDENTITY_HOSTS_MAX;
-use crate::observe::ResponseCode;
 
 /// The connections to a provider's addresses, which may be on several hosts.
 #[derive(Default)]
@@ -80,10 +80,8 @@ impl Wire {
         let client = clients.at(&self.source, &request.url)?;
         let permit = self.caller.admit(budget, 1).await?;
         let mut sent = self.caller.sends();
-        let answer = tokio::time::timeout_at(
-            self.caller.deadline,
-            client.exchange(request, credential, Some(permit), &[]),
-        );
+        let answer =
+            tokio::time::timeout_at(self.caller.deadline, client.exchange(request, credential, Some(permit), &[]));
         let answer = answer.await.map_err(|_| self.caller.out_of_time())??;
         sent.code = ResponseCode::Status(answer.status);
         if answer.status == 429 {
