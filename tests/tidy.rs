@@ -30,10 +30,11 @@ fn may_import(module: &str) -> Option<Vec<&'static str>> {
         "config" | "source" | "store" | "journal" | "invite" | "observe" => BELOW_EDGES,
         "demo" => &["limits"],
         "sync" => return Some([BELOW_SYNC, &["schedule"]].concat()),
-        "app" => return Some([BELOW_SYNC, &["sync"]].concat()),
+        "login" => &["sync", "store", "source", "config", "model", "observe", "limits", "clock"],
+        "app" => return Some([BELOW_SYNC, &["sync", "login"]].concat()),
         "http" => &[
-            "sync", "app", "schedule", "store", "journal", "config", "letter", "model", "plan", "observe", "limits",
-            "clock",
+            "sync", "login", "app", "schedule", "store", "journal", "config", "letter", "model", "plan", "observe",
+            "limits", "clock",
         ],
         "cli" => &[
             "sync", "app", "store", "journal", "config", "model", "plan", "observe", "limits", "clock", "faults",
@@ -52,7 +53,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("metrics", &["observe"]),
     ("metrics_exporter_prometheus", &["observe"]),
     ("reqwest", &["source", "cli"]),
-    ("chacha20poly1305", &["source"]),
+    ("chacha20poly1305", &["source", "store"]),
+    ("openidconnect", &["source"]),
+    ("oauth2", &["source"]),
     ("minijinja", &["letter"]),
     ("lettre", &["invite"]),
 ];

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::time::timeout;
 
+use super::denial::Denial;
+use super::logins::Logins;
 use super::tokens::Tokens;
-use super::{Denial, Logins};
 use crate::limits::{BY_HAND_TURN_WAIT_MAX, KNOWN_SIGN_IN_WAIT_MAX};
 use crate::model::{ExternalId, FeedId, Person, Registration, SignIn, SignInStanding, SourceName, Trigger, UserId};
 use crate::observe::SignInOutcome;

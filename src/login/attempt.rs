@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use url::Url;
 
+use super::denial::Denial;
+use super::logins::Logins;
 use super::tokens::Tokens;
-use super::{Denial, Logins};
 use crate::limits::{LOGIN_ATTEMPT_LIFE, LOGIN_STATES_MAX};
 use crate::model::SourceName;
 use crate::source::{Identity, Secrets};

@@ -1,7 +1,8 @@
 //! Somebody signs out: their tokens are revoked where the provider offers that (RFC 7009), and forgotten. Their profile stays.
 
+use super::denial::Denial;
+use super::logins::Logins;
 use super::tokens::Tokens;
-use super::{Denial, Logins};
 use crate::model::{Actor, AuditAction, AuditEntry, Person, SignIn, SourceName};
 use crate::store::{ChangeSet, SignInChange, SignInWrite};
 

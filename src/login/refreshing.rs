@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
+use super::denial::Denial;
+use super::logins::{Inner, Logins};
 use super::tokens::Tokens;
-use super::{Denial, Inner, Logins};
 use crate::limits::{PROFILES_DUE_AT_ONCE, REFRESH_AGAIN_AFTER, REFRESHES_AT_ONCE, REFRESHES_PENDING_MAX};
 use crate::model::{ExternalId, Person, SignIn, SignInStanding, SourceName, Trigger, UserId};
 use crate::observe::{RefreshOutcome, SignInFacts};

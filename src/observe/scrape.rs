@@ -167,6 +167,7 @@ mod tests {
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             feeds,
             events: vec![event],
+            sign_ins: Vec::new(),
             budgets: vec![budget],
             users: 8,
             groups: 2,

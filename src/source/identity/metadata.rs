@@ -16,8 +16,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
+use super::provider::{IdentityError, failed};
 use super::wire::{Wire, WireError};
-use super::{IdentityError, failed};
 use crate::config::{EndpointsSpec, ProviderSpec};
 use crate::limits::{METADATA_AGE_MAX, METADATA_AGE_MIN};
 use crate::source::fault::Fault;

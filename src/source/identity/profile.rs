@@ -4,8 +4,8 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::SecretString;
 
+use super::provider::{Identity, IdentityError, Unbelievable, failed};
 use super::wire::Wire;
-use super::{Identity, IdentityError, Unbelievable, failed};
 use crate::config::{ProfileFrom, Vars};
 use crate::decode::RawRecord;
 use crate::mapping::Expression;

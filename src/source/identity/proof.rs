@@ -13,8 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::metadata::{Endpoints, OpenId};
+use super::provider::{Handed, Identity, IdentityError, Unbelievable, failed};
 use super::wire::Wire;
-use super::{Handed, Identity, IdentityError, Unbelievable, failed};
 use crate::limits::PROVIDER_SKEW_MAX;
 use crate::model::ExternalId;
 use crate::source::auth::Credential;

@@ -122,10 +122,23 @@ impl Browser {
         }
     }
 
-    /// Changes every cookie of an address.
-    pub fn tamper(&mut self, url: &str, change: impl Fn(&str) -> String) {
-        for value in self.cookies.get_mut(&origin(&url.parse().unwrap())).unwrap().values_mut() {
-            *value = change(value);
-        }
+    /// Changes the names and values of every cookie of an address.
+    pub fn tamper(&mut self, url: &str, change: impl Fn(&str, &str) -> (String, String)) {
+        let cookies = self.cookies.entry(origin(&url.parse().unwrap())).or_default();
+        *cookies = std::mem::take(cookies)
+            .into_iter()
+            .map(|((path, name), value)| {
+                let (name, value) = change(&name, &value);
+                ((path, name), value)
+            })
+            .collect();
+    }
+
+    /// The only cookie of an address.
+    pub fn cookie(&self, url: &str) -> (String, String) {
+        let cookies = &self.cookies[&origin(&url.parse().unwrap())];
+        assert_eq!(cookies.len(), 1);
+        let ((_, name), value) = cookies.iter().next().unwrap();
+        (name.clone(), value.clone())
     }
 }

@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 use reqwest::Method;
+use rollcall::model::{ExternalId, SourceName};
+use rollcall::store::bound_to;
 use serde_json::{Value, json};
 
 use super::browser::Browser;
@@ -120,4 +122,13 @@ async fn whoever_refuses_at_the_provider_comes_back_to_the_app_with_the_reason()
     assert_eq!(landing.parameter("error").as_deref(), Some("denied"));
     assert_eq!(landing.parameter("state").as_deref(), Some("of-the-app"));
     assert_eq!((site.ended("denied").await, site.ended("done").await), (1, 0));
+}
+
+/// Somebody's access token, as it lies in the store.
+pub fn access_token(site: &Site, external_id: &str) -> String {
+    let store = &site.appliance.app.store;
+    let (source, external_id) = (SourceName::parse("id").unwrap(), ExternalId::new(external_id).unwrap());
+    let sealed = store.sign_in(&source, &external_id).unwrap().unwrap().tokens.unwrap();
+    let plain = store.vault().open(&bound_to(&source, &external_id), &sealed).unwrap();
+    serde_json::from_slice::<Value>(&plain).unwrap()["access"].as_str().unwrap().to_owned()
 }

@@ -95,6 +95,7 @@ function provider(issuer) {
       const { client: { clientId }, session: { accountId } } = ctx.oidc;
       const grant = new ctx.oidc.provider.Grant({ clientId, accountId });
       grant.addOIDCScope(SCOPE);
+      if (settings.resource) grant.addResourceScope(settings.resource, SCOPE);
       await grant.save();
       return grant;
     },
@@ -235,6 +236,8 @@ server.on('request', async (request, response) => {
       failure.times -= 1;
       return answer(response, { error: 'temporarily_unavailable' }, failure.status);
     }
+    // As if an answer were to another request.
+    if (path === '/auth' && settings.nonce) request.url = request.url.replace(/nonce=[^&]+/, `nonce=${settings.nonce}`);
     if (path === '/api/me') return profile(request, response);
     if (path.startsWith('/interaction/')) return await interact(oidc, request, response);
     return await serve(request, response);
