@@ -11,6 +11,7 @@ mod requests;
 mod rules;
 mod schedules;
 mod secrets;
+mod sign_in;
 mod whole;
 
 use std::path::Path;

@@ -39,6 +39,7 @@ fn read_example() -> (Option<Config>, Vec<Fault>, Vec<Warning>, BTreeSet<String>
         "SPEAKERS_HOOK_SECRET",
         "PRESS_HOOK_PATH",
         "MAIL_PASSWORD",
+        "ACCOUNTS_SECRET",
     ];
     let secrets = secrets.into_iter().map(|name| (name, "a-secret-of-enough-bytes"));
     let environment = Environment::from_iter(secrets.chain([("CREDENTIALS_DIRECTORY", credentials.as_str())]));
@@ -79,7 +80,7 @@ fn the_example_is_sound() {
     let (config, faults, warnings, _) = read_example();
     assert_eq!((faults, warnings), (Vec::new(), Vec::new()));
     let config = config.expect("no fault, so a configuration");
-    assert_eq!((config.sources.len(), config.events.len()), (17, 3));
+    assert_eq!((config.sources.len(), config.events.len()), (19, 3));
 }
 
 #[test]

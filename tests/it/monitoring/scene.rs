@@ -14,6 +14,20 @@ use crate::support::{Asked, Installation, Program, SOURCE_TOKEN, Scripted, json 
 const PEOPLE: usize = 60;
 
 const SETTINGS: &str = r#"
+[source.people]
+base_url = "URL"
+request = { path = "me" }
+mapping = { external_id = ".id", email = ".email", first_name = ".first", last_name = ".last" }
+[source.people.login]
+authorization_url = "URL/authorize"
+token_url = "URL/token"
+client_id = "rollcall"
+redirect_url = "http://127.0.0.1:7070/v1/login/people/callback"
+return_to = "https://app.example/in"
+trust_email = true
+accept_opaque_tokens = true
+min_interval = "0s"
+
 [mail]
 host = "127.0.0.1"
 port = MAIL
@@ -99,6 +113,7 @@ fn script(asked: &Asked, is_later: bool) -> Response {
         "/busy" => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")]).into_response(),
         "/quota" => page(&(1..=5).map(|id| person("q", id)).collect::<Vec<_>>(), asked, 1),
         "/token" => answer(&json!({ "access_token": "granted", "expires_in": 3600 })),
+        "/me" => answer(&person("me", 1)),
         "/login" => page(&[person("l", 1), person("l", 2)], asked, 2),
         "/shrinking" => page(&shrinking(is_later), asked, 30),
         _ => answer(&json!({ "items": [] })),
@@ -155,6 +170,7 @@ impl Scene {
         self.sync("summit").await;
         self.sync("summit").await;
         self.call_hooks().await;
+        self.sign_in().await;
         self.use_the_api().await;
         self.erase_and_compact().await;
         self.damage_a_journal().await;
@@ -167,6 +183,15 @@ impl Scene {
         }
         let path = "/v1/sources/crm/hook/not-the-secret-of-it";
         assert_eq!(wire::ask(self.address, "POST", path, None, "{}").await.unwrap().status, 401);
+    }
+
+    async fn sign_in(&self) {
+        let tokens = json!({ "access_token": "granted" }).to_string();
+        let signed_in = self.ask("POST", "/v1/profiles/people", &tokens).await;
+        assert_eq!(signed_in.status, 200, "{}", signed_in.text);
+        let user = signed_in.json()["user"]["id"].as_str().unwrap().to_owned();
+        let refreshed = self.ask("POST", &format!("/v1/users/{user}/refresh"), "").await;
+        assert_eq!((refreshed.status, &refreshed.json()["refresh"]), (200, &json!("asked")), "{}", refreshed.text);
     }
 
     async fn use_the_api(&self) {
