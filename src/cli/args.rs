@@ -101,6 +101,11 @@ pub enum Verb {
     },
     /// Rewrite the store's files without what was deleted from them.
     Compact,
+    /// Change the key by which people's tokens are sealed.
+    Key {
+        #[command(subcommand)]
+        verb: KeyVerb,
+    },
     /// Make a damaged store new: keep what can be read, fetch the rest from the sources.
     Rebuild(RebuildArgs),
     /// Ask a server whether it is ready: exit code 0 or 1.
@@ -274,6 +279,12 @@ pub enum TombstonesVerb {
     List,
     /// Let a person come back.
     Lift { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyVerb {
+    /// Make a new key and seal every token anew; the former key goes.
+    Rotate,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ mod dump;
 mod erase;
 mod error;
 mod explain;
+mod key;
 mod load;
 mod pause;
 mod presets;

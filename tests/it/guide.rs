@@ -12,7 +12,7 @@ const ACCESS: &str = include_str!("../../docs/access.md");
 const ORGANISER: &str = include_str!("../../docs/organiser.md");
 
 /// The fenced blocks: language and text.
-fn blocks(guide: &'static str) -> Vec<(&'static str, &'static str)> {
+pub fn blocks(guide: &'static str) -> Vec<(&'static str, &'static str)> {
     let mut blocks = Vec::new();
     let mut rest = guide;
     while let Some((_, after)) = rest.split_once("```") {
@@ -24,13 +24,14 @@ fn blocks(guide: &'static str) -> Vec<(&'static str, &'static str)> {
     blocks
 }
 
-struct Practice(Child);
+pub struct Practice(Child);
 
 impl Practice {
     /// The server of the guide's file, in the terminal that it asks for.
-    fn serve(folder: &Path, port: u16) -> Self {
+    pub fn serve(folder: &Path, port: u16) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
         let command = command.arg("serve").current_dir(folder).env("REG_TOKEN", "demo-token");
+        let command = command.env("ACCOUNTS_SECRET", "the-secret-of-the-client");
         let practice = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         while !folder.join("data/server.json").exists() || std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(10));
@@ -71,7 +72,7 @@ impl Drop for Practice {
 }
 
 /// Runs the lines of a block in one shell, as a reader would, with what earlier blocks exported.
-fn run(folder: &Path, exports: &str, lines: &str) -> String {
+pub fn run(folder: &Path, exports: &str, lines: &str) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_rollcall")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
     let script = format!("set -euo pipefail\n{exports}\n{lines}");
@@ -82,7 +83,7 @@ fn run(folder: &Path, exports: &str, lines: &str) -> String {
 }
 
 /// Is this what the guide shows? `…` stands for anything in a line, or alone for any lines.
-fn shows(shown: &str, said: &str) -> bool {
+pub fn shows(shown: &str, said: &str) -> bool {
     let (shown, said): (Vec<_>, Vec<_>) = (shown.lines().collect(), said.lines().collect());
     lines_fit(&shown, &said)
 }
@@ -115,7 +116,7 @@ fn what_the_guide_shows_is_told_from_what_it_does_not() {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

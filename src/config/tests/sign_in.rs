@@ -99,7 +99,10 @@ fn every_fault_is_named() {
             &["source.id.login: return_to = \"https://app.example/in?next=x\""],
             "source.id.login.return_to: must not hold a query, fragment, username or password",
         ),
-        (&["source.id.login: refresh_every = \"1s\""], "source.id.login.refresh_every: must be from 1m to 30d (got \"1s\")"),
+        (
+            &["source.id.login: refresh_every = \"1s\""],
+            "source.id.login.refresh_every: must be from 1m to 30d (got \"1s\")",
+        ),
         (
             &["source.id: auth = { kind = \"none\" }"],
             "source.id.auth: is about lists, and a source with which people sign in has none",

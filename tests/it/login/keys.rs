@@ -77,3 +77,17 @@ async fn a_change_of_keys_that_was_interrupted_is_ended_at_the_next_start() {
     assert_eq!(site.appliance.app.logins.refresh_due().unwrap(), 3);
     eventually(async || site.refreshed("unchanged").await == 3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_changes_the_key_beside_a_server_and_without_one() {
+    let installation = crate::support::Installation::new("[event.e]\n");
+    let mut alone = installation.start(&["key", "rotate"]);
+    assert_eq!(alone.code().await, Some(0), "{}", alone.stderr());
+    assert_eq!(alone.stdout().trim(), "key 2 seals from now on; 0 values were sealed anew");
+    let server = installation.start(&["serve"]);
+    server.serves().await;
+    let mut beside = installation.start(&["key", "rotate", "--json"]);
+    assert_eq!(beside.code().await, Some(0), "{}", beside.stderr());
+    let said: serde_json::Value = serde_json::from_str(&beside.stdout()).unwrap();
+    assert_eq!(said, json!({ "key": 3, "sealed": 0, "unreadable": 0 }));
+}

@@ -3,6 +3,8 @@
 
 mod attacks;
 mod browser;
+mod chromium;
+mod guide;
 mod keys;
 mod plain;
 mod provider;

@@ -132,3 +132,28 @@ pub fn access_token(site: &Site, external_id: &str) -> String {
     let plain = store.vault().open(&bound_to(&source, &external_id), &sealed).unwrap();
     serde_json::from_slice::<Value>(&plain).unwrap()["access"].as_str().unwrap().to_owned()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs node and oidc-provider; tests/run runs it"]
+async fn a_provider_that_does_not_answer_takes_nothing_from_anybody() {
+    let (provider, site) = opened(&json!({ "ada": account("Ada") }), &json!({}), CONFIG).await;
+    let user = site.sign_in("ada").await["user"]["id"].as_str().unwrap().to_owned();
+    provider.fail("token", 503, 1).await;
+    let mut browser = Browser::default();
+    let page = browser.go(&site.login(), APP).await;
+    let landing = browser.sign_in(&page, "ada", APP).await;
+    assert_eq!(landing.parameter("error").as_deref(), Some("failed"), "{}", landing.url);
+    assert_eq!(site.ended("failed").await, 1);
+    // Neither is a failure at night a reason to have anybody sign in again.
+    for path in ["token", "me"] {
+        site.advance(SignedDuration::from_hours(25));
+        provider.fail(path, 500, 1).await;
+        let before = site.refreshed("failed").await;
+        site.appliance.app.logins.refresh_due().unwrap();
+        until("it failed", async || site.refreshed("failed").await == before + 1).await;
+    }
+    site.advance(SignedDuration::from_hours(2));
+    assert_eq!(site.appliance.app.logins.refresh_due().unwrap(), 1, "it is tried again");
+    until("it came", async || site.refreshed("unchanged").await == 1).await;
+    assert_eq!(site.get(&format!("/v1/profiles/id/{user}")).await["standing"], "signed_in");
+}
