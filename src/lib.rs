@@ -12,7 +12,7 @@
 //! Follow a run from [`sync::Runner::start`]: it reads ([`source`], [`decode`], [`mapping`]), plans ([`plan`]) into a
 //! [`journal`], and commits to the [`store`]. The core ([`model`], [`codec`], [`decode`], [`mapping`], [`letter`], [`plan`], [`schedule`])
 //! is pure;
-//! edges do I/O behind one type each; [`app`] wires them; [`http`] and [`cli`] are the doors. ARCHITECTURE.md has the map.
+//! edges do I/O behind one type each; [`login`] signs people in; [`app`] wires them; [`http`] and [`cli`] are the doors. ARCHITECTURE.md has the map.
 
 #![forbid(unsafe_code)]
 

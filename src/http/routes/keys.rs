@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::http::api::{Api, Shared};
 use crate::http::auth::Caller;
-use crate::http::extract::EmptyBody;
+use crate::http::extract::{EmptyBody, Nothing, Query};
 use crate::http::problem::Problem;
 use crate::model::AuditAction;
 use crate::store::{ChangeSet, Resealed};
@@ -29,6 +29,7 @@ pub struct KeyRotation {
 pub async fn rotate(
     State(api): State<Shared>,
     Extension(caller): Extension<Caller>,
+    _: Query<Nothing>,
     _: EmptyBody,
 ) -> Result<Json<KeyRotation>, Problem> {
     let rotated = api.blocking(move |api: &Api| {

@@ -131,6 +131,7 @@ pub async fn end(
     ))]
 pub async fn exchange(
     State(api): State<Shared>,
+    _: Query<Nothing>,
     Body(Exchange { code }): Body<Exchange>,
 ) -> Result<Answer<SignedInView>, Problem> {
     let Some((source, user)) = api.app.logins.exchange(&code.into()) else {
@@ -153,6 +154,7 @@ pub async fn exchange(
 pub async fn sign_in(
     State(api): State<Shared>,
     Path(SourcePath { source }): Path<SourcePath>,
+    _: Query<Nothing>,
     Body(tokens): Body<ProfileTokens>,
 ) -> Result<Answer<SignedInView>, Problem> {
     let handed = handed_over(tokens, api.app.clock.now())?;
@@ -187,6 +189,7 @@ pub async fn sign_out(
     State(api): State<Shared>,
     Extension(caller): Extension<Caller>,
     Path(ProfilePath { source, user }): Path<ProfilePath>,
+    _: Query<Nothing>,
     _: EmptyBody,
 ) -> Result<Json<SignedOutView>, Problem> {
     let person = find(&api, user)?;
@@ -202,6 +205,7 @@ pub async fn sign_out(
 pub async fn refresh(
     State(api): State<Shared>,
     Path(path): Path<UserPath>,
+    _: Query<Nothing>,
     _: EmptyBody,
 ) -> Result<Answer<RefreshView>, Problem> {
     let person = find(&api, path.user)?;
