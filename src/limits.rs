@@ -126,6 +126,8 @@ pub const IDENTITY_TIMEOUT: Duration = Duration::from_secs(20);
 pub const IDENTITY_HOSTS_MAX: usize = 8;
 /// How long a provider's metadata and keys are believed.
 pub const METADATA_AGE_MAX: Duration = Duration::from_secs(60 * 60);
+/// A provider whose metadata could not be had is not asked again before.
+pub const METADATA_FAILURE_AGE_MAX: Duration = Duration::from_secs(5);
 /// They are not asked for again before, even where a key is unknown.
 pub const METADATA_AGE_MIN: Duration = Duration::from_secs(60);
 /// An access token is believed to live no longer.

@@ -10,7 +10,7 @@ use super::denial::Denial;
 use super::logins::Logins;
 use super::tokens::Tokens;
 use crate::limits::{BY_HAND_TURN_WAIT_MAX, KNOWN_SIGN_IN_WAIT_MAX};
-use crate::model::{ExternalId, FeedId, Person, Registration, SignIn, SignInStanding, SourceName, Trigger, UserId};
+use crate::model::{ExternalId, FeedId, Person, SignIn, SignInStanding, SourceName, Trigger, UserId};
 use crate::observe::SignInOutcome;
 use crate::source::{Handed, Profile};
 use crate::store::{ChangeSet, SignInChange, SignInWrite, StoreError};
@@ -53,11 +53,17 @@ impl Logins {
         Ok(self.sign_ins_of(source, person)?.into_iter().max_by_key(|sign_in| sign_in.signed_in_at))
     }
 
-    pub(super) fn sign_ins_of(&self, source: &SourceName, person: &Person) -> Result<Vec<SignIn>, StoreError> {
-        let of_source = |r: &&Registration| r.feed.is_of_logins() && r.feed.source == *source;
-        let registrations = person.registrations.iter().filter(of_source);
-        let found = registrations.map(|r| self.inner.store.sign_in(source, &r.external_id));
+    /// How a person stands with every source that they signed in with.
+    pub fn all_sign_ins_of(&self, person: &Person) -> Result<Vec<SignIn>, StoreError> {
+        let of_logins = person.registrations.iter().filter(|r| r.feed.is_of_logins());
+        let found = of_logins.map(|r| self.inner.store.sign_in(&r.feed.source, &r.external_id));
         found.filter_map(Result::transpose).collect()
+    }
+
+    pub(super) fn sign_ins_of(&self, source: &SourceName, person: &Person) -> Result<Vec<SignIn>, StoreError> {
+        let mut sign_ins = self.all_sign_ins_of(person)?;
+        sign_ins.retain(|sign_in| sign_in.source == *source);
+        Ok(sign_ins)
     }
 
     /// Takes a profile and keeps the tokens. Returns whose they are.

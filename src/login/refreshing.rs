@@ -129,7 +129,13 @@ impl Logins {
             let Some(every) = spec.refresh_every else { continue };
             let by = SignedDuration::try_from(every).ok().and_then(|every| now.checked_sub(every).ok());
             let by = by.unwrap_or(Timestamp::MIN);
-            for sign_in in self.inner.store.sign_ins_due(source, by, PROFILES_DUE_AT_ONCE)? {
+            let most = asked + PROFILES_DUE_AT_ONCE;
+            for place in self.inner.store.sign_ins_due(source, by) {
+                // Those who are passed over must not keep the younger ones from their turn.
+                if asked >= most {
+                    break;
+                }
+                let Some(sign_in) = self.inner.store.sign_in_by(place)? else { continue };
                 let whose = (source.clone(), sign_in.external_id.clone());
                 if self.inner.refreshing.is_going(&whose) || self.is_over(&whose)? {
                     continue;

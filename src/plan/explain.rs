@@ -222,9 +222,23 @@ impl<'a> Evidence<'a> {
                 Answer::No,
                 format!("they no longer attend {event} since {}", attendance.changed_at),
             ),
-            None => step(Question::Attends, Answer::No, format!("they have no place in {event}")),
+            None => {
+                let text = format!("they have no place in {event}{}", signed_in(person));
+                step(Question::Attends, Answer::No, text)
+            }
         }
     }
+}
+
+/// With what somebody signed in who has no place, for they may wonder.
+fn signed_in(person: &Person) -> String {
+    let of_logins = person.registrations.iter().filter(|r| r.feed.is_of_logins());
+    let mut sources: Vec<&str> = of_logins.map(|r| r.feed.source.as_str()).collect();
+    sources.dedup();
+    if sources.is_empty() {
+        return String::new();
+    }
+    format!("; they signed in with {}, which brings nobody into an event", sources.join(" and "))
 }
 
 /// What a registration that is here says of its record.

@@ -163,13 +163,14 @@ impl Store {
         self.sign_in_by(hash)
     }
 
-    fn sign_in_by(&self, hash: u128) -> Result<Option<SignIn>, StoreError> {
+    /// The same by its place among those that are due.
+    pub fn sign_in_by(&self, hash: u128) -> Result<Option<SignIn>, StoreError> {
         let Some(sealed) = self.value(&keys::sign_in(hash))? else { return Ok(None) };
         decode_sign_in(&sealed).map(Some).map_err(unreadable("a sign-in"))
     }
 
-    /// Those who are signed in and whose profiles came no later than `by`, the oldest first.
-    pub fn sign_ins_due(&self, source: &SourceName, by: Timestamp, limit: usize) -> Result<Vec<SignIn>, StoreError> {
+    /// The places of those who are signed in and whose profiles came no later than `by`, the oldest first.
+    pub fn sign_ins_due(&self, source: &SourceName, by: Timestamp) -> Vec<u128> {
         let mut due: Vec<_> = {
             let view = self.view();
             let is_due = |(_, glance): &(&u128, &SignInGlance)| {
@@ -178,9 +179,7 @@ impl Store {
             view.sign_ins().iter().filter(is_due).map(|(hash, glance)| (glance.refreshed_at, *hash)).collect()
         };
         due.sort_unstable();
-        due.truncate(limit);
-        let found = due.into_iter().filter_map(|(_, hash)| self.sign_in_by(hash).transpose());
-        found.collect()
+        due.into_iter().map(|(_, hash)| hash).collect()
     }
 
     /// How many stand how with a source.

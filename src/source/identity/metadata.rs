@@ -19,7 +19,8 @@ use url::Url;
 use super::provider::{IdentityError, failed};
 use super::wire::{Wire, WireError};
 use crate::config::{EndpointsSpec, ProviderSpec};
-use crate::limits::{METADATA_AGE_MAX, METADATA_AGE_MIN};
+use crate::limits::{METADATA_AGE_MAX, METADATA_AGE_MIN, METADATA_FAILURE_AGE_MAX};
+use crate::model::RunError;
 use crate::source::fault::Fault;
 
 /// Metadata beyond OpenID Connect's own: RFC 8414 §2, RFC 9207 §3.
@@ -72,7 +73,14 @@ pub struct OpenId {
 }
 
 #[derive(Default)]
-pub struct Metadata(Mutex<Option<(Instant, Arc<Endpoints>)>>);
+pub struct Metadata(Mutex<Asked>);
+
+/// What came of asking, and when.
+#[derive(Default)]
+struct Asked {
+    known: Option<(Instant, Arc<Endpoints>)>,
+    failed: Option<(Instant, RunError)>,
+}
 
 impl Metadata {
     /// Where the provider is asked for what. `fresh`: what is known will not do, unless it is quite new.
@@ -87,16 +95,32 @@ impl Metadata {
             ProviderSpec::Issuer(issuer) => issuer,
         };
         // Held while asking, so that everybody who waits is served by one answer.
-        let mut known = self.0.lock().await;
+        let mut asked = self.0.lock().await;
         let most = if fresh { METADATA_AGE_MIN } else { METADATA_AGE_MAX };
-        if let Some((at, endpoints)) = &*known
+        if let Some((at, endpoints)) = &asked.known
             && at.elapsed() < most
         {
             return Ok(Arc::clone(endpoints));
         }
-        let endpoints = Arc::new(discover(issuer, wire).await?);
-        *known = Some((Instant::now(), Arc::clone(&endpoints)));
-        Ok(endpoints)
+        // Everybody may begin a sign-in: a provider that is down is not asked by each of them.
+        if let Some((at, error)) = &asked.failed
+            && at.elapsed() < METADATA_FAILURE_AGE_MAX
+        {
+            return Err(IdentityError::Failed(error.clone()));
+        }
+        match discover(issuer, wire).await {
+            Ok(endpoints) => {
+                let endpoints = Arc::new(endpoints);
+                *asked = Asked { known: Some((Instant::now(), Arc::clone(&endpoints))), failed: None };
+                Ok(endpoints)
+            }
+            Err(error) => {
+                if let IdentityError::Failed(error) = &error {
+                    asked.failed = Some((Instant::now(), error.clone()));
+                }
+                Err(error)
+            }
+        }
     }
 }
 

@@ -13,9 +13,10 @@ use super::super::keys;
 use super::{change, open, person, refusal};
 use crate::faults::Faults;
 use crate::model::{
-    Action, Event, Existing, FeedState, GroupName, Inviting, Keepsake, Person, PersonChange, RunId, UserNo, Value,
+    Action, Event, Existing, FeedId, FeedState, GroupName, Inviting, Keepsake, Person, PersonChange, Registration,
+    RunId, SignIn, SignInStanding, UserNo, Value,
 };
-use crate::store::{ChangeSet, EventWrite, Store, StoreError, StoredToken, TokenWrite};
+use crate::store::{ChangeSet, EventWrite, SignInChange, SignInWrite, Store, StoreError, StoredToken, TokenWrite};
 
 /// People under their email, in every state the store ever held them.
 type Truth = BTreeMap<String, Vec<Person>>;
@@ -68,6 +69,28 @@ fn filled(path: &Path) -> Truth {
         store.commit(change(Some(UserNo(n)), Some(before), Some(after.clone()))).unwrap();
         keep(&after);
     }
+    let before = store.person(UserNo(40)).unwrap().unwrap();
+    let mut after = before.clone();
+    let account = after.registrations[0].clone();
+    let account = Registration { feed: FeedId::of_logins(super::feed().source), ..account };
+    let (source, external_id) = (account.feed.source.clone(), account.external_id.clone());
+    // Before the one of the event.
+    after.registrations.insert(0, account);
+    store.commit(change(Some(UserNo(40)), Some(before), Some(after.clone()))).unwrap();
+    keep(&after);
+    let at = Timestamp::UNIX_EPOCH;
+    let (standing, signed_in) = (SignInStanding::SignedIn, external_id.clone());
+    let sign_in = SignIn {
+        source: source.clone(),
+        external_id: signed_in,
+        standing,
+        signed_in_at: at,
+        refreshed_at: at,
+        tokens: None,
+    };
+    let change = SignInChange::Put(Box::new(sign_in));
+    let sign_ins = vec![SignInWrite { source, external_id, change }];
+    store.commit(ChangeSet { sign_ins, ..ChangeSet::default() }).unwrap();
     truth
 }
 
@@ -250,6 +273,7 @@ fn every_kind_of_value_is_guarded_and_the_others_are_kept() {
         keys::GROUPS,
         keys::TOKENS,
         keys::KEEPSAKES,
+        keys::SIGN_INS,
     ];
     for tag in tags {
         let what = String::from_utf8_lossy(tag).into_owned();

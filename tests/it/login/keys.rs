@@ -91,3 +91,37 @@ async fn the_command_line_changes_the_key_beside_a_server_and_without_one() {
     let said: serde_json::Value = serde_json::from_str(&beside.stdout()).unwrap();
     assert_eq!(said, json!({ "key": 3, "sealed": 0, "unreadable": 0 }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_logs_everything_tells_no_token() {
+    let plain = super::plain::Plain::default();
+    plain.set("7", profile("ada"));
+    let provider = plain.clone();
+    let server = crate::support::Scripted::start(move |asked, _| provider.answered(asked)).await;
+    // Where the callback is meant to be, nobody listens: the browser is sent to the server itself.
+    let callback = "http://127.0.0.1:7070/v1/login/id/callback";
+    let config = server.config(super::plain::CONFIG).replace("CALLBACK", callback);
+    let log = "[log]\nformat = \"json\"\nlevel = \"trace\"\n";
+    let installation = crate::support::Installation::new(&format!("{}{log}", config.replace("\"1d\"", "\"1m\"")));
+    let mut program = installation.start(&["serve"]);
+    program.serves().await;
+    let base = format!("http://{}", program.caller().unwrap().address);
+    let mut browser = super::browser::Browser::default();
+    let there = browser.go(&format!("{base}/v1/login/id?state=of-the-app"), "http://127.0.0.1:").await;
+    let state = there.parameter("state").unwrap();
+    let back = format!("{base}/v1/login/id/callback?state={state}&code=code-of-7");
+    let landing = browser.go(&back, super::site::APP).await;
+    let code = landing.parameter("code").unwrap_or_else(|| panic!("{}", landing.url));
+    // Some are refused, which is told in other words.
+    for url in [back.as_str(), &format!("{base}/v1/login/id/callback?state=x&code=code-of-7")] {
+        assert_eq!(browser.go(url, super::site::APP).await.status, 400);
+    }
+    program.signal("TERM");
+    assert_eq!(program.code().await, Some(0), "{}", program.stderr());
+    let logged = program.stdout() + &program.stderr();
+    assert!(logged.contains("a sign-in came to nothing"), "the log is read");
+    for token in ["-of-7", "refresh-", &code, &state, crate::support::SOURCE_TOKEN] {
+        assert!(!logged.contains(token), "{token} is in the log");
+        assert!(!holds(&installation.data(), token.as_bytes()), "{token} is in the data directory");
+    }
+}

@@ -243,12 +243,24 @@ feed = [{ source = "crm" }]
         assert_eq!(user["attendances"][0]["event"], "summit");
         // The account's groups count in every event.
         let id = user["id"].as_str().unwrap();
+        // All that is stored of them, but for their keys.
+        let export = site.get(&format!("/v1/users/{id}/export")).await;
+        assert_eq!(export["sign_ins"][0]["standing"], "signed_in", "{export}");
+        assert!(!export.to_string().contains("-of-7"));
         let attendee = site.get(&format!("/v1/events/summit/attendees/{id}")).await;
         assert_eq!(attendee["groups"], json!(["staff"]));
 
         // Why they are here, and that the account is no place in an event.
         let (status, explained) = site.post("/v1/events/summit/explain", &json!({ "user": id })).await;
-        assert_eq!(status, 200, "{explained}");
+        let text = explained.to_string();
+        assert!(status == 200 && text.contains("they attend summit") && !text.contains("signed in"), "{explained}");
+        plain.set("8", profile("eve"));
+        let eve = sign_in(&site, "8").await.unwrap();
+        let (_, explained) = site.post("/v1/events/summit/explain", &json!({ "user": eve["user"]["id"] })).await;
+        assert!(
+            explained.to_string().contains("they signed in with id, which brings nobody into an event"),
+            "{explained}"
+        );
         let (status, _) =
             site.ask(Method::PATCH, &format!("/v1/users/{id}"), Some(&json!({ "company": "Mine" }))).await;
         assert_eq!(status, 409);
