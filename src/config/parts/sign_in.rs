@@ -260,6 +260,10 @@ impl Reading<'_> {
     }
 
     fn address(&self, item: &Item<'_>) -> Option<Url> {
+        if Url::parse(item.text()?).is_err() {
+            item.fault("must be an address", r#"write e.g. "https://id.example""#);
+            return None;
+        }
         self.logins.read_url(item)
     }
 

@@ -74,6 +74,11 @@ fn every_fault_is_named() {
             &["source.id.login: issuer = \"http://id.example\""],
             "source.id.login.issuer: http would send people and keys unencrypted",
         ),
+        (&["source.id.login: issuer = \"id.example\""], "source.id.login.issuer: must be an address"),
+        (
+            &["source.id.login: redirect_url = \"/v1/login/id/callback\""],
+            "source.id.login.redirect_url: must be an address",
+        ),
         (&["source.id.login: scope = \"email\""], "source.id.login.scope: must hold openid"),
         (
             &["source.id.login: params = { nonce = \"mine\" }"],

@@ -116,7 +116,7 @@ async fn a_server_that_logs_everything_tells_no_token() {
     for url in [back.as_str(), &format!("{base}/v1/login/id/callback?state=x&code=code-of-7")] {
         assert_eq!(browser.go(url, super::site::APP).await.status, 400);
     }
-    program.signal("TERM");
+    program.signal("-TERM");
     assert_eq!(program.code().await, Some(0), "{}", program.stderr());
     let logged = program.stdout() + &program.stderr();
     assert!(logged.contains("a sign-in came to nothing"), "the log is read");
