@@ -17,12 +17,12 @@ use crate::config::{Config, SourceSpec, Unsaved};
 use crate::faults::Faults;
 use crate::invite::SmtpError;
 use crate::login::Logins;
-use crate::mapping::Mapping;
-use crate::model::{ChildKey, FeedId, Keepsake, RunError, SourceName};
+use crate::model::{ChildKey, EventName, FeedId, Keepsake, RunError, SourceName};
 use crate::observe::Observer;
 use crate::source::{Keep, KeepError, Source, SourceError};
 use crate::store::{ChangeSet, Resealed, Store, StoreError};
 use crate::sync::{Hooks, Kept, Mailing, Runner, SourceEntry, Stopping};
+use crate::writeback::{Writebacks, issuing};
 
 /// Everything that runs, wired.
 #[derive(Clone)]
@@ -32,6 +32,7 @@ pub struct App {
     pub runner: Runner,
     pub hooks: Hooks,
     pub logins: Logins,
+    pub writebacks: Writebacks,
     pub observer: Observer,
     pub clock: Clock,
     /// Lets this machine's command line in; new with every process, never stored but in [`Beacon`].
@@ -69,6 +70,8 @@ impl App {
         }
         let flushed = observer.clone();
         store.on_flush(move |took| flushed.store_flushed(took));
+        // Before anything is committed: an interrupted run goes on in a moment.
+        store.set_issuing(issuing(config.events.values().map(Arc::as_ref).chain(&store.events()), &config.sources));
         let sources = sources(&config, &observer, &store, &clock)?;
         let runner = Runner::new(
             store.clone(),
@@ -85,10 +88,14 @@ impl App {
         )?;
         let hooks = Hooks::new(runner.clone(), clock.clone(), observer.clone());
         let logins = Logins::new(runner.clone(), store.clone(), clock.clone(), observer.clone());
+        let writebacks = Writebacks::new(runner.clone(), store.clone(), clock.clone(), observer.clone());
         let config = Arc::new(config);
         runner.catch_up();
-        let app = Self { config, store, runner, hooks, logins, observer, clock, local_token: random_token()? };
+        let app =
+            Self { config, store, runner, hooks, logins, writebacks, observer, clock, local_token: random_token()? };
         app.register();
+        // What the file says of links may be other than before.
+        app.runner.events().iter().for_each(|event| app.writebacks.unsettle(event.name.clone()));
         Ok(app)
     }
 
@@ -106,13 +113,19 @@ impl App {
     /// # Errors
     /// As for [`Source::new`].
     pub fn unsaved_source(&self, Unsaved { spec, shares_login }: Unsaved) -> Result<SourceEntry, SourceError> {
-        let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
         let keep = Arc::new(Nowhere(InStore { store: self.store.clone(), source: spec.name.clone() }));
         let source = match self.runner.sources().get(&spec.name) {
             Some(saved) => saved.source.with(spec, keep, shares_login)?,
             None => Source::new(spec, self.observer.clone(), keep, self.clock.clone())?,
         };
-        Ok(SourceEntry { source, mapping })
+        Ok(SourceEntry::new(source))
+    }
+
+    /// Takes up what an event that was saved says of links.
+    pub fn event_saved(&self, event: &EventName) {
+        let events = self.runner.events();
+        self.store.set_issuing(issuing(events.iter().map(Arc::as_ref), &self.config.sources));
+        self.writebacks.unsettle(event.clone());
     }
 
     /// Registers every series that may come, at zero.
@@ -145,10 +158,9 @@ fn sources(
     clock: &Clock,
 ) -> Result<BTreeMap<SourceName, SourceEntry>, SourceError> {
     let entry = |spec: &Arc<SourceSpec>| {
-        let mapping = Arc::new(Mapping::new(spec.mapping.clone()));
         let keep = Arc::new(InStore { store: store.clone(), source: spec.name.clone() });
         let source = Source::new(Arc::clone(spec), observer.clone(), keep, clock.clone())?;
-        Ok(SourceEntry { source, mapping })
+        Ok(SourceEntry::new(source))
     };
     config.sources.iter().map(|(name, spec)| Ok((name.clone(), entry(spec)?))).collect()
 }

@@ -38,3 +38,4 @@ pub mod schedule;
 pub mod source;
 pub mod store;
 pub mod sync;
+pub mod writeback;

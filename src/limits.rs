@@ -449,3 +449,41 @@ pub const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 pub const MAIL_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the mail under way may take when the process ends.
 pub const STOP_MAIL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Mappings as events change them that are kept compiled, of each source.
+pub const CHANGED_MAPPINGS_MAX: usize = 256;
+
+/// People in one request of what goes back to a source.
+pub const PUSH_BATCH_MAX: u32 = 10_000;
+
+/// How long what goes back may wait for more of it.
+pub const PUSH_EVERY: Duration = Duration::from_secs(10);
+pub const PUSH_EVERY_MIN: Duration = Duration::from_secs(1);
+pub const PUSH_EVERY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads that do not show what was sent before it counts as failed: the first may have come too early.
+pub const UNSEEN_READS_MAX: u32 = 2;
+
+/// A request of what goes back, its wait for the allowance included.
+pub const PUSH_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// The pause after the first request that came to nothing; it doubles each time.
+pub const PUSH_BACK_OFF: Duration = Duration::from_secs(15);
+pub const PUSH_BACK_OFF_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How often it is looked whether something is to go back.
+pub const PUSH_TICK: Duration = Duration::from_secs(1);
+
+/// Passes that are looked at in one batch.
+pub const PASSES_RECONSIDERED_AT_ONCE: usize = 1_000;
+
+/// Characters of an event password: ten of 31 are 49 random bits.
+pub const PASSWORD_LENGTH: u8 = 10;
+pub const PASSWORD_LENGTH_MIN: u8 = 8;
+pub const PASSWORD_LENGTH_MAX: u8 = 64;
+
+/// The template of a login link.
+pub const LINK_BYTES_MAX: usize = 1024;
+
+/// What is being sent back when the process is to end has so long.
+pub const STOP_PUSH_TIMEOUT: Duration = Duration::from_secs(10);

@@ -106,6 +106,13 @@ pub enum Verb {
         #[command(subcommand)]
         verb: KeyVerb,
     },
+    /// Show how far login links and event passwords went back to the sources, or send now what is due.
+    Writeback(WritebackArgs),
+    /// Show how an event maps a source, and take it from one event to another as a file.
+    Mapping {
+        #[command(subcommand)]
+        verb: MappingVerb,
+    },
     /// Make a damaged store new: keep what can be read, fetch the rest from the sources.
     Rebuild(RebuildArgs),
     /// Ask a server whether it is ready: exit code 0 or 1.
@@ -285,6 +292,48 @@ pub enum TombstonesVerb {
 pub enum KeyVerb {
     /// Make a new key and seal every token anew; the former key goes.
     Rotate,
+}
+
+#[derive(Debug, Args)]
+pub struct WritebackArgs {
+    pub event: String,
+    /// Send now what is due.
+    #[arg(long)]
+    pub send: bool,
+    /// The same, and what failed or waits to be tried again.
+    #[arg(long)]
+    pub retry: bool,
+    /// Only receipts in this state.
+    #[arg(long, value_parser = ["pending", "sent", "confirmed", "failed"])]
+    pub state: Option<String>,
+    /// How many receipts.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct MappingOf {
+    pub event: String,
+    /// One of the event's sources; needed if there are several.
+    #[arg(long)]
+    pub source: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MappingVerb {
+    /// What counts, what the source says, and what is locked.
+    Show(MappingOf),
+    /// Print the mapping as TOML, or as JSON with --json.
+    Export(MappingOf),
+    /// Set the mapping to what a file says: TOML, or JSON if its name ends in .json.
+    Import {
+        #[command(flatten)]
+        of: MappingOf,
+        file: PathBuf,
+        /// Show what would change, also on the source's first page, and save nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

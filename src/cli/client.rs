@@ -111,6 +111,10 @@ impl Client {
         self.ask(Method::POST, path, body).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.ask(Method::PUT, path, Some(body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Result<Value, CliError> {
         self.ask(Method::DELETE, path, None).await
     }

@@ -13,6 +13,7 @@ mod error;
 mod explain;
 mod key;
 mod load;
+mod mapping;
 mod pause;
 mod presets;
 mod preview;
@@ -25,5 +26,6 @@ mod start;
 mod status;
 mod sync;
 mod token;
+mod writeback;
 
 pub use start::main;

@@ -45,7 +45,7 @@ pub async fn preview(config: Config, args: &PreviewArgs, as_json: bool) -> Resul
 }
 
 /// The source of an event that has one feed. Of several the server asks for one.
-async fn only_source(client: &Client, event: &str) -> Result<Option<String>, CliError> {
+pub async fn only_source(client: &Client, event: &str) -> Result<Option<String>, CliError> {
     let answer = client.get(&format!("/v1/events/{event}")).await?;
     Ok(match answer["feeds"].as_array().map(Vec::as_slice) {
         Some([feed]) => feed["source"].as_str().map(str::to_owned),
@@ -110,10 +110,23 @@ fn show_headers(mark: &str, headers: &Value) -> Result<(), CliError> {
 }
 
 fn show_records(answer: &Value, records: &[Value]) -> Result<(), CliError> {
-    let heads = ["#", "external id", "email", "name", "state", "outcome", "change"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(records.iter().map(row));
-    print::table(&rows)?;
+    let (synced, excluded): (Vec<_>, Vec<_>) = records.iter().partition(|record| record["outcome"] == "mapped");
+    if !synced.is_empty() {
+        let heads = ["#", "external id", "email", "name", "state", "change"];
+        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        rows.extend(synced.into_iter().map(row));
+        print::line("synced:")?;
+        print::table(&rows)?;
+    }
+    if !excluded.is_empty() {
+        let mut rows = vec![["#", "external id", "email", "name", "why"].map(str::to_owned).to_vec()];
+        rows.extend(excluded.into_iter().map(excluded_row));
+        print::line("excluded:")?;
+        print::table(&rows)?;
+    }
+    if let Some(hint) = answer["hint"].as_str() {
+        print::line(&format!("hint: {hint}"))?;
+    }
     let (shown, all) = (records.len(), answer["page_records"].as_u64().unwrap_or(0));
     let rest = if shown as u64 == all { String::new() } else { format!(" (the first {shown} are shown)") };
     print::line(&format!("{all} records on the first page{rest}"))?;
@@ -133,6 +146,19 @@ fn show_records(answer: &Value, records: &[Value]) -> Result<(), CliError> {
 }
 
 fn row(record: &Value) -> Vec<String> {
+    let mut cells = person(record);
+    cells.extend([cell(&record["mapped"]["state"]), change(record)]);
+    cells
+}
+
+fn excluded_row(record: &Value) -> Vec<String> {
+    let mut cells = person(record);
+    cells.push(outcome(record));
+    cells
+}
+
+/// Who it is, as far as the record tells.
+fn person(record: &Value) -> Vec<String> {
     let mapped = &record["mapped"];
     let id = [&mapped["external_id"], &record["reject"]["external_id"]].into_iter().find(|id| !id.is_null());
     let names = ["first_name", "last_name"].iter().filter_map(|field| mapped["fields"][*field].as_str());
@@ -142,9 +168,6 @@ fn row(record: &Value) -> Vec<String> {
         one_line(&id.map_or("-".into(), cell)),
         one_line(&cell(&mapped["email"])),
         if name.is_empty() { "-".into() } else { one_line(&name) },
-        cell(&mapped["state"]),
-        outcome(record),
-        change(record),
     ]
 }
 

@@ -16,7 +16,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::http;
-use crate::limits::{COMPACT_LOOK_EVERY, REFRESH_LOOK_EVERY, STOP_CLIENTS_TIMEOUT, STOP_MAIL_TIMEOUT};
+use crate::limits::{
+    COMPACT_LOOK_EVERY, REFRESH_LOOK_EVERY, STOP_CLIENTS_TIMEOUT, STOP_MAIL_TIMEOUT, STOP_PUSH_TIMEOUT,
+};
 use crate::observe::init_log;
 use crate::sync::Stopping;
 
@@ -74,6 +76,10 @@ pub async fn run(
         async move { runner.keep_schedules().await }
     });
     let profiles = tokio::spawn(refresh_profiles(app.clone()));
+    let mut writebacks = tokio::spawn({
+        let writebacks = app.writebacks.clone();
+        async move { writebacks.keep_going().await }
+    });
     let mails = app.mailing().map_err(|error| CliError::of_app(&error))?;
     let mails = mails.map(|mailing| tokio::spawn(mailing.run(saying)));
     let why = stop.await;
@@ -83,6 +89,10 @@ pub async fn run(
     {
         // It was perhaps sent; it is sent again under the same id.
         mails.abort();
+    }
+    if timeout(STOP_PUSH_TIMEOUT, &mut writebacks).await.is_err() {
+        // It was perhaps taken; its receipt says that it was being sent.
+        writebacks.abort();
     }
     let ended = app.runner.shutdown().await;
     app.hooks.drop_pending();

@@ -10,8 +10,8 @@ use super::client::Client;
 use super::error::CliError;
 use super::load::load;
 use super::{
-    audit, check, decide, demo, dump, erase, explain, key, pause, presets, preview, rebuild, review, runs, serve,
-    status, sync, token,
+    audit, check, decide, demo, dump, erase, explain, key, mapping, pause, presets, preview, rebuild, review, runs,
+    serve, status, sync, token, writeback,
 };
 use crate::config::Config;
 use crate::observe::init_log;
@@ -110,6 +110,8 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             erase::tombstones(&client(&path, log).await?, verb, json).await
         }
         Verb::Compact => erase::compact(&client(&path, log).await?, json).await,
+        Verb::Writeback(args) => writeback::writeback(&client(&path, log).await?, &args, json).await,
+        Verb::Mapping { verb } => mapping::mapping(&client(&path, log).await?, &verb, json).await,
         Verb::Key { verb: KeyVerb::Rotate } => key::rotate(&client(&path, log).await?, json).await,
         Verb::Audit(args) => audit::audit(&client(&path, log).await?, &args, json).await,
         Verb::Token { verb } => token::token(&client(&path, log).await?, verb, json).await,

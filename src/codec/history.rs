@@ -114,7 +114,13 @@ pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
     for feed in stored.feeds {
         let source = SourceName::parse(feed.source).map_err(malformed)?;
         let params: BTreeMap<_, _> = feed.params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        feeds.push(FeedSettings { source, params, safety: safety_from_v2(&feed.safety), schedule: None });
+        feeds.push(FeedSettings {
+            source,
+            params,
+            safety: safety_from_v2(&feed.safety),
+            schedule: None,
+            mapping: BTreeMap::new(),
+        });
     }
     Ok(Event {
         name: EventName::parse(stored.name).map_err(malformed)?,
@@ -126,6 +132,7 @@ pub fn decode_event(sealed: &[u8]) -> Result<Event, CodecError> {
         feeds,
         access: Access::default(),
         invitations: Invitations::default(),
+        links: None,
     })
 }
 

@@ -19,6 +19,7 @@ mod inviting;
 mod item;
 mod journey;
 mod newcomer;
+mod pass;
 mod pause;
 mod person;
 mod seal;
@@ -45,6 +46,7 @@ pub use history::{
 pub use inviting::{decode_inviting, encode_inviting};
 pub use item::{Checkpoint, Item, ItemDecoder, ItemEncoder, Opening, SpooledRecord};
 pub use newcomer::{Newcomer, Recoding};
+pub use pass::{decode_pass, decode_withdrawal, encode_pass, encode_withdrawal};
 pub use pause::{decode_pause, encode_pause};
 pub use seal::{CodecError, Kind, checksum_of, open, open_newest, seal};
 pub use sign_in::{decode_sign_in, encode_sign_in};

@@ -44,6 +44,10 @@ pub enum Kind {
     Pause = 28,
     /// What is kept of somebody who signed in.
     SignIn = 29,
+    /// How an attendee gets in without an account.
+    Pass = 30,
+    /// What is to be taken back of somebody who is no more.
+    Withdrawal = 31,
 }
 
 impl Kind {

@@ -5,6 +5,7 @@
 //!
 //! Invariant: reads the configuration file and the secrets it names, nothing else; changes nothing.
 
+mod connector;
 mod environment;
 mod fault;
 mod hook;
@@ -12,6 +13,7 @@ mod load;
 mod mail;
 mod parts;
 mod preset;
+mod push;
 mod read;
 mod secret;
 mod sign_in;
@@ -24,12 +26,14 @@ mod unsaved;
 #[cfg(test)]
 mod tests;
 
+pub use connector::{CredentialScope, CredentialSpec};
 pub use environment::Environment;
 pub use fault::{ConfigError, Fault, Warning};
 pub use hook::{HookEvent, HookProof, HookRecord, HookSpec, SignatureSpec, SignatureText};
 pub use mail::{MailAddress, MailLogin, MailSpec, MailTls};
 pub use parts::{custom_fields, source_placeholders, validate_event, validate_invitations};
 pub use preset::{FilledIn, PRESETS, Preset};
+pub use push::{PassValue, PushSpec};
 pub use sign_in::{EndpointsSpec, ProfileFrom, ProviderSpec, SignInSpec};
 pub use spec::*;
 pub use suggest::nearest;

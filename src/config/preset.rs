@@ -4,6 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::read::{Item, Section, shown};
 use super::suggest::nearest;
+use crate::model::MappingKey;
 
 /// A registration system that is known.
 #[derive(Debug)]
@@ -56,6 +57,12 @@ pub const PRESETS: &[Preset] = &[
         toml: include_str!("../../config/presets/hievents.toml"),
     },
     Preset {
+        name: "gco",
+        system: "GCO",
+        needs: "base_url, auth.request.json.LoginId and Password, param eventName",
+        toml: include_str!("../../config/presets/gco.toml"),
+    },
+    Preset {
         name: "oidc",
         system: "OpenID Connect, to sign in with",
         needs: "login.issuer, login.client_id, login.redirect_url, login.return_to",
@@ -102,14 +109,47 @@ impl Chosen {
 
     /// The operator's section with the preset under it, and what that fills in.
     pub fn under<'t>(&'t self, section: Section<'t>) -> (Section<'t>, FilledIn) {
+        self.keep_locks(&section);
         let section = section.over(&self.table, self.preset.name, self.line);
         let mut keys = section.filled();
         keys.sort();
         (section, FilledIn { preset: self.preset.name, keys })
     }
 
+    /// What the preset maps once and for all.
+    fn locked(&self) -> Vec<MappingKey> {
+        let locked = self.table.get("mapping").and_then(|table| table.get_ref().get("locked"));
+        let names = locked.and_then(|list| list.get_ref().as_array()).into_iter().flatten();
+        names.filter_map(|name| MappingKey::parse(name.get_ref().as_str()?).ok()).collect()
+    }
+
+    /// The operator's file is no way around a lock, either.
+    fn keep_locks(&self, section: &Section<'_>) {
+        let locked = self.locked();
+        for key in &locked {
+            if let Some(item) = section.own(&key.place()) {
+                let problem = format!("the preset {} locks it", self.preset.name);
+                item.fault(problem, "leave it out, or read the system without the preset");
+            }
+        }
+        if let Some(item) = section.own("mapping.locked").filter(|_| !locked.is_empty()) {
+            let own: Vec<_> =
+                item.list().unwrap_or_default().iter().filter_map(Item::text).map(str::to_owned).collect();
+            for key in locked.iter().filter(|key| !own.contains(&key.to_string())) {
+                item.fault(format!("the preset {} locks {key}, too", self.preset.name), "add it to the list");
+            }
+        }
+    }
+
     fn leave_out(&mut self, item: &Item<'_>) -> Option<()> {
         let path = item.text()?;
+        let locked = self.locked();
+        let holds_lock = |path: &str| ["mapping", "mapping.locked"].contains(&path);
+        if !locked.is_empty() && (holds_lock(path) || locked.iter().any(|key| key.place() == path)) {
+            let problem = format!("the preset {} locks it (got {})", self.preset.name, shown(path));
+            item.fault(problem, "leave it in, or read the system without the preset");
+            return None;
+        }
         if remove(&mut self.table, path) {
             return Some(());
         }

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::units::spell_duration;
-use super::{FilledIn, HookSpec, MailSpec, SignInSpec, Template};
+use super::{CredentialSpec, FilledIn, HookSpec, MailSpec, PushSpec, SignInSpec, Template};
 use crate::decode::Format;
 use crate::mapping::{Expression, MappingSpec};
 use crate::model::{Event, EventName, SafetySettings, SourceName};
@@ -74,6 +74,10 @@ pub struct LogSpec {
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
     pub name: SourceName,
+    /// What people have to enter, as it is told to them.
+    pub credentials: Vec<CredentialSpec>,
+    /// What an empty list may mean.
+    pub empty_hint: Option<String>,
     /// Higher wins where sources disagree about a person.
     pub priority: i32,
     /// Where a person edits what this source owns; may use `{external_id}`.
@@ -93,6 +97,8 @@ pub struct SourceSpec {
     pub incremental: Option<IncrementalSpec>,
     /// `None`: it tells of nothing by itself.
     pub hook: Option<Arc<HookSpec>>,
+    /// What goes back to it, by name.
+    pub pushes: Vec<Arc<PushSpec>>,
     /// `Some`: people sign in with it, and each of them is a record; it has no list. `None`: nobody does.
     pub sign_in: Option<Arc<SignInSpec>>,
     /// What answers mean that it alone gives; the first that is met counts.
@@ -125,7 +131,7 @@ impl SourceSpec {
     pub fn requests(&self) -> impl Iterator<Item = &RequestSpec> {
         let parents = self.partitions.iter().filter_map(PartitionSpec::request);
         let record = self.hook.iter().filter_map(|hook| hook.request());
-        parents.chain([&self.request]).chain(record)
+        parents.chain([&self.request]).chain(record).chain(self.pushes.iter().map(|push| &push.request))
     }
 }
 
@@ -206,6 +212,10 @@ pub enum TimeFormat {
 pub enum Method {
     Get,
     Post,
+    /// Of what goes back only.
+    Put,
+    /// The same.
+    Patch,
 }
 
 /// How one page is asked for. Templates may use `{param.x}`; `{cursor}` with a paginator of the kind `cursor`; `{since}` in an

@@ -15,7 +15,8 @@ use super::problem::{MEDIA_TYPE, ProblemView};
 use super::router::{RouteSpec, routes};
 use super::routes::{
     access, attendees, audiences, audit, badges, changes, decide, erasures, events, explain, export, follow, groups,
-    health, hooks, invitations, keys, logins, pauses, preview, review, runs, sources, sync, tokens, users,
+    health, hooks, invitations, keys, logins, mappings, pauses, preview, review, runs, sources, sync, tokens, users,
+    writebacks,
 };
 
 /// The name of the security scheme.
@@ -35,7 +36,7 @@ const TOKEN: &str = "token";
         attendees::list, attendees::get, attendees::put, attendees::delete,
         access::check, access::put_access, access::put_account, audiences::list, audiences::size, badges::check,
         invitations::bounced, invitations::get, invitations::put, invitations::preview, invitations::hold,
-        invitations::release, invitations::outbox, invitations::resend,
+        invitations::release, mappings::get, mappings::put, writebacks::get, writebacks::send, writebacks::pass, writebacks::rotate, invitations::outbox, invitations::resend,
         users::list, users::get, users::edit, users::protect, users::look_up, erasures::erase, export::export,
         groups::list, groups::get, groups::put, groups::delete,
         groups::members, groups::put_member, groups::delete_member,

@@ -15,7 +15,8 @@ use super::openapi;
 use super::problem::{Kind, Problem};
 use super::routes::{
     access, attendees, audiences, audit, badges, changes, decide, erasures, events, explain, export, follow, groups,
-    health, hooks, invitations, keys, logins, pauses, preview, review, runs, sources, sync, tokens, users,
+    health, hooks, invitations, keys, logins, mappings, pauses, preview, review, runs, sources, sync, tokens, users,
+    writebacks,
 };
 use crate::app::App;
 
@@ -44,6 +45,8 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/events/{event}", READ, events::get),
         route(PUT, "/v1/events/{event}", ADMIN, events::put),
         route(DELETE, "/v1/events/{event}", ADMIN, events::delete),
+        route(GET, "/v1/events/{event}/mapping/{source}", READ, mappings::get),
+        route(PUT, "/v1/events/{event}/mapping/{source}", ADMIN, mappings::put),
         route(POST, "/v1/events/{event}/sync", SYNC, sync::start),
         route(POST, "/v1/events/{event}/pause", ADMIN, pauses::pause),
         route(POST, "/v1/events/{event}/resume", ADMIN, pauses::resume),
@@ -55,6 +58,10 @@ fn table() -> Vec<Route> {
         route(GET, "/v1/events/{event}/attendees/{user}", READ, attendees::get),
         route(PUT, "/v1/events/{event}/attendees/{user}", ADMIN, attendees::put),
         route(DELETE, "/v1/events/{event}/attendees/{user}", ADMIN, attendees::delete),
+        route(GET, "/v1/events/{event}/attendees/{user}/pass", APP, writebacks::pass),
+        route(POST, "/v1/events/{event}/attendees/{user}/pass/rotate", APP, writebacks::rotate),
+        route(GET, "/v1/events/{event}/writeback", READ, writebacks::get),
+        route(POST, "/v1/events/{event}/writeback", SYNC, writebacks::send),
         route(POST, "/v1/events/{event}/access", APP, access::check),
         route(PUT, "/v1/events/{event}/attendees/{user}/access", APP, access::put_access),
         route(PUT, "/v1/users/{user}/account", APP, access::put_account),

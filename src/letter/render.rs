@@ -191,6 +191,7 @@ mod tests {
             access: Default::default(),
             feeds: Vec::new(),
             invitations: Invitations::default(),
+            links: None,
         }
     }
 

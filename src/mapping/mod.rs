@@ -12,6 +12,7 @@ mod error;
 mod expression;
 mod meter;
 mod native;
+mod overrides;
 mod program;
 mod read;
 mod record;
@@ -20,6 +21,7 @@ mod syntax;
 
 pub use error::{EvaluationError, ExpressionError, SelectError, TopLevelKeys};
 pub use expression::Expression;
+pub use overrides::{Overrides, Unusable};
 pub use read::field_value;
 pub use record::Mapping;
 pub use spec::{BadgeKind, FieldSpec, GroupRule, MappingSpec};

@@ -1,6 +1,8 @@
 //! A mapping as the config declares it. Every expression is compiled, so a `MappingSpec` can always be used.
 
-use crate::model::{EventField, Field, FieldRule};
+use std::collections::BTreeSet;
+
+use crate::model::{EventField, Field, FieldRule, MappingKey};
 
 use super::Expression;
 
@@ -26,6 +28,8 @@ pub struct MappingSpec {
     /// Named groups for the records on which `when` is true.
     pub group_rules: Vec<GroupRule>,
     pub badge: BadgeKind,
+    /// What no event may say otherwise.
+    pub locked: BTreeSet<MappingKey>,
 }
 
 /// What a badge's URL may be. Another one is left out.

@@ -89,10 +89,12 @@ pub enum AuditAction {
     SignedOut,
     /// The vault's.
     KeyRotated,
+    /// An attendee's.
+    PassRotated,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::TokenMade,
         Self::TokenRevoked,
         Self::EventSaved,
@@ -119,6 +121,7 @@ impl AuditAction {
         Self::InvitationBounced,
         Self::SignedOut,
         Self::KeyRotated,
+        Self::PassRotated,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -149,6 +152,7 @@ impl AuditAction {
             Self::InvitationBounced => "invitation_bounced",
             Self::SignedOut => "signed_out",
             Self::KeyRotated => "key_rotated",
+            Self::PassRotated => "pass_rotated",
         }
     }
 }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Digest, EventName, Invitations, RunId, SafetySettings, Schedule, SourceName, Trigger};
+use super::{
+    Access, Digest, EventName, Invitations, Links, MappingKey, RunId, SafetySettings, Schedule, SourceName, Trigger,
+};
 
 /// An event of the community and the feeds that fill it. Stored as the JSON that serde makes of it: what is added later
 /// needs a default.
@@ -29,6 +31,9 @@ pub struct Event {
     pub access: Access,
     #[serde(default)]
     pub invitations: Invitations,
+    /// `None`: nobody gets in by a link of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<Links>,
 }
 
 /// One source feeding an event. At most one feed per source.
@@ -42,6 +47,9 @@ pub struct FeedSettings {
     /// Instead of what the event says, as a whole.
     #[serde(default)]
     pub schedule: Option<Schedule>,
+    /// Expressions in the place of those of the source's mapping; an empty one: it is not mapped.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mapping: BTreeMap<MappingKey, String>,
 }
 
 impl Event {

@@ -110,6 +110,11 @@ name! {
     PageName
 }
 
+name! {
+    /// The name of what goes back to a source: `[a-z0-9_-]{1,64}`.
+    PushName
+}
+
 /// One source feeding one event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FeedId {

@@ -20,6 +20,8 @@ mod ids;
 mod invitation;
 mod journey;
 mod keepsake;
+mod mapping_key;
+mod pass;
 mod person;
 mod record;
 mod run;
@@ -44,12 +46,14 @@ pub use event::{Event, FeedPosition, FeedSettings, FeedState, Validators};
 pub use field::{EventField, Field, FieldRule, Overwrite, UnknownField, Value};
 pub use group::{Group, GroupKey, GroupName};
 pub use ids::{
-    ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, PageName, RunId, SourceName, TokenId, UserId,
-    UserNo,
+    ChildKey, CommunityKey, EventName, ExternalId, FeedId, NameError, PageName, PushName, RunId, SourceName, TokenId,
+    UserId, UserNo,
 };
 pub use invitation::{Existing, InvitationTemplate, Invitations, Inviting};
 pub use journey::{Invitation, InvitationState, Journey, Passage};
 pub use keepsake::Keepsake;
+pub use mapping_key::MappingKey;
+pub use pass::{Issuing, Links, Pass, Receipt, ReceiptReason, ReceiptState, Target, Withdrawal};
 pub use person::{Attendance, Owner, Person, ProfileField, Registration, RegistrationState};
 pub use record::{MappedRecord, Outcome, Position, RecordState, RejectReason, Rejection, SkipReason};
 pub use run::{Counts, ErrorReason, Level, LogLine, Run, RunError, RunOutcome, Traffic, Trigger};

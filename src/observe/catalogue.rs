@@ -63,6 +63,8 @@ pub const HOOKS: &str = "rollcall_hooks_total";
 pub const SIGN_INS: &str = "rollcall_sign_ins_total";
 pub const PROFILE_REFRESHES: &str = "rollcall_profile_refreshes_total";
 pub const SIGNED_IN: &str = "rollcall_signed_in_people";
+/// [`ReceiptState`](crate::model::ReceiptState)
+pub const WRITEBACK_RECEIPTS: &str = "rollcall_writeback_receipts";
 pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
 pub const HTTP_REQUEST_DURATION: &str = "rollcall_http_request_duration_seconds";
 pub const HTTP_AUTH_FAILURES: &str = "rollcall_http_auth_failures_total";
@@ -194,6 +196,12 @@ pub const CATALOGUE: &[Metric] = &[
         &["source", "standing"],
         Kind::Gauge,
         "People who signed in with the source, by whether their tokens are good still (signed_in, sign_in_again).",
+    ),
+    metric(
+        WRITEBACK_RECEIPTS,
+        &["event", "state"],
+        Kind::Gauge,
+        "Receipts of what goes back to the event's sources (pending, sent, confirmed, failed), where anything does.",
     ),
     metric(
         HTTP_REQUESTS,

@@ -12,10 +12,11 @@ mod process;
 mod scrape;
 mod sign_ins;
 mod stages;
+mod writebacks;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use log::{Format, init_log};
 pub use observer::Observer;
 pub use outcomes::{HookOutcome, MailOutcome, RefreshOutcome, ResponseCode, SignInOutcome};
-pub use scrape::{BudgetFacts, EventFacts, Facts, FeedFacts, SignInFacts};
+pub use scrape::{BudgetFacts, EventFacts, Facts, FeedFacts, ReceiptFacts, SignInFacts};
 pub use stages::Stages;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::catalogue as c;
 use super::observer::seconds;
 use super::process::Process;
-use crate::model::{EventName, FeedId, FeedState, SignInStanding, SourceName};
+use crate::model::{EventName, FeedId, FeedState, ReceiptState, SignInStanding, SourceName};
 
 /// What the appliance is like now.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub struct Facts {
     pub events: Vec<EventFacts>,
     pub budgets: Vec<BudgetFacts>,
     pub sign_ins: Vec<SignInFacts>,
+    pub receipts: Vec<ReceiptFacts>,
     pub users: u64,
     pub groups: u64,
     pub tombstones: u64,
@@ -64,6 +65,14 @@ pub struct SignInFacts {
     pub source: SourceName,
     pub standing: SignInStanding,
     pub people: usize,
+}
+
+/// Receipts of what goes back of an event, by state.
+#[derive(Debug)]
+pub struct ReceiptFacts {
+    pub event: EventName,
+    pub state: ReceiptState,
+    pub receipts: u64,
 }
 
 /// Prometheus' text format 0.0.4. The values of all labels are made of characters that need no escapes.
@@ -124,6 +133,10 @@ impl Exposition {
             (format!("{{source=\"{source}\",standing=\"{}\"}}", standing.as_str()), *people)
         };
         self.metric(c::SIGNED_IN, facts.sign_ins.iter().map(standing));
+        let receipts = |ReceiptFacts { event, state, receipts }: &ReceiptFacts| {
+            (format!(r#"{{event="{event}",state="{}"}}"#, state.as_str()), *receipts)
+        };
+        self.metric(c::WRITEBACK_RECEIPTS, facts.receipts.iter().map(receipts));
         self.single(c::STORE_SIZE, facts.store_bytes);
         self.single(c::STORE_FREE, facts.free_bytes);
         self.single(c::CLOCK, Some(seconds(Some(facts.now))));
@@ -168,6 +181,7 @@ mod tests {
             feeds,
             events: vec![event],
             sign_ins: Vec::new(),
+            receipts: Vec::new(),
             budgets: vec![budget],
             users: 8,
             groups: 2,

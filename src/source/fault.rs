@@ -213,7 +213,7 @@ impl Fault {
         }
     }
 
-    fn reason(&self) -> ErrorReason {
+    pub(super) fn reason(&self) -> ErrorReason {
         match self {
             Self::Connect { .. } => ErrorReason::Connect,
             Self::Tls { .. } => ErrorReason::Tls,

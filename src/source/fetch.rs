@@ -32,6 +32,7 @@ pub(super) struct Fetcher<'s> {
     caller: Caller,
     /// Of the present page.
     tries: u32,
+    tries_max: u32,
     /// What the last request showed.
     shown: Option<Credential>,
 }
@@ -63,7 +64,19 @@ impl<'s> Fetcher<'s> {
 
     /// On behalf of somebody who has a credential of their own.
     pub(super) fn with_auth(source: &'s Inner, blueprint: Blueprint, caller: Caller, auth: Authenticator) -> Self {
-        Self { source, auth, blueprint, caller, tries: 0, shown: None }
+        let tries_max = source.spec.limits.tries;
+        Self { source, auth, blueprint, caller, tries: 0, tries_max, shown: None }
+    }
+
+    /// Nothing is tried again, but for a credential that has to be renewed.
+    pub(super) fn once(self) -> Self {
+        Self { tries_max: 1, ..self }
+    }
+
+    /// A request that changes something at the source.
+    pub(super) async fn send_once(&mut self, request: Request) -> Result<Fetched, Fault> {
+        let got = self.got(request).await?;
+        got.ok_or_else(|| Fault::Internal { problem: "a condition that nobody set was met".into() })
     }
 
     /// On whose behalf it is.
@@ -121,7 +134,7 @@ impl<'s> Fetcher<'s> {
             if failure.is_unauthorised {
                 self.condemn();
             }
-            if failure.is_unsent || !failure.fault.is_transient() || self.tries >= self.source.spec.limits.tries {
+            if failure.is_unsent || !failure.fault.is_transient() || self.tries >= self.tries_max {
                 return Err(failure.fault);
             }
             if !failure.paused {

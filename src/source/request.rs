@@ -67,6 +67,15 @@ pub(super) struct Request {
     pub(super) body: Option<Bytes>,
 }
 
+pub(super) const fn http_method(method: Method) -> HttpMethod {
+    match method {
+        Method::Get => HttpMethod::GET,
+        Method::Post => HttpMethod::POST,
+        Method::Put => HttpMethod::PUT,
+        Method::Patch => HttpMethod::PATCH,
+    }
+}
+
 impl Blueprint {
     /// Fills in the templates: `param.x`, `parent.x` and `since`.
     pub(super) fn new(spec: &RequestSpec, vars: Vars) -> Result<Self, Fault> {
@@ -102,10 +111,7 @@ impl Filled {
             BodySpec::Form(fields) => Body::Form(pairs("form", fields, vars)?),
         };
         Ok(Self {
-            method: match spec.method {
-                Method::Get => HttpMethod::GET,
-                Method::Post => HttpMethod::POST,
-            },
+            method: http_method(spec.method),
             url: url(spec, vars)?,
             query: pairs("query", &spec.query, vars)?,
             headers: headers(&spec.headers, vars)?,

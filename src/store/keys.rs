@@ -22,6 +22,28 @@ pub const ERASURES: &[u8] = b"y";
 pub const PAUSES: &[u8] = b"z";
 pub const INVITING: &[u8] = b"i";
 pub const SIGN_INS: &[u8] = b"l";
+pub const PASSES: &[u8] = b"w";
+pub const WITHDRAWALS: &[u8] = b"v";
+
+/// Names hold no NUL, so it parts them from the user's number.
+pub fn pass(event: &EventName, UserNo(user): UserNo) -> Vec<u8> {
+    [PASSES, event.as_str().as_bytes(), b"\0", &user.to_be_bytes()].concat()
+}
+
+/// Whose pass it is, from its key.
+pub fn pass_user(key: &[u8]) -> Option<UserNo> {
+    let (_, number) = key.strip_prefix(PASSES)?.split_last_chunk()?;
+    Some(UserNo(u32::from_be_bytes(*number)))
+}
+
+pub fn withdrawal(id: u128) -> Vec<u8> {
+    join(WITHDRAWALS, &id.to_be_bytes())
+}
+
+/// The number of what is to be taken back, from its key.
+pub fn withdrawal_id(key: &[u8]) -> Option<u128> {
+    Some(u128::from_be_bytes(key.strip_prefix(WITHDRAWALS)?.try_into().ok()?))
+}
 
 /// By the hash of the registration, so that the key tells nothing of whom it is of.
 pub fn sign_in(registration: u128) -> Vec<u8> {

@@ -17,6 +17,7 @@ use super::engine::{Engine, io_error};
 use super::files::Folder;
 use super::index::Index;
 use super::live::{Live, Opening};
+use super::passes::{Issuer, Passes, SharedIssuing};
 use super::room::Room;
 use super::sign_ins::SignIns;
 use super::state::State;
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     key: CommunityKey,
     pub(super) folder: Folder,
     vault: Vault,
+    pub(super) issuing: SharedIssuing,
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<std::thread::JoinHandle<()>>,
 }
@@ -82,6 +84,10 @@ impl View<'_> {
 
     pub(super) fn sign_ins(&self) -> &SignIns {
         &self.state.sign_ins
+    }
+
+    pub(super) fn passes(&self) -> &Passes {
+        &self.state.passes
     }
 
     pub fn symbols(&self) -> &Symbols {
@@ -135,13 +141,16 @@ impl Store {
         let _ = Swap::of(path).tidy_up();
         let (live, state) = (Arc::new(live), Arc::new(RwLock::new(state)));
         let (commands, queue) = mpsc::channel(WRITER_QUEUE);
-        let writer = Writer::new(Arc::clone(&live), room.clone(), Arc::clone(&state));
+        let issuing = SharedIssuing::default();
+        let issuer = Issuer { vault: vault.clone(), events: Arc::clone(&issuing) };
+        let writer = Writer::new(Arc::clone(&live), room.clone(), Arc::clone(&state), issuer);
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(queue))
             .map_err(|source| io_error("start the writer for", path, source))?;
         let (commands, writer) = (Some(commands), Some(writer));
-        let store = Self { shared: Arc::new(Shared { state, live, room, key, folder, vault, commands, writer }) };
+        let store =
+            Self { shared: Arc::new(Shared { state, live, room, key, folder, vault, issuing, commands, writer }) };
         if !store.view().state.unstored.is_empty() {
             // They keep out all the same, and the file has them where the disk fails.
             let _ = store.commit(ChangeSet::default());
@@ -168,7 +177,7 @@ impl Store {
         View { state: self.shared.state.read_recursive() }
     }
 
-    /// What seals people's tokens.
+    /// What seals people's tokens and the secrets of passes.
     pub fn vault(&self) -> &Vault {
         &self.shared.vault
     }

@@ -12,20 +12,22 @@ use sled::IVec;
 use super::engine::Engine;
 use super::files::{Folder, remove};
 use super::live::{Live, Opening};
+use super::passes::{Issuer, PassChange, PassWrite, SharedIssuing, WithdrawalChange, WithdrawalWrite};
 use super::room::Room;
 use super::sign_ins::{SignInChange, SignInWrite};
 use super::state::read_symbol;
 use super::tombstones::TombstoneFile;
+use super::vault::Vault;
 use super::writer::{ChangeSet, EventWrite, Writer};
 use super::{Store, StoreError, TokenWrite, keys};
 use crate::codec::{
     Kind, SymbolKind, Symbols, Unpacked, decode_audit_entry, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_inviting, decode_meta, decode_pause, decode_person, decode_run, decode_sign_in, decode_token,
-    decode_tombstone, open,
+    decode_group, decode_inviting, decode_meta, decode_pass, decode_pause, decode_person, decode_run, decode_sign_in,
+    decode_token, decode_tombstone, decode_withdrawal, open,
 };
 use crate::faults::Faults;
 use crate::limits::BLOCK_USERS;
-use crate::model::{Action, CommunityKey, EmailKey, ErasureId, GroupName, Person, PersonChange, RunId, UserId};
+use crate::model::{Action, CommunityKey, EmailKey, ErasureId, GroupName, Person, PersonChange, RunId, UserId, UserNo};
 
 /// What a rebuild kept, and what it could not read. Nothing in it is personal.
 #[derive(Debug, Default, Serialize)]
@@ -79,7 +81,8 @@ fn new_writer(folder: &Folder, key: &CommunityKey) -> Result<Writer, StoreError>
     let journals = std::fs::read_dir(folder.runs()).into_iter().flatten().flatten();
     let numbers = journals.filter_map(|file| file.path().file_stem()?.to_str()?.parse::<u64>().ok());
     state.meta.next_run = numbers.max().map_or(1, |last| last.saturating_add(1));
-    Ok(Writer::new(Arc::new(live), room, Arc::new(RwLock::new(state))))
+    let issuer = Issuer { vault: Vault::open_in(folder)?, events: SharedIssuing::default() };
+    Ok(Writer::new(Arc::new(live), room, Arc::new(RwLock::new(state)), issuer))
 }
 
 struct Reader<'a> {
@@ -97,6 +100,7 @@ impl Reader<'_> {
         self.copy_named()?;
         self.copy_people(&symbols, users.div_ceil(BLOCK_USERS))?;
         self.copy_sign_ins()?;
+        self.copy_passes()?;
         self.copy_runs(runs)
     }
 
@@ -253,6 +257,25 @@ impl Reader<'_> {
             }
         }
         self.new.commit(ChangeSet { sign_ins, ..ChangeSet::default() }).map(drop)
+    }
+
+    /// After the people, too: a pass goes to whom it is of, under the new number.
+    fn copy_passes(&mut self) -> Result<(), StoreError> {
+        let mut set = ChangeSet::default();
+        for (_, sealed) in self.rows(keys::PASSES, "passes") {
+            let Some(pass) = self.decoded("a pass", decode_pass(&sealed)) else { continue };
+            let (event, user) = (pass.event.clone(), UserNo(0));
+            set.passes.push(PassWrite { event, user, change: PassChange::Put(Box::new(pass)) });
+            if set.passes.len() >= VALUES_PER_BATCH {
+                self.new.commit(std::mem::take(&mut set))?;
+            }
+        }
+        for (key, sealed) in self.rows(keys::WITHDRAWALS, "what is to be taken back") {
+            let decoded = self.decoded("what is to be taken back", decode_withdrawal(&sealed));
+            let (Some(id), Some(withdrawal)) = (keys::withdrawal_id(&key), decoded) else { continue };
+            set.withdrawals.push(WithdrawalWrite { id, change: WithdrawalChange::Put(Box::new(withdrawal)) });
+        }
+        self.new.commit(set).map(drop)
     }
 
     fn people(&mut self, symbols: &Symbols, number: u32, sealed: &[u8]) -> Vec<Person> {

@@ -217,6 +217,7 @@ impl Store {
             let before = resealed.sealed;
             resealed.unreadable = 0;
             self.seal_all_anew(&mut resealed)?;
+            self.seal_passes_anew(&mut resealed)?;
             if resealed.sealed == before {
                 break;
             }

@@ -8,12 +8,14 @@ use super::engine::Engine;
 use super::index::{Index, Known};
 use super::integrity::{Sum, Sums};
 use super::keys;
+use super::passes::Passes;
 use super::scan::scan;
 use super::sign_ins::{SignInGlance, SignIns};
 use super::snapshot::Snapshot;
 use crate::codec::{
     CodecError, Kind, Meta, StoredToken, SymbolKind, Symbols, decode_erasure, decode_event, decode_feed_state,
-    decode_group, decode_inviting, decode_meta, decode_pause, decode_sign_in, decode_token, decode_tombstone, open,
+    decode_group, decode_inviting, decode_meta, decode_pass, decode_pause, decode_sign_in, decode_token,
+    decode_tombstone, decode_withdrawal, open,
 };
 use crate::model::{
     CommunityKey, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, Inviting, Keepsake, Pause,
@@ -35,6 +37,7 @@ pub struct State {
     pub tokens: Vec<StoredToken>,
     pub keepsakes: BTreeMap<(SourceName, Keepsake), Vec<u8>>,
     pub sign_ins: SignIns,
+    pub passes: Passes,
     pub tombstones: SharedTombstones,
     /// Of these, what only the file beside the store knows.
     pub unstored: Vec<Tombstone>,
@@ -47,7 +50,7 @@ pub struct State {
 }
 
 /// The tags of what is taken up into memory.
-const HELD: [&[u8]; 12] = [
+const HELD: [&[u8]; 14] = [
     keys::SYMBOLS,
     keys::META,
     keys::GROUPS,
@@ -60,6 +63,8 @@ const HELD: [&[u8]; 12] = [
     keys::ERASURES,
     keys::PAUSES,
     keys::SIGN_INS,
+    keys::PASSES,
+    keys::WITHDRAWALS,
 ];
 
 /// What it is that cannot be read.
@@ -83,6 +88,7 @@ impl State {
             tokens: Vec::new(),
             keepsakes: BTreeMap::new(),
             sign_ins: SignIns::new(),
+            passes: Passes::default(),
             tombstones: Arc::new(Tombstones::new(key)),
             unstored: Vec::new(),
             erasures: BTreeMap::new(),
@@ -170,6 +176,16 @@ impl State {
             keys::SIGN_INS => {
                 let sign_in = decode_sign_in(sealed).map_err(unreadable("a sign-in"))?;
                 self.sign_ins.extend(keys::sign_in_hash(key).map(|hash| (hash, SignInGlance::of(&sign_in))));
+            }
+            keys::PASSES => {
+                let pass = decode_pass(sealed).map_err(unreadable("a pass"))?;
+                if let Some(user) = keys::pass_user(key) {
+                    self.passes.take(user, &pass);
+                }
+            }
+            keys::WITHDRAWALS => {
+                let withdrawal = decode_withdrawal(sealed).map_err(unreadable("what is to be taken back"))?;
+                self.passes.withdrawals.extend(keys::withdrawal_id(key).map(|id| (id, withdrawal)));
             }
             keys::TOMBSTONES => {
                 let tombstone = decode_tombstone(sealed).map_err(unreadable("a tombstone"))?;

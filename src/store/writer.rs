@@ -15,19 +15,21 @@ use super::engine::{Batch, Engine};
 use super::erasing::{Erasing, Remembered};
 use super::index::Entering;
 use super::live::Live;
+use super::packing::{READ_BACK_BYTES, encode_checked, glance_at, put, unreadable};
+use super::passes::{self, Ground, Issuer, PassChange, PassWrite, Touched, WithdrawalWrite};
 use super::room::Room;
 use super::sign_ins::{self, SignInWrite};
 use super::state::State;
 use super::{StoreError, keys};
 use crate::codec::{
-    Block, CodecError, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_audit_entry,
-    encode_event, encode_feed_state, encode_group, encode_inviting, encode_meta, encode_pause, encode_person,
-    encode_run, encode_token, seal,
+    Block, Glance, Kind, Meta, Newcomer, Recoding, StoredToken, Symbols, decode_person, encode_audit_entry,
+    encode_event, encode_feed_state, encode_group, encode_inviting, encode_meta, encode_pause, encode_run,
+    encode_token, seal,
 };
-use crate::limits::{BLOCK_USERS, STORED_VALUE_BYTES_MAX};
+use crate::limits::BLOCK_USERS;
 use crate::model::{
     AuditEntry, AuditId, Erasure, ErasureId, Event, EventName, FeedId, FeedState, Group, GroupKey, GroupName, Inviting,
-    Keepsake, Pause, Person, PersonChange, Run, RunId, SourceName, Tombstone, TombstoneId, UserId, UserNo,
+    Keepsake, Pause, Person, PersonChange, Run, RunId, SourceName, Tombstone, TombstoneId, UserNo,
 };
 
 /// Changes that happen together or not at all.
@@ -66,6 +68,10 @@ pub struct ChangeSet {
     pub lift: Option<TombstoneId>,
     /// What becomes of what is kept of those who signed in.
     pub sign_ins: Vec<SignInWrite>,
+    /// What becomes of passes.
+    pub passes: Vec<PassWrite>,
+    /// What becomes of what is to be taken back.
+    pub withdrawals: Vec<WithdrawalWrite>,
     /// Erasures to put as they are.
     pub erasures: Vec<(ErasureId, Erasure)>,
 }
@@ -121,6 +127,7 @@ pub struct Writer {
     live: Arc<Live>,
     room: Room,
     state: Arc<RwLock<State>>,
+    issuer: Issuer,
     meta: Meta,
     symbols: Symbols,
     /// How many symbols of each kind are on disk.
@@ -136,22 +143,12 @@ struct Checked {
     after: Option<Person>,
 }
 
-/// A person of more bytes is read back before being written.
-const READ_BACK_BYTES: usize = 256 * 1024;
-
 /// The blocks that a batch changes, by number.
 type Blocks = BTreeMap<u32, Block>;
 
 fn next_user(meta: &mut Meta) -> UserNo {
     meta.next_user += 1;
     UserNo(meta.next_user - 1)
-}
-
-/// Puts an encoded person into a block.
-fn put(block: &mut Block, user: UserNo, id: UserId, person: Vec<u8>) -> Result<(), StoreError> {
-    block.set(keys::slot_of(user), person);
-    // Well below what a reader accepts.
-    if block.bytes() > STORED_VALUE_BYTES_MAX / 2 { Err(StoreError::TooLarge(id)) } else { Ok(()) }
 }
 
 /// What a batch will do to the memory once it is on disk.
@@ -164,17 +161,18 @@ struct Prepared<'n> {
     new_run: Option<RunId>,
     remembered: Remembered,
     sign_ins: sign_ins::Becoming,
+    passes: passes::Becoming,
 }
 
 impl Writer {
-    pub fn new(live: Arc<Live>, room: Room, state: Arc<RwLock<State>>) -> Self {
+    pub fn new(live: Arc<Live>, room: Room, state: Arc<RwLock<State>>, issuer: Issuer) -> Self {
         let (meta, symbols, is_file_stale) = {
             let state = state.read();
             // What the last process could not write, or was killed before, is written with the first commit.
             (state.meta, state.symbols.clone(), !state.tombstones.is_empty())
         };
         let stored_symbols = symbols.counts();
-        Self { live, room, state, meta, symbols, stored_symbols, is_file_stale }
+        Self { live, room, state, issuer, meta, symbols, stored_symbols, is_file_stale }
     }
 
     /// Serves until every sender is gone.
@@ -296,6 +294,7 @@ impl Writer {
         let mut blocks = Blocks::new();
         let people = self.put_people(&mut blocks, &mut meta, std::mem::take(&mut set.people))?;
         let newcomers = self.put_newcomers(&mut blocks, &mut meta, newcomers)?;
+        let passes = self.put_passes(&mut batch, &mut blocks, set, &people, &newcomers)?;
         for (number, block) in blocks {
             if block.is_empty() {
                 batch.remove(keys::block(number));
@@ -363,7 +362,44 @@ impl Writer {
             batch.put(keys::symbol(kind, number), seal(Kind::Symbol, name.as_bytes()));
         }
         batch.put(keys::META.to_vec(), encode_meta(meta));
-        Ok(Prepared { batch, meta, people, newcomers, groups, new_run, remembered, sign_ins })
+        Ok(Prepared { batch, meta, people, newcomers, groups, new_run, remembered, sign_ins, passes })
+    }
+
+    /// Puts what becomes of passes: of those whom the batch changes, and of those whose passes it names.
+    fn put_passes(
+        &self,
+        batch: &mut Batch,
+        blocks: &mut Blocks,
+        set: &ChangeSet,
+        people: &[Checked],
+        newcomers: &[(UserNo, Glance<'_>)],
+    ) -> Result<passes::Becoming, StoreError> {
+        let issuing = self.issuer.events.read().clone();
+        let has_passes = !self.state.read().passes.events.is_empty();
+        if issuing.is_empty() && !has_passes && set.passes.is_empty() && set.withdrawals.is_empty() {
+            return Ok(passes::Becoming::default());
+        }
+        let looks =
+            |write: &&PassWrite| matches!(write.change, PassChange::Reconsider { .. } | PassChange::Rotate { .. });
+        let named = set.passes.iter().filter(looks).map(|write| write.user);
+        let new = newcomers.iter().map(|(user, _)| *user).filter(|_| !issuing.is_empty());
+        let mut read = Vec::new();
+        for user in named.chain(new) {
+            let bytes = self.block(blocks, user)?.person(keys::slot_of(user));
+            let person = bytes.map(|bytes| decode_person(&self.symbols, bytes)).transpose();
+            let person = person.map_err(|source| StoreError::Codec { what: format!("user {}", user.0), source })?;
+            read.extend(person.map(|person| (user, person)));
+        }
+        let id = |checked: &Checked| checked.after.as_ref().or(checked.before.as_ref()).map(|person| person.id);
+        let changed = people.iter().filter_map(|checked| {
+            Some(Touched { user: checked.user, id: id(checked)?, person: checked.after.as_ref() })
+        });
+        let read = read.iter().map(|(user, person)| Touched { user: *user, id: person.id, person: Some(person) });
+        let touched: Vec<_> = changed.chain(read).collect();
+        let value = |key: &[u8]| self.live.with(|engine| engine.get(key));
+        let state = self.state.read();
+        let ground = Ground { state: &state, vault: &self.issuer.vault, issuing: &issuing, value };
+        ground.put(batch, &touched, &set.passes, &set.withdrawals)
     }
 
     fn put_people(
@@ -495,6 +531,7 @@ impl Writer {
         self.stored_symbols = self.symbols.counts();
         let tombstones_changed = prepared.remembered.publish(&mut state);
         sign_ins::publish(&mut state.sign_ins, prepared.sign_ins);
+        passes::publish(&mut state.passes, prepared.passes);
         let State { index, symbols, groups, feeds, events, pauses, inviting, tokens, keepsakes, meta, .. } =
             &mut *state;
         *meta = prepared.meta;
@@ -551,28 +588,4 @@ impl Writer {
 fn put_token(tokens: &mut Vec<StoredToken>, token: StoredToken) {
     tokens.retain(|known| known.sha256 != token.sha256);
     tokens.push(token);
-}
-
-/// Looks at a new user, who must be the one they are said to be, with names that are known.
-fn glance_at<'n>(symbols: &Symbols, id: UserId, person: &'n [u8]) -> Result<Glance<'n>, CodecError> {
-    let glance = Glance::at(person)?;
-    if glance.id() != id {
-        return Err(CodecError::Malformed { kind: Kind::Block, what: "it bears another id".into() });
-    }
-    glance.check_names(symbols)?;
-    Ok(glance)
-}
-
-fn unreadable(id: UserId, source: CodecError) -> StoreError {
-    StoreError::Codec { what: format!("the new user {id}"), source }
-}
-
-/// Decoding is bounded; what it would refuse must never be written, or the store would not open again. Only what is
-/// large can be refused, so only that is read back.
-fn encode_checked(symbols: &mut Symbols, person: &Person) -> Result<Vec<u8>, StoreError> {
-    let encoded = encode_person(symbols, person);
-    if encoded.len() > READ_BACK_BYTES && decode_person(symbols, &encoded).is_err() {
-        return Err(StoreError::TooLarge(person.id));
-    }
-    Ok(encoded)
 }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::config::{DeleteScope, SourceSpec};
-use crate::limits::MISSING_RUNS;
-use crate::mapping::Mapping;
+use crate::limits::{CHANGED_MAPPINGS_MAX, MISSING_RUNS};
+use crate::mapping::{Mapping, Overrides};
 use crate::model::{
     Digest, Event, EventField, EventName, FeedId, Field, FieldRule, Missing, SafetySettings, SourceName,
 };
@@ -18,6 +20,30 @@ use crate::store::Store;
 pub struct SourceEntry {
     pub source: Source,
     pub mapping: Arc<Mapping>,
+    /// What events make of it.
+    changed: Arc<Mutex<HashMap<Overrides, Arc<Mapping>>>>,
+}
+
+impl SourceEntry {
+    pub fn new(source: Source) -> Self {
+        let mapping = Arc::new(Mapping::new(source.spec().mapping.clone()));
+        Self { source, mapping, changed: Arc::default() }
+    }
+
+    /// The same with what an event says of the mapping otherwise, compiled once. What it cannot say, e.g. because the source has locked
+    /// it since, does not count.
+    pub fn with(&self, overrides: &Overrides) -> Self {
+        if overrides.is_empty() {
+            return self.clone();
+        }
+        let mut changed = self.changed.lock();
+        if changed.len() >= CHANGED_MAPPINGS_MAX {
+            changed.clear();
+        }
+        let compile = || Arc::new(Mapping::new(self.mapping.spec().with(overrides).0));
+        let mapping = Arc::clone(changed.entry(overrides.clone()).or_insert_with(compile));
+        Self { mapping, ..self.clone() }
+    }
 }
 
 /// What of a feed is to be read.
@@ -64,10 +90,11 @@ impl Feed {
         events: &[Arc<Event>],
     ) -> Option<Self> {
         let settings = event.feed(source)?;
-        let entry = sources.get(source)?.clone();
+        let entry = sources.get(source)?.with(&settings.mapping);
         let safety = settings.safety.or(entry.source.spec().safety);
         let id = FeedId { event: event.name.clone(), source: source.clone() };
-        Some(Self { params: settings.params.clone(), safety, ..Self::with(id, entry, sources, events) })
+        let params = entry.source.spec().pre_set().chain(settings.params.clone()).collect();
+        Some(Self { params, safety, ..Self::with(id, entry, sources, events) })
     }
 
     /// Whom a source signs in. `None` where there is no such source.

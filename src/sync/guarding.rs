@@ -3,7 +3,7 @@
 use roaring::RoaringBitmap;
 
 use super::feed::Feed;
-use crate::model::{Doubt, GuardSettings, Registration};
+use crate::model::{Doubt, DoubtKind, GuardSettings, Registration};
 use crate::plan::{Figures, Limits, reasons_to_hold, reasons_to_look};
 use crate::store::{Store, StoreError};
 
@@ -27,11 +27,15 @@ pub fn doubts(store: &Store, feed: &Feed, mut figures: Figures) -> Result<Doubts
         figures.active = active(store, feed)?;
     }
     let reasons = reasons_to_hold(&limits, &figures);
-    let (held, mut degraded) =
+    let (mut held, mut degraded) =
         if guard.enabled.unwrap_or(true) { (reasons, Vec::new()) } else { (Vec::new(), reasons) };
     let is_said = |look: &Doubt| held.iter().chain(&degraded).any(|doubt| doubt.kind == look.kind);
     let looks: Vec<_> = reasons_to_look(&figures).into_iter().filter(|look| !is_said(look)).collect();
     degraded.extend(looks);
+    if let Some(hint) = &feed.spec().empty_hint {
+        let empty = held.iter_mut().chain(&mut degraded).filter(|doubt| doubt.kind == DoubtKind::Empty);
+        empty.for_each(|doubt| doubt.text = format!("{}; {hint}", doubt.text));
+    }
     Ok(Doubts { held, degraded })
 }
 

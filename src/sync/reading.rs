@@ -16,6 +16,7 @@ use super::failure::{Failure, SourceFailure};
 use super::feed::{Extent, Feed};
 use super::log::RunLog;
 use super::progress::Lines;
+use super::readback::ReadBack;
 pub use super::tally::Spooled;
 use super::tally::Tally;
 use crate::clock::Clock;
@@ -63,6 +64,8 @@ pub struct Reading<'a> {
     stages: Stages,
     /// Badges that were left out.
     badges: Cell<u64>,
+    /// `None` where nothing went back, and in a run that is only tried.
+    readback: Option<ReadBack>,
 }
 
 /// What is kept for, and came from, an interrupted read.
@@ -122,7 +125,7 @@ impl<'a> Reading<'a> {
 
     fn with(tally: Tally<'a>, spool: SpoolWriter, beginning: Beginning, resumes: Option<Resuming>) -> Self {
         let (traffic, stages, badges) = (Traffic::default(), Stages::default(), Cell::default());
-        Self { tally, spool, beginning, resumes, traffic, stages, badges }
+        Self { tally, spool, beginning, resumes, traffic, stages, badges, readback: None }
     }
 
     /// What one page alone would make of the feed, as far as a read that is not complete can tell. `path` is the spool's.
@@ -176,6 +179,12 @@ impl<'a> Reading<'a> {
         }
         let beginning = Beginning { since, began: opening.began, ..beginning.clone() };
         Ok(Some(Self::with(tally, spool, beginning, Some(resuming))))
+    }
+
+    /// Looks for what went back, too.
+    pub fn reading_back(self, began: Timestamp) -> Self {
+        let readback = ReadBack::of(self.tally.store, self.tally.feed, began);
+        Self { readback, ..self }
     }
 
     /// Reads everything there is to read.
@@ -318,6 +327,10 @@ impl<'a> Reading<'a> {
         self.tally.counts.records += page.records.len() as u64;
         let began = Instant::now();
         let changed = self.changed(page);
+        if let Some(readback) = &self.readback {
+            let records: Vec<_> = changed.iter().map(|(_, _, record)| *record).collect();
+            readback.look(self.tally.store, self.tally.feed, page, &records)?;
+        }
         let told_apart = Instant::now();
         let mapping = &self.tally.feed.entry.mapping;
         let map = |record| mapping.map_counting(record, &self.badges);

@@ -71,6 +71,7 @@ impl Execution {
         // What a profile says hangs on who its person is; it is here already, so nobody waits for long.
         let early = self.run.trigger.is_of_logins().then(|| turn.lock());
         let reading = Reading::new(&self.store, &self.feed, &self.run, &state, log)?;
+        let reading = if self.run.dry_run { reading } else { reading.reading_back(self.run.started_at) };
         let found = reading.read(&mut self.lines, log)?;
         let mut stages = found.stages;
         self.run.traffic = found.traffic;

@@ -24,6 +24,7 @@ use super::unfinished::Unfinished;
 use crate::clock::Clock;
 use crate::config::{Vars, percent_encode};
 use crate::limits::{BY_HAND_TURN_WAIT_MAX, STOP_RUNS_TIMEOUT};
+use crate::mapping::Overrides;
 use crate::model::{Actor, Event, EventName, FeedId, FeedSettings, Registration, Run, RunId, SourceName, Trigger};
 use crate::observe::Observer;
 use crate::store::{ChangeSet, Store, StoreError};
@@ -181,8 +182,9 @@ impl Runner {
         let mut vars = Vars::new();
         if !event.is_community() {
             let event = self.event(event)?;
-            let params = event.feed(source)?.params.iter();
-            vars.extend(params.map(|(name, value)| (format!("param.{name}"), value.clone())));
+            let params = self.inner.sources.get(source)?.source.spec().pre_set();
+            let params = params.chain(event.feed(source)?.params.clone());
+            vars.extend(params.map(|(name, value)| (format!("param.{name}"), value)));
         }
         vars.insert("external_id".into(), registration.external_id.to_string());
         template.render(&vars, percent_encode).ok()
@@ -238,13 +240,14 @@ impl Runner {
         Feed::of_logins(source, &self.inner.sources, &self.events())
     }
 
-    /// A feed as it would be with this source in the place of the saved one and with these params, or those it has; the
-    /// event need not have such a feed.
+    /// A feed as it would be with this source in the place of the saved one and with these params and this mapping, or those
+    /// it has; the event need not have such a feed.
     pub fn feed_with(
         &self,
         event: &EventName,
         entry: SourceEntry,
         params: Option<BTreeMap<String, String>>,
+        mapping: Option<Overrides>,
     ) -> Result<Feed, StartError> {
         let events = self.events();
         let found = events.iter().find(|e| e.name == *event);
@@ -253,8 +256,9 @@ impl Runner {
         let saved = event.feed(&source).cloned();
         event.feeds.retain(|feed| feed.source != source);
         let safety = saved.as_ref().map(|feed| feed.safety).unwrap_or_default();
+        let mapping = mapping.or_else(|| saved.as_ref().map(|feed| feed.mapping.clone())).unwrap_or_default();
         let params = params.or(saved.map(|feed| feed.params)).unwrap_or_default();
-        event.feeds.push(FeedSettings { source: source.clone(), params, safety, schedule: None });
+        event.feeds.push(FeedSettings { source: source.clone(), params, safety, schedule: None, mapping });
         let mut sources = self.inner.sources.clone();
         sources.insert(source.clone(), entry);
         Feed::of(&event, &source, &sources, &events).ok_or(StartError::UnknownSource(source))

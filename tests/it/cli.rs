@@ -251,9 +251,10 @@ async fn preview_shows_raw_and_mapped() {
     for words in [
         "/s?page=1",
         "> authorization: ***",
-        "#  external id  email",
-        "1  1            ada@example.org  Ada Lovelace  attending  mapped                           create",
-        "2  3            -                -             -          rejected: invalid_email (email)  -",
+        "synced:\n#  external id  email            name          state      change",
+        "1  1            ada@example.org  Ada Lovelace  attending  create",
+        "excluded:\n#  external id  email  name  why",
+        "2  3            -      -     rejected: invalid_email (email)",
         "2 records on the first page",
         "it alone would do: 2 records: 1 created, 1 rejected",
         "next page: GET",

@@ -37,3 +37,4 @@ mod support;
 mod traps;
 mod undo;
 mod vendors;
+mod writeback;

@@ -1,23 +1,35 @@
 //! `[source.<name>.records]`, `.mapping`, `.field`, `.states` and `.groups`: what a record means.
 
+use std::collections::BTreeSet;
+
 use super::field::read_rules;
 use super::format::read_format;
 use super::text::{expression, optional_expression};
-use crate::config::read::{Section, shown};
+use crate::config::read::{Item, Section, shown};
+use crate::config::suggest::nearest;
 use crate::decode::Format;
 use crate::limits::GROUP_NAME_BYTES_MAX;
 use crate::mapping::{BadgeKind, Expression, FieldSpec, GroupRule, MappingSpec};
-use crate::model::{EventField, Field, FieldRule, GroupName};
+use crate::model::{EventField, Field, FieldRule, GroupName, MappingKey};
+
+/// What a page and its records mean.
+pub(super) struct Meaning {
+    pub format: Format,
+    pub mapping: MappingSpec,
+    pub empty_hint: Option<String>,
+}
 
 /// How a page is written, and the one mapping that the sections make.
 /// `whole`: what finds the records where nothing is said.
-pub(super) fn read_mapping(source: &mut Section<'_>, whole: Option<&str>) -> Option<(Format, MappingSpec)> {
+pub(super) fn read_mapping(source: &mut Section<'_>, whole: Option<&str>) -> Option<Meaning> {
     let records = read_records(source.section("records"), whole);
-    let fields = read_fields(source.section("mapping"));
+    let mut section = source.section("mapping");
+    let locked = read_locked(&mut section);
+    let fields = read_fields(section);
     let fields = with_rules(fields, source.section("field"));
     let states = read_states(source.section("states"));
     let groups = read_groups(source.section("groups"));
-    let (records, fields, states, groups) = (records?, fields?, states?, groups?);
+    let (records, fields, states, groups, locked) = (records?, fields?, states?, groups?, locked?);
     let mapping = MappingSpec {
         select: records.select,
         skip_when: records.skip_when,
@@ -32,14 +44,43 @@ pub(super) fn read_mapping(source: &mut Section<'_>, whole: Option<&str>) -> Opt
         groups: groups.from,
         group_rules: groups.rules,
         badge: fields.badge,
+        locked,
     };
-    Some((records.format, mapping))
+    Some(Meaning { format: records.format, mapping, empty_hint: records.empty_hint })
+}
+
+/// `locked`: what no event may say otherwise.
+fn read_locked(section: &mut Section<'_>) -> Option<BTreeSet<MappingKey>> {
+    let items = section.optional("locked").map_or(Some(Vec::new()), |item| item.list())?;
+    // Collected before `?`, so that every faulty name is reported.
+    let keys: Vec<_> = items.iter().map(read_key).collect();
+    keys.into_iter().collect()
+}
+
+/// The name of what a mapping says.
+fn read_key(item: &Item<'_>) -> Option<MappingKey> {
+    let name = item.text()?;
+    let key = MappingKey::parse(name).ok();
+    if key.is_none() {
+        item.fault(format!("a mapping says no such thing (got {})", shown(name)), key_mend(name));
+    }
+    key
+}
+
+/// What to write in the place of a name that no mapping knows.
+pub(super) fn key_mend(name: &str) -> String {
+    let known: Vec<_> = MappingKey::standard().map(|key| key.to_string()).collect();
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("use custom.<name> or one of {}", known.join(", ")),
+    }
 }
 
 struct Records {
     format: Format,
     select: Expression,
     skip_when: Option<Expression>,
+    empty_hint: Option<String>,
 }
 
 fn read_records(mut section: Section<'_>, whole: Option<&str>) -> Option<Records> {
@@ -59,8 +100,10 @@ fn read_records(mut section: Section<'_>, whole: Option<&str>) -> Option<Records
         },
     };
     let skip_when = optional_expression(&mut section, "skip_when");
+    let empty_hint =
+        section.optional("empty_hint").map_or(Some(None), |item| item.text().map(|text| Some(text.to_owned())));
     section.finish();
-    Some(Records { format: format?, select: select?, skip_when: skip_when? })
+    Some(Records { format: format?, select: select?, skip_when: skip_when?, empty_hint: empty_hint? })
 }
 
 fn all_items() -> Expression {

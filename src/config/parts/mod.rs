@@ -3,6 +3,7 @@
 mod access;
 mod auth;
 mod budget;
+mod credential;
 mod errors;
 mod event;
 mod field;
@@ -15,6 +16,7 @@ mod mail;
 mod mapping;
 mod pagination;
 mod partition;
+mod push;
 mod request;
 mod safety;
 mod schedule;

@@ -89,7 +89,7 @@ pub(super) fn check_scheme(item: &Item<'_>, url: &Url, allow_http: Option<bool>)
     Some(())
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -107,9 +107,9 @@ pub(super) fn read_request(
     let method = section.choice("method", &[("GET", Method::Get), ("POST", Method::Post)], Method::Get);
     let path = section
         .required("path", r#"write path = "…", the address of the list below base_url"#)
-        .and_then(|item| read_path(&item, base_url.as_ref()));
-    let query = read_query(section.section("query"), claims);
-    let headers = read_headers(section.section("headers"), claims);
+        .and_then(|item| read_path(&item, base_url.as_ref(), Placeholders::ParamsAndCursor));
+    let query = read_query(section.section("query"), claims, Placeholders::ParamsAndCursor);
+    let headers = read_headers(section.section("headers"), claims, Placeholders::ParamsAndCursor);
     let body = read_body(&mut section, method, claims);
     let weight = match section.optional("weight") {
         Some(item) => item.integer(1..=limits::WINDOW_REQUESTS_MAX),
@@ -121,7 +121,7 @@ pub(super) fn read_request(
 }
 
 /// A path that stays below the base URL, whatever its params are.
-fn read_path(item: &Item<'_>, base_url: Option<&Url>) -> Option<Template> {
+pub(super) fn read_path(item: &Item<'_>, base_url: Option<&Url>, allowed: Placeholders) -> Option<Template> {
     let text = item.text()?;
     if text.starts_with(['/', '\\']) {
         item.fault("must be relative to base_url", "leave out the slash at the start");
@@ -135,7 +135,7 @@ fn read_path(item: &Item<'_>, base_url: Option<&Url>) -> Option<Template> {
         item.fault("must not hold control characters", "write it on one line, without tabs");
         return None;
     }
-    let path = template(item, text, Placeholders::ParamsAndCursor)?;
+    let path = template(item, text, allowed)?;
     let vars: Vars = path.placeholders().map(|name| (name.to_owned(), "x".to_owned())).collect();
     let rendered = path.render(&vars, str::to_owned).ok()?;
     let stays = |base: &Url| {
@@ -150,18 +150,22 @@ fn read_path(item: &Item<'_>, base_url: Option<&Url>) -> Option<Template> {
 }
 
 /// `query`: texts, numbers, booleans, or lists of them for a parameter that is repeated.
-fn read_query(section: Section<'_>, claims: &mut Claims) -> Option<Vec<(String, Template)>> {
+pub(super) fn read_query(
+    section: Section<'_>,
+    claims: &mut Claims,
+    allowed: Placeholders,
+) -> Option<Vec<(String, Template)>> {
     let mut query = Some(Vec::new());
     for (name, item) in section.named() {
-        let values = claims.claim_query(&item, name).and_then(|()| read_values(name, &item));
+        let values = claims.claim_query(&item, name).and_then(|()| read_values(name, &item, allowed));
         extend(&mut query, values);
     }
     query
 }
 
-fn read_values(name: &str, item: &Item<'_>) -> Option<Vec<(String, Template)>> {
+fn read_values(name: &str, item: &Item<'_>, allowed: Placeholders) -> Option<Vec<(String, Template)>> {
     let values = item.list_or_one();
-    let values = values.iter().map(|value| template(value, &value.spelled()?, Placeholders::ParamsAndCursor));
+    let values = values.iter().map(|value| template(value, &value.spelled()?, allowed));
     // Collected before `?`, so that every faulty value is reported.
     let values: Vec<_> = values.collect();
     values.into_iter().map(|value| Some((name.to_owned(), value?))).collect()
@@ -175,15 +179,19 @@ pub(super) fn extend<T>(all: &mut Option<Vec<T>>, more: Option<Vec<T>>) {
     }
 }
 
-fn read_headers(section: Section<'_>, claims: &mut Claims) -> Option<Vec<(String, Template)>> {
+pub(super) fn read_headers(
+    section: Section<'_>,
+    claims: &mut Claims,
+    allowed: Placeholders,
+) -> Option<Vec<(String, Template)>> {
     let mut headers = Some(Vec::new());
     for (name, item) in section.named() {
-        extend(&mut headers, read_header(name, &item, claims).map(|value| vec![(name.to_owned(), value)]));
+        extend(&mut headers, read_header(name, &item, claims, allowed).map(|value| vec![(name.to_owned(), value)]));
     }
     headers
 }
 
-fn read_header(name: &str, item: &Item<'_>, claims: &mut Claims) -> Option<Template> {
+fn read_header(name: &str, item: &Item<'_>, claims: &mut Claims, allowed: Placeholders) -> Option<Template> {
     check_header_name(item, name)?;
     if CREDENTIAL_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
         item.fault(format!("the header {name} carries a credential"), "set it by [source.<name>.auth]");
@@ -195,7 +203,7 @@ fn read_header(name: &str, item: &Item<'_>, claims: &mut Claims) -> Option<Templ
         item.fault("holds characters that no header can carry", "use visible ASCII characters and blanks");
         return None;
     }
-    template(item, text, Placeholders::ParamsAndCursor)
+    template(item, text, allowed)
 }
 
 fn read_body(section: &mut Section<'_>, method: Option<Method>, claims: &mut Claims) -> Option<BodySpec> {
@@ -230,7 +238,8 @@ fn read_form_body(item: Item<'_>, claims: &mut Claims) -> Option<BodySpec> {
     let mut form = Some(Vec::new());
     claims.body = Some(BTreeSet::new());
     for (name, item) in item.section().named() {
-        let values = claims.claim_body(&item, name).and_then(|()| read_values(name, &item));
+        let values =
+            claims.claim_body(&item, name).and_then(|()| read_values(name, &item, Placeholders::ParamsAndCursor));
         extend(&mut form, values);
     }
     form.map(BodySpec::Form)

@@ -8,7 +8,7 @@ use url::Url;
 use super::budget::{read_budget, read_budget_headers};
 use super::errors::read_errors;
 use super::login::{Logins, expression_or, optional_secret, optional_text};
-use super::mapping::read_mapping;
+use super::mapping::{Meaning, read_mapping};
 use super::request::{Claims, check_scheme, read_base_url, read_request};
 use super::source::{read_edit_url, read_limits, read_priority, request_templates};
 use crate::config::read::{Item, Section, shown};
@@ -41,8 +41,18 @@ const OWN_PARAMS: [&str; 9] = [
 const UNSAFE_SCHEMES: [&str; 7] = ["javascript", "data", "file", "blob", "about", "vbscript", "filesystem"];
 
 /// What says how a list is read, of which there is none.
-const OF_LISTS: [&str; 8] =
-    ["auth", "pagination", "partition", "incremental", "hook", "guard", "missing", "missing_runs"];
+const OF_LISTS: [&str; 10] = [
+    "push",
+    "credential",
+    "auth",
+    "pagination",
+    "partition",
+    "incremental",
+    "hook",
+    "guard",
+    "missing",
+    "missing_runs",
+];
 
 /// Reads a source of logins. Its name was checked before.
 pub(super) fn read_source_of_logins(
@@ -68,7 +78,7 @@ pub(super) fn read_source_of_logins(
     let errors = read_errors(section.list("error"));
     let mapping = read_mapping(&mut section, Some("."));
     let mapping_fits = match (&mapping, &sign_in) {
-        (Some((_, mapping)), Some(sign_in)) => fits(mapping, sign_in, &section),
+        (Some(meaning), Some(sign_in)) => fits(meaning, sign_in, &section),
         _ => None,
     };
     let weight = request.iter().flatten().map(|request| request.weight).max();
@@ -81,7 +91,7 @@ pub(super) fn read_source_of_logins(
     }
     let request = request.map(|request| request.filter(|request| says_the_same_for_everybody(request, &section)));
     section.finish();
-    let (sign_in, (format, mapping)) = (sign_in?, mapping?);
+    let (sign_in, Meaning { format, mapping, .. }) = (sign_in?, mapping?);
     mapping_fits?;
     let request = match request {
         Some(request) => request?,
@@ -92,6 +102,8 @@ pub(super) fn read_source_of_logins(
     }
     Some(Arc::new(SourceSpec {
         name,
+        credentials: Vec::new(),
+        empty_hint: None,
         priority: priority?,
         edit_url: edit_url?,
         delete_scope: DeleteScope::Registration,
@@ -103,6 +115,7 @@ pub(super) fn read_source_of_logins(
         partitions: Vec::new(),
         incremental: None,
         hook: None,
+        pushes: Vec::new(),
         sign_in: Some(Arc::new(sign_in)),
         errors: errors?,
         format,
@@ -139,14 +152,18 @@ fn says_the_same_for_everybody(request: &RequestSpec, section: &Section<'_>) -> 
 }
 
 /// Does the mapping say what a profile can say, and no more?
-fn fits(mapping: &MappingSpec, sign_in: &SignInSpec, section: &Section<'_>) -> Option<()> {
-    let MappingSpec { skip_when, delete_when, removed_when, attendee_when, event_fields, external_id, .. } = mapping;
+fn fits(meaning: &Meaning, sign_in: &SignInSpec, section: &Section<'_>) -> Option<()> {
+    let Meaning { mapping, empty_hint, .. } = meaning;
+    let MappingSpec { skip_when, delete_when, removed_when, attendee_when, event_fields, external_id, locked, .. } =
+        mapping;
     let of_attendees = [
         ("records", skip_when.is_some(), "skip_when"),
         ("states", delete_when.is_some(), "delete_when"),
         ("states", removed_when.is_some(), "removed_when"),
         ("states", attendee_when.is_some(), "attendee_when"),
+        ("records", empty_hint.is_some(), "empty_hint"),
         ("mapping", !event_fields.is_empty(), "what belongs to an event"),
+        ("mapping", !locked.is_empty(), "what events may not change"),
     ];
     let fault = |key: &str, problem: String, mend: &str| {
         let place = section.place().key(key, section.place().line);

@@ -7,13 +7,15 @@ use url::Url;
 
 use super::auth::read_auth;
 use super::budget::{read_budget, read_budget_headers};
+use super::credential::read_credentials;
 use super::errors::read_errors;
 use super::hook::{Below, read_hook, says};
 use super::incremental::read_incremental;
 use super::login::Logins;
-use super::mapping::read_mapping;
+use super::mapping::{Meaning, read_mapping};
 use super::pagination::read_pagination;
 use super::partition::{Parents, check_parents, read_partitions};
+use super::push::read_pushes;
 use super::request::{Claims, read_base_url, read_request};
 use super::safety::read_safety;
 use super::sign_in::read_source_of_logins;
@@ -27,14 +29,18 @@ use crate::config::{
 use crate::limits;
 use crate::model::SourceName;
 
-/// The params that a source's templates use, without their `param.`: what each of its feeds must give.
+/// The params that a source's templates use and it does not give itself, without their `param.`: what each of its feeds
+/// must give.
 pub fn source_placeholders(source: &SourceSpec) -> BTreeSet<String> {
     let mut templates: Vec<_> = source.requests().flat_map(request_templates).collect();
     templates.extend(&source.edit_url);
     let placeholders = templates.into_iter().flat_map(Template::placeholders);
     let params = placeholders.filter_map(|name| name.strip_prefix("param."));
+    let by_push = source.pushes.iter().flat_map(|push| push.templates()).flat_map(Template::placeholders);
+    let params = params.chain(by_push.filter_map(|name| name.strip_prefix("param.")));
     let by_hook = source.hook.iter().filter_map(|hook| hook.event.as_ref()).map(|event| event.param.as_str());
-    params.chain(by_hook).map(ToOwned::to_owned).collect()
+    let pre_set: BTreeSet<String> = source.pre_set().map(|(name, _)| name).collect();
+    params.chain(by_hook).filter(|name| !pre_set.contains(*name)).map(ToOwned::to_owned).collect()
 }
 
 pub(super) fn request_templates(request: &RequestSpec) -> Vec<&Template> {
@@ -69,6 +75,7 @@ pub(in crate::config) fn read_source(
     }
     let allow_http = section.optional("allow_http").map_or(Some(false), |item| item.boolean());
     let base_url = read_base_url(&mut section, allow_http);
+    let credentials = read_credentials(section.section("credential"));
     let priority = read_priority(&mut section);
     let edit_url = match section.optional("edit_url") {
         Some(item) => read_edit_url(&item).map(Some),
@@ -90,19 +97,23 @@ pub(in crate::config) fn read_source(
     let pagination = read_pagination(section.section("pagination"), &mut claims, cursor);
     let errors = read_errors(section.list("error"));
     let mapping = read_mapping(&mut section, None);
-    let select = mapping.as_ref().map(|(_, mapping)| &mapping.select);
-    let hook = read_hook(section.section("hook"), Below { secrets, base_url, select });
+    let select = mapping.as_ref().map(|meaning| &meaning.mapping.select);
+    let hook = read_hook(section.section("hook"), Below { secrets, base_url: base_url.clone(), select });
+    let pushes = read_pushes(section.section("push"), base_url.as_ref());
     let heaviest = request.iter().chain(partitions.iter().flatten().filter_map(PartitionSpec::request));
     let heaviest = heaviest.chain(hook.iter().flatten().filter_map(|hook| hook.request()));
+    let heaviest = heaviest.chain(pushes.iter().flatten().map(|push| &push.request));
     let heaviest = heaviest.map(|request| request.weight).max();
     let budget = read_budget(section.list("budget"), heaviest);
     let budget_headers = read_budget_headers(section.section("budget_headers"));
     let limits = read_limits(section.section("limits"));
     section.finish();
     let (pagination, stable) = pagination?;
-    let (format, mapping) = mapping?;
+    let Meaning { format, mapping, empty_hint } = mapping?;
     Some(Arc::new(SourceSpec {
         name,
+        credentials: credentials?,
+        empty_hint,
         priority: priority?,
         edit_url: edit_url?,
         delete_scope: delete_scope?,
@@ -114,6 +125,7 @@ pub(in crate::config) fn read_source(
         partitions: partitions?,
         incremental: incremental?,
         hook: hook?,
+        pushes: pushes?,
         sign_in: None,
         errors: errors?,
         format,

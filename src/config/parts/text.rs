@@ -35,6 +35,8 @@ pub(super) enum Placeholders {
     /// Those of a request. Whether there is a cursor, a time, a hook or such a parent is checked where these are read.
     ParamsAndCursor,
     ParamsAndExternalId,
+    /// Of what goes back.
+    ParamsAndItem,
     /// Of a login, which serves every feed.
     None,
 }
@@ -78,6 +80,7 @@ pub(super) fn template(item: &Item<'_>, text: &str, allowed: Placeholders) -> Op
     for name in &unknown {
         let mend = match allowed {
             Placeholders::ParamsAndCursor => "write {param.name}, and give the param in each feed",
+            Placeholders::ParamsAndItem => "write {param.name}, or {item.name} for what item takes of each",
             Placeholders::ParamsAndExternalId => "write {external_id} or {param.name}",
             Placeholders::None => "write the value itself: one login serves every feed, so it has no params",
         };
@@ -94,6 +97,7 @@ fn is_allowed(placeholder: &str, allowed: Placeholders) -> bool {
                 let parent = placeholder.strip_prefix("parent.");
                 [CURSOR, SINCE, HOOK_ID].contains(&placeholder) || parent.is_some_and(is_param_name)
             }
+            Placeholders::ParamsAndItem => placeholder.strip_prefix("item.").is_some_and(is_param_name),
             Placeholders::ParamsAndExternalId => placeholder == "external_id",
             Placeholders::None => false,
         },

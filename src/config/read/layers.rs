@@ -29,6 +29,11 @@ impl<'t> Layers<'t> {
         Self { upper, under }
     }
 
+    /// Without the preset's.
+    pub fn own(self) -> Self {
+        Self { under: None, ..self }
+    }
+
     pub fn over(self, under: Under<'t>) -> Self {
         Self { under: Some(under), ..self }
     }

@@ -3,7 +3,7 @@
 use toml::de::DeTable;
 
 use super::layers::{Layers, Under};
-use super::{Findings, Item, Place};
+use super::{Children, Findings, Item, Place};
 
 /// A table of the file, or the place where one could stand.
 pub(in crate::config) struct Section<'t> {
@@ -36,6 +36,19 @@ impl<'t> Section<'t> {
             *layers = layers.over(Under { table, preset, line });
         }
         self
+    }
+
+    /// What stands in the file itself at a path of keys with dots between, whatever a preset says. It counts as asked for by
+    /// nobody.
+    pub fn own(&self, path: &str) -> Option<Item<'t>> {
+        let Table::Present(layers) = self.table else { return None };
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let item = layers.own().item(first, &self.place, self.findings)?;
+        match rest {
+            None => Some(item),
+            Some(rest) if matches!(item.open(), Children::Table(_)) => item.section().own(rest),
+            Some(_) => None,
+        }
     }
 
     /// What the preset says and the file does not: keys and values as TOML has them.

@@ -216,13 +216,14 @@ fn events_of_the_api_keep_the_same_rules() {
         params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         safety: crate::model::SafetySettings::default(),
         schedule: None,
+        mapping: BTreeMap::new(),
     };
     let validate = |title: &str, feeds| {
         let name = EventName::parse("summit").expect("a legal name");
         let title = title.to_owned();
         let (starts_at, ends_at, zone) = (None, None, TimeZone::UTC);
         let (schedule, access, invitations) = (None, Access::default(), Default::default());
-        let event = Event { name, title, starts_at, ends_at, zone, schedule, feeds, access, invitations };
+        let event = Event { name, title, starts_at, ends_at, zone, schedule, feeds, access, invitations, links: None };
         validate_event(event, &sources)
     };
     let (event, warnings) = validate("Summit", vec![feed("crm", &[("event", "1"), ("x", "y")])]).expect("sound");

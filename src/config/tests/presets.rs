@@ -123,7 +123,7 @@ fn blocks(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn check_block(block: &str) {
-    let environment = Environment::from_iter([("TICKETS_TOKEN", "t"), ("TICKETS_SECRET", "s")]);
+    let environment = Environment::from_iter([("TICKETS_TOKEN", "t"), ("TICKETS_SECRET", "s"), ("GCO_PASSWORD", "p")]);
     let findings = Findings::new(block);
     let config = read_text(block, Path::new("rollcall.toml"), &environment, false, &findings);
     let accepted = findings.accepted();

@@ -18,11 +18,13 @@ use crate::http::paging::{Cursor, ListQuery, Page};
 use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::shapes::Name;
 use crate::http::view::{
-    AccessSettings, AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, MissingView, ScheduleView,
+    AccessSettings, AttendeeCounts, EventSavedView, EventView, FeedView, GuardView, LinksView, MissingView,
+    ScheduleView,
 };
+use crate::mapping::Overrides;
 use crate::model::{
-    AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Invitations, Missing, SafetySettings, Schedule,
-    SourceName,
+    AuditAction, Event, EventName, FeedId, FeedSettings, GuardSettings, Invitations, Links, Missing, SafetySettings,
+    Schedule, SourceName,
 };
 use crate::store::{ChangeSet, EventWrite};
 
@@ -61,6 +63,9 @@ pub struct EventSettings {
     /// Who may enter, and which pages.
     #[serde(default)]
     access: AccessSettings,
+    /// How attendees get in without an account; by no link if absent.
+    #[serde(default)]
+    links: Option<LinksView>,
 }
 
 const fn utc() -> TimeZone {
@@ -70,10 +75,11 @@ const fn utc() -> TimeZone {
 impl EventSettings {
     /// Invitations have a route of their own.
     fn of(self, name: EventName, invitations: Invitations) -> Event {
-        let Self { title, starts_at, ends_at, zone, schedule, feeds, access } = self;
+        let Self { title, starts_at, ends_at, zone, schedule, feeds, access, links } = self;
+        let links = links.map(Links::from);
         let feeds = feeds.into_iter().map(FeedSettings::from).collect();
         let (schedule, access) = (schedule.map(Schedule::from), access.into());
-        Event { name, title, starts_at, ends_at, zone, schedule, feeds, access, invitations }
+        Event { name, title, starts_at, ends_at, zone, schedule, feeds, access, invitations, links }
     }
 }
 
@@ -99,14 +105,18 @@ pub struct FeedBody {
     /// When it is synced by itself, instead of what the event says.
     #[serde(default)]
     schedule: Option<ScheduleView>,
+    /// Expressions in the place of those of the source's mapping; an empty one: it is not mapped.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    mapping: Overrides,
 }
 
 impl From<FeedBody> for FeedSettings {
-    fn from(FeedBody { source, params, missing, missing_runs, guard, schedule }: FeedBody) -> Self {
+    fn from(FeedBody { source, params, missing, missing_runs, guard, schedule, mapping }: FeedBody) -> Self {
         let missing = missing.map(Missing::from);
         let safety =
             SafetySettings { missing, missing_runs, guard: guard.map(GuardSettings::from).unwrap_or_default() };
-        Self { source, params, safety, schedule: schedule.map(Schedule::from) }
+        Self { source, params, safety, schedule: schedule.map(Schedule::from), mapping }
     }
 }
 
@@ -186,6 +196,7 @@ async fn save(api: &Api, caller: Caller, event: Event, warnings: &[Warning]) -> 
     let set = ChangeSet { event: Some(EventWrite::Put(Box::new(event.clone()))), audit, ..ChangeSet::default() };
     api.app.store.commit_async(set).await.map_err(api.store_failed("write an event"))?;
     api.app.runner.schedules_changed();
+    api.app.event_saved(&event.name);
     for feed in &event.feeds {
         let id = FeedId { event: event.name.clone(), source: feed.source.clone() };
         api.app.observer.feed_known(&id, event.usual_trigger(feed));

@@ -103,7 +103,7 @@ pub async fn live(
     let subject = asked.subject()?;
     let mut looks = Vec::new();
     for feed in feeds(&api, &path.event, query.source.as_ref())? {
-        let (source, skip_when) = (feed.id.source.clone(), feed.spec().mapping.skip_when.clone());
+        let (source, skip_when) = (feed.id.source.clone(), feed.entry.mapping.spec().skip_when.clone());
         let looked = api.app.runner.explain_live(feed, &subject).await;
         let (look, pages) = looked.map_err(|error| start_problem(&api, error))?;
         looks.push(LookView::of(&source, look, pages, skip_when.as_ref().map(|rule| rule.source())));

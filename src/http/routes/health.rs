@@ -16,8 +16,8 @@ use crate::http::extract::{Nothing, Query};
 use crate::http::problem::{Problem, ProblemView};
 use crate::http::view::{EventPauseView, EventStatusView, RunView, StatusView};
 use crate::limits::{API_READY_EVERY, FEEDS_LABELLED_MAX};
-use crate::model::{Event, FeedId, FeedSettings, RunId};
-use crate::observe::{BudgetFacts, EventFacts, Facts, FeedFacts};
+use crate::model::{Event, FeedId, FeedSettings, ReceiptState, RunId};
+use crate::observe::{BudgetFacts, EventFacts, Facts, FeedFacts, ReceiptFacts};
 use crate::schedule::{Idle, Next};
 use crate::sync::Timing;
 
@@ -97,6 +97,7 @@ fn facts(api: &Api) -> Facts {
         events: events.iter().take(FEEDS_LABELLED_MAX).map(of_event).collect(),
         budgets: windows.collect(),
         sign_ins: api.app.logins.standings(),
+        receipts: events.iter().take(FEEDS_LABELLED_MAX).flat_map(|event| receipts(api, event)).collect(),
         users: store.user_count(),
         groups: store.group_count() as u64,
         tombstones: store.tombstones().len() as u64,
@@ -105,6 +106,20 @@ fn facts(api: &Api) -> Facts {
         // Some file systems do not tell.
         free_bytes: free_bytes.ok().filter(|free| *free < u64::MAX),
     }
+}
+
+/// None of an event without links: nothing of it goes back.
+fn receipts(api: &Api, event: &Event) -> Vec<ReceiptFacts> {
+    if event.links.is_none() {
+        return Vec::new();
+    }
+    let counts = api.app.writebacks.counts(&event.name);
+    let of_state = |(at, state): (usize, &ReceiptState)| ReceiptFacts {
+        event: event.name.clone(),
+        state: *state,
+        receipts: counts.iter().map(|(_, _, counts)| counts[at]).sum(),
+    };
+    ReceiptState::TOLD.iter().enumerate().map(of_state).collect()
 }
 
 fn feed_facts(api: &Api, event: &Event, settings: &FeedSettings) -> FeedFacts {

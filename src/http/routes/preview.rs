@@ -14,12 +14,13 @@ use super::sync::{feeds, start_problem};
 use crate::config::read_unsaved;
 use crate::http::api::{Api, Shared};
 use crate::http::extract::{OptionalBody, Path, Query};
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{FieldError, Kind, Problem};
 use crate::http::shapes::Name;
 use crate::http::view::PreviewView;
 use crate::limits::API_WAIT_MAX;
-use crate::model::{EventName, SourceName};
-use crate::sync::Feed;
+use crate::mapping::{Overrides, Unusable};
+use crate::model::{EventName, MappingKey, SourceName};
+use crate::sync::{Feed, SourceEntry};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +42,9 @@ pub struct PreviewSettings {
     source: Option<Map<String, Value>>,
     /// The feed's params.
     params: Option<BTreeMap<String, String>>,
+    /// What the event would say of the source's mapping otherwise.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    mapping: Option<Overrides>,
 }
 
 /// Reads the first page of a feed's source within its allowance, and plans it. Of several lists it is the first one's.
@@ -64,13 +68,16 @@ pub async fn preview(
     OptionalBody(settings): OptionalBody<PreviewSettings>,
 ) -> Result<Json<PreviewView>, Problem> {
     let feed = match settings {
-        PreviewSettings { source: None, params: None } => saved(&api, &path.event, query.source.as_ref())?,
+        PreviewSettings { source: None, params: None, mapping: None } => {
+            saved(&api, &path.event, query.source.as_ref())?
+        }
         settings => unsaved(&api, &path.event, query.source, settings)?,
     };
-    let (id, skip_when) = (feed.id.clone(), feed.spec().mapping.skip_when.clone());
+    let (id, skip_when) = (feed.id.clone(), feed.entry.mapping.spec().skip_when.clone());
+    let empty_hint = feed.spec().empty_hint.clone();
     let reading = timeout(API_WAIT_MAX, api.app.runner.preview(feed)).await;
     let preview = reading.map_err(|_| too_slow())?.map_err(|error| start_problem(&api, error))?;
-    Ok(Json(PreviewView::of(&id, preview, skip_when.as_ref().map(|rule| rule.source()))))
+    Ok(Json(PreviewView::of(&id, preview, skip_when.as_ref().map(|rule| rule.source()), empty_hint.as_deref())))
 }
 
 /// The one feed that is meant.
@@ -100,9 +107,25 @@ fn unsaved(
             let cannot = |error: &dyn std::fmt::Display| Problem::at(Kind::Invalid, "source", error.to_string());
             api.app.unsaved_source(unsaved).map_err(|error| cannot(&error))?
         }
-        None => saved(api, event, Some(&name))?.entry,
+        None => {
+            let saved = saved(api, event, Some(&name))?;
+            api.app.runner.sources().get(&name).cloned().unwrap_or(saved.entry)
+        }
     };
-    api.app.runner.feed_with(event, entry, settings.params).map_err(|error| start_problem(api, error))
+    if let Some(mapping) = &settings.mapping {
+        refuse_unusable(&entry, mapping)?;
+    }
+    api.app.runner.feed_with(event, entry, settings.params, settings.mapping).map_err(|error| start_problem(api, error))
+}
+
+/// # Errors
+/// What the source does not let an event say of its mapping.
+pub(super) fn refuse_unusable(entry: &SourceEntry, mapping: &Overrides) -> Result<(), Problem> {
+    let (_, unusable) = entry.source.spec().mapping.with(mapping);
+    let error =
+        |(key, why): (MappingKey, Unusable)| FieldError { field: format!("mapping.{key}"), detail: why.to_string() };
+    let errors: Vec<_> = unusable.into_iter().map(error).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Problem::of(Kind::Invalid, errors)) }
 }
 
 fn too_slow() -> Problem {

@@ -64,6 +64,7 @@ pub enum AuditActionView {
     InvitationBounced,
     SignedOut,
     KeyRotated,
+    PassRotated,
 }
 
 impl From<AuditAction> for AuditActionView {
@@ -95,6 +96,7 @@ impl From<AuditAction> for AuditActionView {
             AuditAction::InvitationBounced => Self::InvitationBounced,
             AuditAction::SignedOut => Self::SignedOut,
             AuditAction::KeyRotated => Self::KeyRotated,
+            AuditAction::PassRotated => Self::PassRotated,
         }
     }
 }

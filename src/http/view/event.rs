@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{AccessSettings, EventPauseView, GuardView, MissingView, RunView, ScheduleView, TimingView};
 use crate::config::Warning;
-use crate::model::{Event, FeedSettings, FeedState, Pause, RunId};
+use crate::limits::PASSWORD_LENGTH;
+use crate::mapping::Overrides;
+use crate::model::{Event, FeedSettings, FeedState, Links, Pause, RunId};
 use crate::sync::Timing;
 
 /// An event and the feeds that fill it.
@@ -34,6 +36,38 @@ pub struct EventView {
     feeds: Vec<FeedView>,
     /// Who may enter, and which pages.
     access: AccessSettings,
+    /// How attendees get in without an account.
+    links: Option<LinksView>,
+}
+
+/// Login links and event passwords.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Links)]
+pub struct LinksView {
+    /// An https address with `{token}`, and perhaps `{event}` and `{user}`, to be filled in for each attendee.
+    #[schema(example = "https://app.example/enter?token={token}")]
+    link: String,
+    /// Characters of an event password, 8 to 64; 0: there is none.
+    #[serde(default = "password_length")]
+    #[schema(default = 10, maximum = 64)]
+    password_length: u8,
+}
+
+const fn password_length() -> u8 {
+    PASSWORD_LENGTH
+}
+
+impl From<LinksView> for Links {
+    fn from(LinksView { link, password_length }: LinksView) -> Self {
+        Self { link, password_length }
+    }
+}
+
+impl From<Links> for LinksView {
+    fn from(Links { link, password_length }: Links) -> Self {
+        Self { link, password_length }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -57,6 +91,9 @@ pub struct FeedView {
     guard: GuardView,
     /// When it is synced by itself, where the feed says it.
     schedule: Option<ScheduleView>,
+    /// What it says of the source's mapping otherwise.
+    #[schema(value_type = BTreeMap<String, String>)]
+    mapping: Overrides,
     #[serde(flatten)]
     timing: TimingView,
     /// When it was last synced whole.
@@ -138,6 +175,7 @@ impl EventView {
             paused: paused.map(EventPauseView::from),
             feeds,
             access: event.access.clone().into(),
+            links: event.links.clone().map(LinksView::from),
         }
     }
 
@@ -161,6 +199,7 @@ impl FeedView {
             missing_runs: settings.safety.missing_runs,
             guard: settings.safety.guard.into(),
             schedule: settings.schedule.clone().map(ScheduleView::from),
+            mapping: settings.mapping.clone(),
             timing: timing.into(),
             last_success: state.last_success,
             last_attempt: state.last_attempt,

@@ -36,7 +36,37 @@ pub struct PreviewView {
     plan: Option<PreviewPlanView>,
     /// Why there is no plan, where there is a page.
     unplanned: Option<String>,
+    /// What a page without records may mean; null where it has some, or nothing is known of that.
+    hint: Option<String>,
+    /// The records as they would be synced, by their numbers.
+    synced: Vec<SyncedView>,
+    /// The records that a rule takes out or that cannot be used, by their numbers.
+    excluded: Vec<ExcludedView>,
+    /// Every record as it came, with all that is to be said of it.
     records: Vec<PreviewRecordView>,
+}
+
+/// A record that would be synced.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Synced)]
+struct SyncedView {
+    /// Its number on the page, from 1.
+    number: usize,
+    #[serde(flatten)]
+    mapped: MappedView,
+}
+
+/// A record that would not.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Excluded)]
+struct ExcludedView {
+    /// Its number on the page, from 1.
+    number: usize,
+    /// As the source sent it.
+    #[schema(value_type = Value)]
+    raw: Option<Box<RawValue>>,
+    /// The reason, and the rule or the field behind it.
+    why: String,
 }
 
 /// A request as it was sent, but for its secrets.
@@ -133,7 +163,7 @@ struct PlannedView {
 }
 
 /// What the mapping makes of a record.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = Mapped)]
 struct MappedView {
     external_id: String,
@@ -172,7 +202,7 @@ struct RejectView {
 
 impl PreviewView {
     /// `skip_when` is the source's rule.
-    pub fn of(feed: &FeedId, preview: Preview, skip_when: Option<&str>) -> Self {
+    pub fn of(feed: &FeedId, preview: Preview, skip_when: Option<&str>, empty_hint: Option<&str>) -> Self {
         let Preview { request, answer, onward, suggestions, traffic, page } = preview;
         let mut view = Self {
             event: feed.event.to_string(),
@@ -186,6 +216,9 @@ impl PreviewView {
             page_records: 0,
             plan: None,
             unplanned: None,
+            hint: None,
+            synced: Vec::new(),
+            excluded: Vec::new(),
             records: Vec::new(),
         };
         let page = match page {
@@ -206,6 +239,9 @@ impl PreviewView {
         view.page_records = page.records_count;
         let record = |(at, record)| PreviewRecordView::of(at + 1, record, is_planned, skip_when);
         view.records = page.records.into_iter().enumerate().map(record).collect();
+        view.hint = empty_hint.filter(|_| page.records_count == 0).map(str::to_owned);
+        view.synced = view.records.iter().filter_map(PreviewRecordView::synced).collect();
+        view.excluded = view.records.iter().filter_map(PreviewRecordView::excluded).collect();
         view
     }
 }
@@ -240,6 +276,23 @@ impl PreviewRecordView {
             (None, None) => {}
         }
         view
+    }
+}
+
+impl PreviewRecordView {
+    fn synced(&self) -> Option<SyncedView> {
+        let mapped = self.mapped.clone().filter(|_| self.outcome == "mapped")?;
+        Some(SyncedView { number: self.number, mapped })
+    }
+
+    fn excluded(&self) -> Option<ExcludedView> {
+        let words = match (&self.skip, &self.reject) {
+            (Some(skip), _) => [skip.reason, skip.rule.as_deref().unwrap_or_default()],
+            (None, Some(reject)) => [reject.reason, &reject.field],
+            (None, None) => return None,
+        };
+        let why = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": ");
+        Some(ExcludedView { number: self.number, raw: self.raw.clone(), why })
     }
 }
 

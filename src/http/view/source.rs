@@ -1,11 +1,13 @@
 //! Sources: how they are read and how they fare. Never a credential, never a path or a query of theirs.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::run::RunErrorView;
-use crate::config::{AuthSpec, PaginationSpec, SourceSpec, WindowSpec};
+use crate::config::{AuthSpec, CredentialScope, CredentialSpec, PaginationSpec, PushSpec, SourceSpec, WindowSpec};
 use crate::model::{FeedState, Run, RunError};
 
 /// A registration system, as the configuration file declares it.
@@ -22,6 +24,10 @@ pub struct SourceView {
     credential_expires_at: Option<Timestamp>,
     /// `none`, `page`, `offset`, `cursor`, `next_url` or `link_header`.
     pagination: &'static str,
+    /// What has to be entered before it can be asked, and by whom.
+    credentials: Vec<CredentialView>,
+    /// What comes from it and what goes back to it.
+    data_types: Vec<ExchangeView>,
     /// Higher wins where sources disagree about a person.
     priority: i32,
     /// Its allowance; empty when unlimited.
@@ -34,6 +40,32 @@ pub struct SourceView {
     feeds: Vec<SourceFeedView>,
     /// Why the newest failed run failed, where that was the last run of its feed.
     last_error: Option<SourceErrorView>,
+}
+
+/// A value without which the source cannot be asked. A secret's is never shown.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credential)]
+pub struct CredentialView {
+    name: String,
+    description: String,
+    /// `event`: each event's `params` say it. `pre_set`, `secret`: the configuration does, for every event.
+    scope: &'static str,
+    /// Can events set it?
+    editable: bool,
+    /// What is pre-set.
+    value: Option<String>,
+}
+
+/// A kind of what is exchanged.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Exchange)]
+pub struct ExchangeView {
+    name: String,
+    /// `pull`: it comes from the source. `push`: it goes back.
+    direction: &'static str,
+    description: Option<String>,
+    /// Of what goes back: does the list show that it arrived?
+    confirms: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -104,6 +136,8 @@ impl SourceView {
             auth: auth_kind(&spec.auth),
             credential_expires_at,
             pagination: pagination_kind(&spec.pagination),
+            credentials: spec.credentials.iter().map(CredentialView::of).collect(),
+            data_types: ExchangeView::of(spec),
             priority: spec.priority,
             budget,
             paused,
@@ -133,6 +167,31 @@ const fn pagination_kind(pagination: &PaginationSpec) -> &'static str {
         PaginationSpec::Cursor { .. } => "cursor",
         PaginationSpec::NextUrl { .. } => "next_url",
         PaginationSpec::LinkHeader { .. } => "link_header",
+    }
+}
+
+impl CredentialView {
+    fn of(CredentialSpec { name, description, scope }: &CredentialSpec) -> Self {
+        let value = match scope {
+            CredentialScope::PreSet { value } => Some(value.clone()),
+            CredentialScope::Event { .. } | CredentialScope::Secret => None,
+        };
+        let editable = matches!(scope, CredentialScope::Event { .. });
+        let (name, description) = (name.clone(), description.clone());
+        Self { name, description, scope: scope.as_str(), editable, value }
+    }
+}
+
+impl ExchangeView {
+    fn of(spec: &SourceSpec) -> Vec<Self> {
+        let people = Self { name: "people".into(), direction: "pull", description: None, confirms: false };
+        let push = |push: &Arc<PushSpec>| Self {
+            name: push.name.to_string(),
+            direction: "push",
+            description: push.description.clone(),
+            confirms: !push.confirm.is_empty(),
+        };
+        [people].into_iter().chain(spec.pushes.iter().map(push)).collect()
     }
 }
 

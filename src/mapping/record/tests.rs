@@ -40,6 +40,7 @@ fn spec() -> MappingSpec {
             GroupRule { name: "Late".into(), when: jq("(.price | tonumber) > 100") },
         ],
         badge: BadgeKind::File,
+        locked: Default::default(),
     }
 }
 
@@ -399,6 +400,7 @@ fn jaq_and_the_native_forms_make_the_same_of_a_record() {
             .collect(),
         select: native.select.clone(),
         badge: native.badge,
+        locked: Default::default(),
     };
     assert!(slow.on_records().all(|expression| expression.native().is_none()));
     for changes in [

@@ -20,7 +20,13 @@ fn schedule(json: &str) -> Schedule {
 /// An event from the first to the third of June 2026, with one feed.
 fn event(name: &str, zone: &str, schedule: Schedule) -> Event {
     let source = SourceName::parse("crm").unwrap();
-    let feed = FeedSettings { source, params: Default::default(), safety: SafetySettings::default(), schedule: None };
+    let feed = FeedSettings {
+        source,
+        params: Default::default(),
+        safety: SafetySettings::default(),
+        schedule: None,
+        mapping: Default::default(),
+    };
     Event {
         name: EventName::parse(name).unwrap(),
         title: name.to_owned(),
@@ -31,6 +37,7 @@ fn event(name: &str, zone: &str, schedule: Schedule) -> Event {
         feeds: vec![feed],
         access: Default::default(),
         invitations: Default::default(),
+        links: None,
     }
 }
 

@@ -1,15 +1,14 @@
 //! The login request of a source that has a way of its own.
 
 use bytes::Bytes;
-use reqwest::Method as HttpMethod;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::config::{LoginBody, LoginRequestSpec, Method, SecretJson};
+use crate::config::{LoginBody, LoginRequestSpec, SecretJson};
 use crate::source::auth::{CredentialError, sensitive};
-use crate::source::request::Request;
+use crate::source::request::{Request, http_method};
 
 pub(super) fn request(spec: &LoginRequestSpec) -> Result<Request, CredentialError> {
     let mut url = spec.url.clone();
@@ -25,11 +24,7 @@ pub(super) fn request(spec: &LoginRequestSpec) -> Result<Request, CredentialErro
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
         bytes
     });
-    let method = match spec.method {
-        Method::Get => HttpMethod::GET,
-        Method::Post => HttpMethod::POST,
-    };
-    Ok(Request { method, url, headers, body })
+    Ok(Request { method: http_method(spec.method), url, headers, body })
 }
 
 /// The body and its content type.
@@ -60,6 +55,7 @@ fn json(value: &SecretJson) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Method;
 
     fn spec(method: Method, body: LoginBody) -> LoginRequestSpec {
         LoginRequestSpec {

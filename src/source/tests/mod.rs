@@ -46,6 +46,9 @@ fn jq(source: &str) -> Expression {
 
 pub(super) fn spec(base: &str, pagination: PaginationSpec) -> SourceSpec {
     SourceSpec {
+        credentials: Vec::new(),
+        empty_hint: None,
+        pushes: Vec::new(),
         name: SourceName::parse("crm").unwrap(),
         priority: 0,
         edit_url: None,
@@ -99,6 +102,7 @@ fn mapping() -> MappingSpec {
         groups: None,
         group_rules: Vec::new(),
         badge: crate::mapping::BadgeKind::File,
+        locked: Default::default(),
     }
 }
 

@@ -36,6 +36,7 @@ fn filled(path: &Path) -> Truth {
         feeds: Vec::new(),
         access: Default::default(),
         invitations: crate::model::Invitations::default(),
+        links: None,
     };
     let token = StoredToken {
         sha256: [7; 32],

@@ -81,12 +81,12 @@ async fn every_answer_stands_alone_and_every_input_says_what_it_may_be() {
         schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(body("/v1/tokens", "post"), ["name", "scopes"]);
-    let settings = ["access", "ends_at", "feeds", "schedule", "starts_at", "title", "zone"];
+    let settings = ["access", "ends_at", "feeds", "links", "schedule", "starts_at", "title", "zone"];
     assert_eq!(body("/v1/events/{event}", "put"), settings);
     assert_eq!(body("/v1/users/lookup", "post"), ["email", "event", "external_id", "source"]);
     let settings = &document["components"]["schemas"]["PreviewSettings"];
     assert_eq!(settings["additionalProperties"], false, "{settings}");
-    assert_eq!(settings["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["params", "source"]);
+    assert_eq!(settings["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["mapping", "params", "source"]);
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let answers: Vec<_> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();

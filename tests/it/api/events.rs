@@ -23,9 +23,10 @@ async fn an_event_tells_its_people_and_its_feeds() {
             },
             "last_success": "2026-03-01T08:00:00Z", "last_attempt": "2026-03-01T08:00:00Z",
             "consecutive_failures": 0, "last_run": 1, "running": null, "goes_on_at": null,
-            "schedule": null, "next_run": null, "next_run_why": "off", "fresh_until": null, "final_sync": null,
+            "mapping": {}, "schedule": null, "next_run": null, "next_run_why": "off", "fresh_until": null, "final_sync": null,
         }],
         "access": {"admission": "open", "pages": {}},
+        "links": null,
     });
     assert_eq!(event, expected);
     let names: Vec<_> = fixture.list("/v1/events", 1).await.iter().map(|event| event["name"].clone()).collect();

@@ -15,8 +15,8 @@ use rollcall::codec::{
 use rollcall::journal::{JournalReader, journal_path};
 use rollcall::model::{
     Cron, Digest, Email, Entry, Event, EventField, EventName, Existing, ExternalId, FeedId, FeedSettings, FeedState,
-    Field, Group, GroupName, Inviting, MappedRecord, Pause, PauseReason, Person, Position, RecordNote, RecordState,
-    RejectReason, Run, RunId, Schedule, ScheduleKind, SourceName, TimeOfDay, Value, Verdict,
+    Field, Group, GroupName, Inviting, Links, MappedRecord, MappingKey, Pause, PauseReason, Person, Position,
+    RecordNote, RecordState, RejectReason, Run, RunId, Schedule, ScheduleKind, SourceName, TimeOfDay, Value, Verdict,
 };
 
 use super::mutation::{mutated, mutations};
@@ -111,9 +111,11 @@ static DECODERS: LazyLock<Vec<Decoder>> = LazyLock::new(|| {
             params: [("event".into(), "4711".into())].into(),
             safety: Default::default(),
             schedule: Some(Schedule { at: TimeOfDay::parse("03:00").ok(), ..Schedule::of(ScheduleKind::Daily) }),
+            mapping: [(MappingKey::Groups, ".tags[]".into())].into(),
         }],
         access: Default::default(),
         invitations: Default::default(),
+        links: Some(Links { link: "https://app.example/{token}".into(), password_length: 10 }),
     }];
     let token =
         StoredToken { name: "Grafana".into(), sha256: [7; 32], scopes: vec!["read".into()], created_at: time() };

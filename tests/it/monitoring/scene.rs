@@ -40,6 +40,7 @@ feed = [{ source = "crm" }, { source = "broken" }, { source = "refused" }, { sou
 
 [event.gala]
 feed = [{ source = "shrinking" }]
+links = { link = "https://app.example/enter?token={token}" }
 [event.gala.invitations]
 existing = "invite"
 [event.gala.invitations.template]
@@ -61,7 +62,10 @@ hook = { path_secret = { env = "SOURCE_TOKEN" }, min_interval = "1s" }"#,
     ("quota", "pagination = { kind = \"page\", param = \"page\" }\nbudget = [{ requests = 2, per = \"day\" }]"),
     ("odd", ""),
     ("login", r#"auth = { kind = "oauth2", token_url = "token", client_id = "rollcall" }"#),
-    ("shrinking", ""),
+    (
+        "shrinking",
+        r#"push = { links = { path = "links", body = "[.items[] | {id: .external_id, url: .webapp_link}]", batch = 10 } }"#,
+    ),
 ];
 
 fn settings(mail: u16) -> String {

@@ -80,7 +80,8 @@ impl Caller {
 }
 
 impl Program {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    /// Runs the binary in a folder with a configuration.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
         let stale = beacon(folder);
         let file = |name: &str| File::create(folder.join(name)).unwrap();
         let log = OpenOptions::new().create(true).append(true).open(folder.join("stderr")).unwrap();

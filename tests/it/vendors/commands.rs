@@ -20,7 +20,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn presets_are_listed_and_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let names = ["pretix", "eventbrite", "swoogo", "tito", "indico", "hievents", "oidc", "plain"];
+    let names = ["pretix", "eventbrite", "swoogo", "tito", "indico", "hievents", "gco", "oidc", "plain"];
     let listed = run(folder.path(), &["presets"]);
     assert!(listed.status.success());
     let rows: Vec<_> = text(&listed.stdout).lines().skip(1).map(ToOwned::to_owned).collect();

@@ -1,0 +1,224 @@
+//! Sends what goes back, by itself and when asked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+
+use super::round::{Round, link};
+use crate::clock::Clock;
+use crate::config::PushSpec;
+use crate::limits::{PASSES_RECONSIDERED_AT_ONCE, PUSH_TICK};
+use crate::model::{
+    AuditEntry, Event, EventName, Links, Pass, PushName, Receipt, ReceiptState, SourceName, UserId, UserNo,
+};
+use crate::observe::Observer;
+use crate::plan::ReceiptChange;
+use crate::store::{
+    ChangeSet, PassChange, PassWrite, ReceiptKey, Store, StoreError, WithdrawalChange, WithdrawalWrite,
+};
+use crate::sync::Runner;
+
+/// Sends what goes back. Cloning shares it.
+#[derive(Clone)]
+pub struct Writebacks {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub runner: Runner,
+    pub store: Store,
+    pub clock: Clock,
+    pub observer: Observer,
+    /// Only one sends at a time: what another has begun to send is not to be sent again.
+    sending: tokio::sync::Mutex<()>,
+    /// When each push was last looked at.
+    looked: Mutex<HashMap<(EventName, SourceName, PushName), Timestamp>>,
+    /// Events whose passes are to be looked at, whoever changes.
+    unsettled: Mutex<Vec<EventName>>,
+}
+
+/// A receipt and whose it is.
+pub struct ReceiptRow {
+    /// `None` of who is no more.
+    pub user: Option<UserId>,
+    pub receipt: Receipt,
+}
+
+impl Writebacks {
+    pub fn new(runner: Runner, store: Store, clock: Clock, observer: Observer) -> Self {
+        let (sending, looked, unsettled) = Default::default();
+        Self { inner: Arc::new(Inner { runner, store, clock, observer, sending, looked, unsettled }) }
+    }
+
+    /// An event's links, or what wants them, may be other than before: its passes are looked at in a moment.
+    pub fn unsettle(&self, event: EventName) {
+        self.inner.unsettled.lock().push(event);
+    }
+
+    /// Sends what is due, until the process is to end.
+    pub async fn keep_going(&self) {
+        while !self.inner.runner.is_stopping() {
+            tokio::time::sleep(PUSH_TICK).await;
+            let unsettled = std::mem::take(&mut *self.inner.unsettled.lock());
+            for event in unsettled {
+                let settled = self.settle(&event).await;
+                self.told("write passes", settled);
+            }
+            for event in self.inner.runner.events() {
+                if self.inner.runner.pause_of(&event.name).is_none() {
+                    let sent = self.send_due(&event, false).await;
+                    self.told("write what became of what goes back", sent);
+                }
+            }
+        }
+    }
+
+    fn told(&self, what: &'static str, done: Result<(), StoreError>) {
+        if let Err(error) = done {
+            self.inner.observer.store_failed(what, &error.to_string());
+        }
+    }
+
+    /// Sends at once what is due of an event. `retry`: also what failed, and what waits to be tried again.
+    pub async fn send(&self, event: &Event, retry: bool) -> Result<(), StoreError> {
+        self.settle(&event.name).await?;
+        if retry {
+            self.retry(&event.name).await?;
+        }
+        self.send_due(event, true).await
+    }
+
+    async fn send_due(&self, event: &Event, now: bool) -> Result<(), StoreError> {
+        let Some(links) = &event.links else { return Ok(()) };
+        let store = &self.inner.store;
+        let has_open = store.passes_of(&event.name, |passes| !passes.open.is_empty());
+        if !has_open && store.withdrawals(&event.name).is_empty() {
+            return Ok(());
+        }
+        let _alone = self.inner.sending.lock().await;
+        for settings in &event.feeds {
+            let Some(entry) = self.inner.runner.sources().get(&settings.source) else { continue };
+            for push in &entry.source.spec().pushes {
+                if !now && !self.is_time(event, &settings.source, push) {
+                    continue;
+                }
+                let round = Round {
+                    inner: &self.inner,
+                    event: event.name.clone(),
+                    source: entry.source.clone(),
+                    push: Arc::clone(push),
+                    params: entry.source.spec().pre_set().chain(settings.params.clone()).collect(),
+                    links: links.clone(),
+                };
+                round.run().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_time(&self, event: &Event, source: &SourceName, push: &PushSpec) -> bool {
+        let now = self.inner.clock.now();
+        let every = SignedDuration::try_from(push.every).unwrap_or(SignedDuration::MAX);
+        let mut looked = self.inner.looked.lock();
+        let last = looked.entry((event.name.clone(), source.clone(), push.name.clone()));
+        let last = last.or_insert(Timestamp::UNIX_EPOCH);
+        // A clock that was set back keeps nothing waiting.
+        let is_time = now < *last || now.duration_since(*last) >= every;
+        if is_time {
+            *last = now;
+        }
+        is_time
+    }
+
+    /// Gives every attendee of an event a pass, and every pass the receipts that it should have.
+    async fn settle(&self, event: &EventName) -> Result<(), StoreError> {
+        let store = &self.inner.store;
+        if store.issuing(event).is_none() {
+            return Ok(());
+        }
+        let (users, at): (Vec<u32>, _) = (store.users_to_reconsider(event).iter().collect(), self.inner.clock.now());
+        for some in users.chunks(PASSES_RECONSIDERED_AT_ONCE) {
+            let write = |user: &u32| PassWrite {
+                event: event.clone(),
+                user: UserNo(*user),
+                change: PassChange::Reconsider { at },
+            };
+            let passes = some.iter().map(write).collect();
+            store.commit_async(ChangeSet { passes, ..ChangeSet::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn retry(&self, event: &EventName) -> Result<(), StoreError> {
+        let (store, at) = (&self.inner.store, self.inner.clock.now());
+        let mut set = ChangeSet::default();
+        let holders = store.passes_of(event, |passes| passes.holders.clone());
+        for user in holders.iter().map(UserNo) {
+            let Some(pass) = store.pass(event, user)? else { continue };
+            for receipt in &pass.receipts {
+                let (of, change) = (ReceiptKey::of(receipt), ReceiptChange::Retry);
+                let change = PassChange::Receipt { of, change, at };
+                set.passes.push(PassWrite { event: event.clone(), user, change });
+            }
+        }
+        for (id, _) in store.withdrawals(event) {
+            let change = WithdrawalChange::Receipt { change: ReceiptChange::Retry, at };
+            set.withdrawals.push(WithdrawalWrite { id, change });
+        }
+        store.commit_async(set).await.map(drop)
+    }
+
+    /// Makes another token and another password for somebody. `None`: they have no pass.
+    pub async fn rotate(&self, event: &Event, user: UserNo, audit: AuditEntry) -> Result<Option<Pass>, StoreError> {
+        let change = PassChange::Rotate { at: self.inner.clock.now() };
+        let passes = vec![PassWrite { event: event.name.clone(), user, change }];
+        let audit = vec![audit];
+        self.inner.store.commit_async(ChangeSet { passes, audit, ..ChangeSet::default() }).await?;
+        self.inner.store.pass(&event.name, user)
+    }
+
+    /// The link and the password of a pass. `None`: it does not open, or the event has no links.
+    pub fn opened(&self, links: &Links, pass: &Pass) -> Option<(String, Option<String>)> {
+        let secret = self.inner.store.secret_of(pass)?;
+        let link = link(links, &pass.event, pass.id, &secret.token)?;
+        Some((link, Some(secret.password).filter(|password| !password.is_empty())))
+    }
+
+    /// Receipts of an event after a user, in the order of users; those of who is no more come first. At most about `limit`.
+    pub fn receipts(
+        &self,
+        event: &EventName,
+        after: Option<UserNo>,
+        limit: usize,
+        wanted: impl Fn(&Receipt) -> bool,
+    ) -> Result<(Vec<ReceiptRow>, Option<UserNo>), StoreError> {
+        let store = &self.inner.store;
+        let mut rows = Vec::new();
+        if after.is_none() {
+            let gone = store.withdrawals(event).into_iter().map(|(_, withdrawal)| withdrawal.receipt);
+            rows.extend(gone.filter(&wanted).map(|receipt| ReceiptRow { user: None, receipt }));
+        }
+        let holders = store.passes_of(event, |passes| passes.holders.clone());
+        let rest = holders.iter().skip_while(|user| after.is_some_and(|UserNo(after)| *user <= after));
+        for user in rest.map(UserNo) {
+            if rows.len() >= limit {
+                let UserNo(number) = user;
+                return Ok((rows, Some(UserNo(number.saturating_sub(1)))));
+            }
+            let Some(pass) = store.pass(event, user)? else { continue };
+            let id = Some(pass.id);
+            rows.extend(pass.receipts.into_iter().filter(&wanted).map(|receipt| ReceiptRow { user: id, receipt }));
+        }
+        Ok((rows, None))
+    }
+
+    /// How many receipts of an event are in which state, push by push.
+    pub fn counts(&self, event: &EventName) -> Vec<(SourceName, PushName, [u64; ReceiptState::TOLD.len()])> {
+        self.inner.store.passes_of(event, |passes| {
+            let counts = passes.counts.iter();
+            counts.map(|((source, push), counts)| (source.clone(), push.clone(), *counts)).collect()
+        })
+    }
+}
