@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::control::Change;
+use super::gco::Gco;
 use super::record::World;
 use super::roster::{Expected, Roster};
 use crate::limits;
@@ -46,6 +47,7 @@ impl Default for FakeOptions {
 pub struct Fake {
     pub(super) options: FakeOptions,
     list: Mutex<List>,
+    pub(super) gco: Mutex<Gco>,
 }
 
 /// The list and what was rendered of it, changed together so that a page is never of two lists.
@@ -78,7 +80,7 @@ impl Fake {
         for number in 1..=list.page_count(size) {
             list.keep(PageKey { number, size }, &mut scratch);
         }
-        Self { options: FakeOptions { per_page: size, ..options }, list: Mutex::new(list) }
+        Self { options: FakeOptions { per_page: size, ..options }, list: Mutex::new(list), gco: Mutex::default() }
     }
 
     /// What a reader should find now, in the list's order.

@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod dice;
 mod fake;
+mod gco;
 mod record;
 mod roster;
 mod server;

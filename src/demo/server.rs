@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
@@ -36,6 +36,7 @@ impl Fake {
     /// - `GET /healthz`: `{"status": "ok"}`.
     /// - `POST /control/churn?percent=P`, `/control/cancel?count=N`, `/control/remove?count=N`,
     ///   `/control/add?count=N`: changes the list, `{"count": N, "ids": […]}`.
+    /// - `POST /gco/login`, `GET /gco/people?eventName=N` and `POST /gco/sentlinks?eventName=N`: a system like GCO.
     /// - `GET /control/truth`: the list of [`super::Expected`].
     ///
     /// The controls want no token: they are for tests and benchmarks, on loopback.
@@ -82,11 +83,30 @@ async fn connection(fake: Arc<Fake>, stream: TcpStream, mut stopped: watch::Rece
 }
 
 async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let answer = route(&fake, &request);
-    if !fake.options.latency.is_zero() && request.uri().path().starts_with("/api/") {
-        tokio::time::sleep(fake.options.latency).await;
-    }
+    let answer = match request.uri().path().strip_prefix("/gco/").map(str::to_owned) {
+        Some(path) => gco(&fake, request, &path).await,
+        None => {
+            let answer = route(&fake, &request);
+            if !fake.options.latency.is_zero() && request.uri().path().starts_with("/api/") {
+                tokio::time::sleep(fake.options.latency).await;
+            }
+            answer
+        }
+    };
     Ok(answer)
+}
+
+/// A request below `/gco/`.
+async fn gco(fake: &Fake, request: Request<Incoming>, path: &str) -> Answer {
+    let event = value(request.uri().query().unwrap_or_default(), "eventName");
+    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    let token = header.and_then(|header| header.strip_prefix("Bearer ")).map(str::to_owned);
+    let method = request.method().to_string();
+    let Ok(body) = Limited::new(request.into_body(), limits::API_BODY_BYTES_MAX).collect().await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or was cut off");
+    };
+    let (status, body) = fake.gco.lock().answer(&method, path, event.as_deref(), token.as_deref(), &body.to_bytes());
+    json_answer(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), &body)
 }
 
 fn route(fake: &Fake, request: &Request<Incoming>) -> Answer {

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 const SOURCES: &str = include_str!("../../docs/sources.md");
 const PEOPLE: &str = include_str!("../../docs/people.md");
 const ACCESS: &str = include_str!("../../docs/access.md");
+const GCO: &str = include_str!("../../docs/gco.md");
+const CONNECTORS: &str = include_str!("../../docs/connectors.md");
 const ORGANISER: &str = include_str!("../../docs/organiser.md");
 
 /// The fenced blocks: language and text.
@@ -175,4 +177,16 @@ fn the_guide_to_access_works_line_by_line() {
 #[ignore = "needs curl, jq and aiosmtpd; tests/run runs it"]
 fn the_guide_for_organisers_works_line_by_line() {
     try_out(ORGANISER, true);
+}
+
+#[test]
+#[ignore = "needs curl and jq; tests/run runs it"]
+fn the_guide_to_gco_works_line_by_line() {
+    try_out(GCO, true);
+}
+
+#[test]
+#[ignore = "needs curl and jq; tests/run runs it"]
+fn the_guide_to_connectors_works_line_by_line() {
+    try_out(CONNECTORS, true);
 }
