@@ -146,3 +146,96 @@ pub fn after(receipt: &Receipt, change: ReceiptChange, now: Timestamp) -> Option
         _ => receipt,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PushName, ReceiptReason as Why, ReceiptState as State, SourceName};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn receipt(state: State) -> Receipt {
+        Receipt {
+            source: SourceName::parse("gco").unwrap(),
+            push: PushName::parse("links").unwrap(),
+            external_id: crate::model::ExternalId::new("1").unwrap(),
+            wanted: Some(7),
+            state,
+            attempts: 1,
+            changed_at: at(1),
+            not_before: None,
+            reason: None,
+            sent: Some(9),
+            unseen: 0,
+            in_doubt: false,
+            reached: true,
+        }
+    }
+
+    /// The state, the reason, the attempts, and whether it is in doubt; `None`: it is gone.
+    type Row = Option<(State, Option<Why>, u32, bool)>;
+
+    fn told(receipt: Option<Receipt>) -> Row {
+        receipt.map(|r| (r.state, r.reason, r.attempts, r.in_doubt))
+    }
+
+    #[test]
+    fn each_change_leads_where_it_should_and_no_other_has_an_effect() {
+        use ReceiptChange::{Failed, Later, Read, Retry, Sending, Sent};
+        let later = Later { not_before: at(60), reason: Why::Unavailable };
+        let rows: [(State, ReceiptChange, Row); 15] = [
+            (State::Pending, Sending, Some((State::Sending, None, 2, false))),
+            // Nothing ended it: the process did.
+            (State::Sending, Sending, Some((State::Sending, None, 2, true))),
+            (State::Sending, Sent(9), Some((State::Sent, None, 1, false))),
+            (State::Sending, later, Some((State::Pending, Some(Why::Unavailable), 1, false))),
+            (State::Sending, Failed(Why::Refused), Some((State::Failed, Some(Why::Refused), 1, false))),
+            (State::Sent, Read(Some(9)), Some((State::Confirmed, None, 1, false))),
+            (State::Sent, Read(None), Some((State::Sent, None, 1, false))),
+            (State::Failed, Read(Some(9)), Some((State::Confirmed, None, 1, false))),
+            (State::Failed, Read(None), Some((State::Failed, None, 1, false))),
+            (State::Confirmed, Read(Some(9)), Some((State::Confirmed, None, 1, false))),
+            (State::Confirmed, Read(Some(8)), Some((State::Pending, Some(Why::Overwritten), 0, false))),
+            (State::Confirmed, Read(None), Some((State::Pending, Some(Why::Overwritten), 0, false))),
+            (State::Failed, Retry, Some((State::Pending, None, 0, false))),
+            (State::Confirmed, Retry, Some((State::Confirmed, None, 1, false))),
+            (State::Pending, Sent(9), Some((State::Pending, None, 1, false))),
+        ];
+        for (state, change, expected) in rows {
+            assert_eq!(told(after(&receipt(state), change, at(2))), expected, "{state:?} {change:?}");
+        }
+        let unseen = Receipt { unseen: 1, ..receipt(State::Sent) };
+        let failed = Some((State::Failed, Some(Why::NotShown), 1, false));
+        assert_eq!(told(after(&unseen, ReceiptChange::Read(None), at(2))), failed);
+        let withdrawn = Receipt { wanted: None, ..receipt(State::Sending) };
+        assert_eq!(told(after(&withdrawn, ReceiptChange::Sent(0), at(2))), None, "what was taken back is gone");
+    }
+
+    #[test]
+    fn a_read_that_shows_what_is_there_changes_nothing_at_all() {
+        let confirmed = receipt(State::Confirmed);
+        assert_eq!(after(&confirmed, ReceiptChange::Read(Some(9)), at(2)), Some(confirmed));
+    }
+
+    #[test]
+    fn of_whoever_is_gone_only_what_was_sent_is_taken_back() {
+        let event = EventName::parse("summit").unwrap();
+        let (source, push) = (receipt(State::Sent).source, receipt(State::Sent).push);
+        let target = |withdraw| Target { source: source.clone(), push: push.clone(), withdraw };
+        let issuing = |withdraw| Issuing { link: 1, password_length: 10, targets: vec![target(withdraw)] };
+        let gone = |of: Receipt, withdraw| receipts(&[of], None, &event, &issuing(withdraw), 1, at(2));
+        let taken_back = gone(receipt(State::Confirmed), true);
+        assert_eq!((taken_back.len(), taken_back[0].wanted, taken_back[0].state), (1, None, State::Pending));
+        let again = gone(taken_back[0].clone(), true);
+        assert_eq!(again, taken_back, "once");
+        assert!(gone(receipt(State::Confirmed), false).is_empty(), "nobody wants to hear it");
+        assert!(
+            gone(Receipt { reached: false, ..receipt(State::Pending) }, true).is_empty(),
+            "nobody ever heard of it"
+        );
+        let nobody = Issuing { targets: Vec::new(), ..issuing(true) };
+        assert!(receipts(&[receipt(State::Sent)], None, &event, &nobody, 1, at(2)).is_empty(), "there is no such push");
+    }
+}

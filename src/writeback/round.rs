@@ -91,6 +91,9 @@ impl Round<'_> {
 
     /// Sends some that are due, and keeps what came of it. False: the source takes nothing now.
     async fn send(&self, due: Vec<Due>) -> Result<bool, StoreError> {
+        let (moot, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|due| self.is_moot(due));
+        self.keep(&moot, |_| ReceiptChange::Sending).await?;
+        self.keep(&moot, |_| ReceiptChange::Sent(0)).await?;
         let (items, unusable): (Vec<_>, Vec<_>) =
             due.into_iter().map(|due| (self.item(&due), due)).partition(|(item, _)| item.is_some());
         let unusable: Vec<_> = unusable.into_iter().map(|(_, due)| due).collect();
@@ -107,6 +110,17 @@ impl Round<'_> {
             rest = next;
         }
         Ok(true)
+    }
+
+    /// What is to be taken back of a registration that is somebody else's by now: their values take its place.
+    fn is_moot(&self, Due { place, receipt }: &Due) -> bool {
+        let feed = FeedId { event: self.event.clone(), source: receipt.source.clone() };
+        let now = self.inner.store.user_by_registration(&feed, &receipt.external_id);
+        let was = match place {
+            DuePlace::Pass { user, .. } => Some(*user),
+            DuePlace::Withdrawal { .. } => None,
+        };
+        receipt.wanted.is_none() && now.is_some() && now != was
     }
 
     /// Sends one request. One of several that the source refuses is sent again one by one, to find whom it means.

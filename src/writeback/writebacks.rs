@@ -214,6 +214,19 @@ impl Writebacks {
         Ok((rows, None))
     }
 
+    /// Every receipt of a user, event by event.
+    pub fn receipts_of(&self, id: UserId) -> Result<Vec<ReceiptRow>, StoreError> {
+        let store = &self.inner.store;
+        let Some(user) = store.user_by_id(id) else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        for event in self.inner.runner.events() {
+            let pass = store.pass(&event.name, user)?;
+            let receipts = pass.into_iter().flat_map(|pass| pass.receipts);
+            rows.extend(receipts.map(|receipt| ReceiptRow { user: Some(id), receipt }));
+        }
+        Ok(rows)
+    }
+
     /// How many receipts of an event are in which state, push by push.
     pub fn counts(&self, event: &EventName) -> Vec<(SourceName, PushName, [u64; ReceiptState::TOLD.len()])> {
         self.inner.store.passes_of(event, |passes| {

@@ -8,8 +8,8 @@ use crate::http::api::{Api, Shared};
 use crate::http::extract::{Nothing, Path, Query};
 use crate::http::problem::Problem;
 use crate::http::view::{
-    AuditEntryView, ChangeView, ExportView, ExportedChangeView, ExportedRegistrationView, SignInView, UserView,
-    WaitingRecordView,
+    AuditEntryView, ChangeView, ExportView, ExportedChangeView, ExportedRegistrationView, ReceiptView, SignInView,
+    UserView, WaitingRecordView,
 };
 use crate::journal::{JournalError, JournalReader, RunFile, records_told, run_files};
 use crate::limits::LIST_LIMIT_MAX;
@@ -34,6 +34,7 @@ fn whole(api: &Api, id: UserId) -> Result<ExportView, Problem> {
     let audit = api.app.store.audit(None, LIST_LIMIT_MAX, |entry| entry.subject == subject);
     let audit = audit.map_err(api.store_failed("read the audit log"))?;
     let sign_ins = api.app.logins.all_sign_ins_of(&person).map_err(api.store_failed("read a sign-in"))?;
+    let receipts = api.app.writebacks.receipts_of(id).map_err(api.store_failed("read a pass"))?;
     let registrations = person.registrations.iter().cloned().map(ExportedRegistrationView::from).collect();
     Ok(ExportView {
         exported_at: api.app.clock.now(),
@@ -41,6 +42,7 @@ fn whole(api: &Api, id: UserId) -> Result<ExportView, Problem> {
         registrations,
         user: UserView::of(person, &api.app.runner),
         sign_ins: sign_ins.into_iter().map(SignInView::from).collect(),
+        receipts: receipts.into_iter().map(ReceiptView::from).collect(),
         changes,
         waiting_records,
         audit: audit.iter().map(|(id, entry)| AuditEntryView::of(*id, entry)).collect(),

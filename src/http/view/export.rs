@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{AuditEntryView, ChangeView, SignInView, UserView};
+use super::{AuditEntryView, ChangeView, ReceiptView, SignInView, UserView};
 use crate::model::{
     Email, EventField, EventName, ExternalId, FeedId, Field, GroupKey, MappedRecord, Registration, RegistrationState,
     RunId, SourceName, UserId, Value,
@@ -24,6 +24,8 @@ pub struct ExportView {
     pub registrations: Vec<ExportedRegistrationView>,
     /// How they stand with the sources that they signed in with. Their tokens are no part of it: they are keys, not facts.
     pub sign_ins: Vec<SignInView>,
+    /// How far their login links and event passwords went back. The values are no part of it, either.
+    pub receipts: Vec<ReceiptView>,
     /// What the kept journals tell of the person, oldest first.
     pub changes: Vec<ExportedChangeView>,
     /// Records of theirs in reads that were interrupted and wait to go on.

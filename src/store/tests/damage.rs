@@ -70,6 +70,7 @@ fn filled(path: &Path) -> Truth {
         store.commit(change(Some(UserNo(n)), Some(before), Some(after.clone()))).unwrap();
         keep(&after);
     }
+    super::passes::issue(&store);
     let before = store.person(UserNo(40)).unwrap().unwrap();
     let mut after = before.clone();
     let account = after.registrations[0].clone();

@@ -5,6 +5,7 @@ mod engine;
 mod failing;
 mod histories;
 mod newcomers;
+mod passes;
 mod sign_ins;
 mod snapshot;
 

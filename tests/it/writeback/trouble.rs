@@ -128,6 +128,43 @@ async fn a_source_that_fails_is_asked_again_and_loses_nothing() {
     assert_eq!(keys.into_values().collect::<Vec<_>>(), [3], "the same key each time");
 }
 
+/// Links go out of the same allowance as lists.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sources_allowance_holds() {
+    let system = System::start().await;
+    (1..=250).for_each(|n| system.with(|gco| gco.register(&n.to_string(), &format!("P{n}"), "X", "Y")));
+    // A login, a list, and two requests of a hundred links each.
+    let config =
+        system.config().replace("[event.summit]", "budget = [{ requests = 4, per = \"day\" }]\n[event.summit]");
+    let appliance = Appliance::open(&config).await;
+    appliance.sync("summit", "gco", false, false).await;
+    send(&appliance, false).await;
+    assert_eq!(counts(&appliance).await, [50, 200, 0, 0]);
+    assert_eq!(system.pushes().len(), 2);
+    let waits = get(&appliance, "/v1/events/summit/writeback?state=pending").await;
+    assert_eq!(waits["receipts"][0]["reason"], "quota", "{}", waits["receipts"][0]);
+}
+
+/// A registration that becomes another person's: their link takes the place of the first one's, and nothing is taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_moves_takes_the_others_link() {
+    let system = System::start().await;
+    let appliance = confirmed(&system).await;
+    // Ada's place is Grace's second now.
+    system.with(|gco| gco.register("3", "Ada", "Lovelace", "United Kingdom"));
+    appliance.sync("summit", "gco", false, false).await;
+    system.with(|gco| gco.set("1", "email", json!("grace@x.example")));
+    appliance.sync("summit", "gco", false, false).await;
+    send(&appliance, false).await;
+    let grace = user(&appliance, "Grace").await;
+    let link = pass(&appliance, &grace).await["webapp_link"].clone();
+    assert_eq!(system.with(|gco| gco.person("1"))["webapp_link"], link);
+    assert_eq!(system.with(|gco| gco.person("2"))["webapp_link"], link);
+    assert_ne!(system.with(|gco| gco.person("3"))["webapp_link"], link);
+    appliance.sync("summit", "gco", false, false).await;
+    assert_eq!(counts(&appliance).await, [0, 0, 3, 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_bad_receipt_does_not_keep_back_the_others() {
     let system = System::start().await;
@@ -182,7 +219,7 @@ async fn a_kill_between_sending_and_saying_so_is_not_silent() {
         gco.hangs = true;
     });
     let installation = Installation::new(&system.config());
-    let server = installation.start(&["serve"]);
+    let server = installation.start(&["--log-level", "trace", "serve"]);
     server.serves().await;
     let (status, _) = server.ask("POST", "/v1/events/summit/sync?wait=30s").await.unwrap();
     assert_eq!(status, 200);
@@ -190,7 +227,7 @@ async fn a_kill_between_sending_and_saying_so_is_not_silent() {
     server.kill();
     assert_ne!(system.with(|gco| gco.person("1"))["webapp_link"], Value::Null, "it arrived");
     system.with(|gco| gco.hangs = false);
-    let server = installation.start(&["serve"]);
+    let server = installation.start(&["--log-level", "trace", "serve"]);
     server.serves().await;
     let mut receipt = Value::Null;
     until("it is sent again", async || {
