@@ -15,8 +15,8 @@ use crate::source::{PushFailure, PushItem, PushedValues, Source};
 use crate::store::{ChangeSet, PassChange, PassWrite, ReceiptKey, StoreError, WithdrawalChange, WithdrawalWrite};
 
 /// One push of one event.
-pub(super) struct Round<'a> {
-    pub inner: &'a Inner,
+pub(super) struct Round {
+    pub inner: Arc<Inner>,
     pub event: EventName,
     pub source: Source,
     pub push: Arc<PushSpec>,
@@ -35,7 +35,7 @@ enum DuePlace {
     Withdrawal { id: u128 },
 }
 
-impl Round<'_> {
+impl Round {
     /// Sends what is due. Ends when nothing is, or when the source takes nothing.
     pub async fn run(&self) -> Result<(), StoreError> {
         let mut after = None;
@@ -85,7 +85,7 @@ impl Round<'_> {
         Ok(due)
     }
 
-    fn source_name(&self) -> &SourceName {
+    pub fn source_name(&self) -> &SourceName {
         &self.source.spec().name
     }
 

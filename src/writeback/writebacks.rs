@@ -1,14 +1,14 @@
 //! Sends what goes back, by itself and when asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use tokio::task::JoinSet;
 
 use super::round::{Round, link};
 use crate::clock::Clock;
-use crate::config::PushSpec;
 use crate::limits::{PASSES_RECONSIDERED_AT_ONCE, PUSH_TICK};
 use crate::model::{
     AuditEntry, Event, EventName, Links, Pass, PushName, Receipt, ReceiptState, SourceName, UserId, UserNo,
@@ -31,8 +31,8 @@ pub(super) struct Inner {
     pub store: Store,
     pub clock: Clock,
     pub observer: Observer,
-    /// Only one sends at a time: what another has begun to send is not to be sent again.
-    sending: tokio::sync::Mutex<()>,
+    /// To a source only one sends at a time: what another has begun to send is not to be sent again.
+    sending: Mutex<HashMap<SourceName, Arc<tokio::sync::Mutex<()>>>>,
     /// When each push was last looked at.
     looked: Mutex<HashMap<(EventName, SourceName, PushName), Timestamp>>,
     /// Events whose passes are to be looked at, whoever changes.
@@ -57,10 +57,12 @@ impl Writebacks {
         self.inner.unsettled.lock().push(event);
     }
 
-    /// Sends what is due, until the process is to end.
+    /// Sends what is due, until the process is to end. A source that is slow keeps no other waiting.
     pub async fn keep_going(&self) {
+        let mut rounds = JoinSet::new();
         while !self.inner.runner.is_stopping() {
             tokio::time::sleep(PUSH_TICK).await;
+            while rounds.try_join_next().is_some() {}
             let unsettled = std::mem::take(&mut *self.inner.unsettled.lock());
             for event in unsettled {
                 let settled = self.settle(&event).await;
@@ -68,10 +70,19 @@ impl Writebacks {
             }
             for event in self.inner.runner.events() {
                 if self.inner.runner.pause_of(&event.name).is_none() {
-                    let sent = self.send_due(&event, false).await;
-                    self.told("write what became of what goes back", sent);
+                    let due = self.rounds(&event).into_iter().filter(|round| self.is_time(round));
+                    due.for_each(|round| drop(rounds.spawn(self.clone().take_turn(round))));
                 }
             }
+        }
+        rounds.join_all().await;
+    }
+
+    /// Nothing is sent where another sends to the source: the next look comes soon.
+    async fn take_turn(self, round: Round) {
+        let place = self.place(round.source_name());
+        if let Ok(_alone) = place.try_lock() {
+            self.told("write what became of what goes back", round.run().await);
         }
     }
 
@@ -87,42 +98,48 @@ impl Writebacks {
         if retry {
             self.retry(&event.name).await?;
         }
-        self.send_due(event, true).await
-    }
-
-    async fn send_due(&self, event: &Event, now: bool) -> Result<(), StoreError> {
-        let Some(links) = &event.links else { return Ok(()) };
-        let store = &self.inner.store;
-        let has_open = store.passes_of(&event.name, |passes| !passes.open.is_empty());
-        if !has_open && store.withdrawals(&event.name).is_empty() {
-            return Ok(());
-        }
-        let _alone = self.inner.sending.lock().await;
-        for settings in &event.feeds {
-            let Some(entry) = self.inner.runner.sources().get(&settings.source) else { continue };
-            for push in &entry.source.spec().pushes {
-                if !now && !self.is_time(event, &settings.source, push) {
-                    continue;
-                }
-                let round = Round {
-                    inner: &self.inner,
-                    event: event.name.clone(),
-                    source: entry.source.clone(),
-                    push: Arc::clone(push),
-                    params: entry.source.spec().pre_set().chain(settings.params.clone()).collect(),
-                    links: links.clone(),
-                };
-                round.run().await?;
-            }
+        for round in self.rounds(event) {
+            let place = self.place(round.source_name());
+            let _alone = place.lock().await;
+            round.run().await?;
         }
         Ok(())
     }
 
-    fn is_time(&self, event: &Event, source: &SourceName, push: &PushSpec) -> bool {
+    /// One for each push of an event's sources; none where nothing is to go back.
+    fn rounds(&self, event: &Event) -> Vec<Round> {
+        let (store, sources) = (&self.inner.store, self.inner.runner.sources());
+        let has_open = store.passes_of(&event.name, |passes| !passes.open.is_empty());
+        let Some(links) = event.links.as_ref().filter(|_| has_open || !store.withdrawals(&event.name).is_empty())
+        else {
+            return Vec::new();
+        };
+        let mut rounds = Vec::new();
+        for settings in &event.feeds {
+            let Some(entry) = sources.get(&settings.source) else { continue };
+            let params: BTreeMap<_, _> = entry.source.spec().pre_set().chain(settings.params.clone()).collect();
+            rounds.extend(entry.source.spec().pushes.iter().map(|push| Round {
+                inner: Arc::clone(&self.inner),
+                event: event.name.clone(),
+                source: entry.source.clone(),
+                push: Arc::clone(push),
+                params: params.clone(),
+                links: links.clone(),
+            }));
+        }
+        rounds
+    }
+
+    fn place(&self, source: &SourceName) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.inner.sending.lock().entry(source.clone()).or_default())
+    }
+
+    /// Has it waited long enough for more to come?
+    fn is_time(&self, round: &Round) -> bool {
         let now = self.inner.clock.now();
-        let every = SignedDuration::try_from(push.every).unwrap_or(SignedDuration::MAX);
+        let every = SignedDuration::try_from(round.push.every).unwrap_or(SignedDuration::MAX);
         let mut looked = self.inner.looked.lock();
-        let last = looked.entry((event.name.clone(), source.clone(), push.name.clone()));
+        let last = looked.entry((round.event.clone(), round.source_name().clone(), round.push.name.clone()));
         let last = last.or_insert(Timestamp::UNIX_EPOCH);
         // A clock that was set back keeps nothing waiting.
         let is_time = now < *last || now.duration_since(*last) >= every;

@@ -1,5 +1,6 @@
 //! The configuration as a whole: its rules, its secrets, its reference.
 
+mod connectors;
 mod events;
 mod hooks;
 mod lists;

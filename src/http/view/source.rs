@@ -27,7 +27,7 @@ pub struct SourceView {
     /// What has to be entered before it can be asked, and by whom.
     credentials: Vec<CredentialView>,
     /// What comes from it and what goes back to it.
-    data_types: Vec<ExchangeView>,
+    data_types: Vec<FlowView>,
     /// Higher wins where sources disagree about a person.
     priority: i32,
     /// Its allowance; empty when unlimited.
@@ -58,8 +58,8 @@ pub struct CredentialView {
 
 /// A kind of what is exchanged.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Exchange)]
-pub struct ExchangeView {
+#[schema(as = SourceFlow)]
+pub struct FlowView {
     name: String,
     /// `pull`: it comes from the source. `push`: it goes back.
     direction: &'static str,
@@ -137,7 +137,7 @@ impl SourceView {
             credential_expires_at,
             pagination: pagination_kind(&spec.pagination),
             credentials: spec.credentials.iter().map(CredentialView::of).collect(),
-            data_types: ExchangeView::of(spec),
+            data_types: FlowView::of(spec),
             priority: spec.priority,
             budget,
             paused,
@@ -182,8 +182,12 @@ impl CredentialView {
     }
 }
 
-impl ExchangeView {
+impl FlowView {
     fn of(spec: &SourceSpec) -> Vec<Self> {
+        // Whoever signs in comes by themselves.
+        if spec.sign_in.is_some() {
+            return Vec::new();
+        }
         let people = Self { name: "people".into(), direction: "pull", description: None, confirms: false };
         let push = |push: &Arc<PushSpec>| Self {
             name: push.name.to_string(),

@@ -100,3 +100,34 @@ async fn a_wrong_event_name_removes_nobody_and_says_what_to_look_at() {
     }
     assert_eq!(get(&appliance, "/v1/events/summit").await["attendees"]["active"], 20);
 }
+
+/// Another template makes other links of the same tokens; they go back again.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_template_and_an_event_that_gets_links_later() {
+    let system = System::start().await;
+    system.with(|gco| gco.register("1", "Ada", "Lovelace", "United Kingdom"));
+    let appliance = Appliance::open(&system.config().replace("[event.summit]", "[event.other]")).await;
+    let put = async |links: Value| {
+        let feed = json!({"source": "gco", "params": {"eventName": super::gco::EVENT_NAME}});
+        let body = json!({"title": "Summit", "feeds": [feed], "links": links});
+        let (status, answer) = ask(&appliance, Method::PUT, "/v1/events/summit", Some(&body)).await;
+        assert!(status < 300, "{answer}");
+    };
+    put(Value::Null).await;
+    appliance.sync("summit", "gco", false, false).await;
+    let (status, _) = ask(&appliance, Method::POST, "/v1/events/summit/writeback", None).await;
+    assert_eq!(status, 409, "it has no links");
+    put(json!({"link": "https://a.example/{token}"})).await;
+    send(&appliance, false).await;
+    assert_eq!(counts(&appliance).await, [0, 1, 0, 0], "whoever was there before has one, too");
+    let first = system.with(|gco| gco.person("1"));
+    put(json!({"link": "https://b.example/{token}"})).await;
+    send(&appliance, false).await;
+    let second = system.with(|gco| gco.person("1"));
+    let token = |person: &Value| person["webapp_link"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
+    assert_eq!(token(&first), token(&second), "the token is the same");
+    assert!(second["webapp_link"].as_str().unwrap().starts_with("https://b.example/"));
+    assert_eq!(first["event_password"], second["event_password"]);
+    appliance.sync("summit", "gco", false, false).await;
+    assert_eq!(counts(&appliance).await, [0, 0, 1, 0]);
+}
