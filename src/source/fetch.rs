@@ -73,8 +73,8 @@ impl<'s> Fetcher<'s> {
         Self { tries_max: 1, ..self }
     }
 
-    /// A request that changes something at the source.
-    pub(super) async fn send_once(&mut self, request: Request) -> Result<Fetched, Fault> {
+    /// What comes to a request without a condition.
+    pub(super) async fn answer_to(&mut self, request: Request) -> Result<Fetched, Fault> {
         let got = self.got(request).await?;
         got.ok_or_else(|| Fault::Internal { problem: "a condition that nobody set was met".into() })
     }
@@ -90,8 +90,7 @@ impl<'s> Fetcher<'s> {
     }
 
     pub(super) async fn page(&mut self, ask: &Ask) -> Result<Fetched, Fault> {
-        let got = self.got(self.blueprint.request(ask)?).await?;
-        got.ok_or_else(|| Fault::Internal { problem: "a condition that nobody set was met".into() })
+        self.answer_to(self.blueprint.request(ask)?).await
     }
 
     /// The page, unless the list is as it was.

@@ -60,14 +60,14 @@ impl Source {
         push: &PushSpec,
         event: &EventName,
         params: &BTreeMap<String, String>,
-        items: &[PushItem],
+        items: &[&PushItem],
     ) -> Result<Vec<ExternalId>, PushFailure> {
         let (blueprint, request) = request(push, event, params, items)?;
         let (events, _unheard) = mpsc::channel(1);
         let caller = Caller::within(&self.inner, events, PUSH_TIMEOUT);
         let deadline = caller.deadline;
         let mut fetcher = Fetcher::new(&self.inner, blueprint, caller).once();
-        let fetched = match tokio::time::timeout_at(deadline, fetcher.send_once(request)).await {
+        let fetched = match tokio::time::timeout_at(deadline, fetcher.answer_to(request)).await {
             Ok(fetched) => fetched.map_err(|fault| failure(&fault))?,
             Err(_) => return Err(failure(&Fault::RunTimeout { limit: PUSH_TIMEOUT })),
         };
@@ -79,9 +79,9 @@ fn request(
     push: &PushSpec,
     event: &EventName,
     params: &BTreeMap<String, String>,
-    items: &[PushItem],
+    items: &[&PushItem],
 ) -> Result<(Blueprint, Request), PushFailure> {
-    let values: Vec<Value> = items.iter().map(item).collect();
+    let values: Vec<Value> = items.iter().map(|one| item(one)).collect();
     let mut vars: Vars = params.iter().map(|(name, value)| (format!("param.{name}"), value.clone())).collect();
     if let [only] = &values[..] {
         let document = Document::parse(only.to_string().into()).map_err(|_| unusable())?;

@@ -9,10 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::writebacks::Inner;
 use crate::config::{PassValue, PushSpec, Template, Vars, percent_encode};
 use crate::limits::{PUSH_BACK_OFF, PUSH_BACK_OFF_MAX};
-use crate::model::{EventName, FeedId, Links, Pass, Receipt, ReceiptReason, SourceName, UserId, UserNo, Withdrawal};
+use crate::model::{EventName, FeedId, Links, Pass, Receipt, ReceiptReason, SourceName, UserNo, Withdrawal};
 use crate::plan::ReceiptChange;
 use crate::source::{PushFailure, PushItem, PushedValues, Source};
-use crate::store::{ChangeSet, PassChange, PassWrite, ReceiptKey, StoreError, WithdrawalChange, WithdrawalWrite};
+use crate::store::{
+    ChangeSet, PassChange, PassWrite, ReceiptKey, Store, StoreError, WithdrawalChange, WithdrawalWrite,
+};
 
 /// One push of one event.
 pub(super) struct Round {
@@ -91,25 +93,28 @@ impl Round {
 
     /// Sends some that are due, and keeps what came of it. False: the source takes nothing now.
     async fn send(&self, due: Vec<Due>) -> Result<bool, StoreError> {
-        let (moot, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|due| self.is_moot(due));
-        self.keep(&moot, |_| ReceiptChange::Sending).await?;
-        self.keep(&moot, |_| ReceiptChange::Sent(0)).await?;
-        let (items, unusable): (Vec<_>, Vec<_>) =
-            due.into_iter().map(|due| (self.item(&due), due)).partition(|(item, _)| item.is_some());
-        let unusable: Vec<_> = unusable.into_iter().map(|(_, due)| due).collect();
-        self.keep(&unusable, |_| ReceiptChange::Sending).await?;
-        self.keep(&unusable, |_| ReceiptChange::Failed(ReceiptReason::Unusable)).await?;
-        let items: Vec<(PushItem, Due)> = items.into_iter().filter_map(|(item, due)| Some((item?, due))).collect();
-        let batch = self.push.batch as usize;
-        let mut rest = items;
-        while !rest.is_empty() {
-            let next = rest.split_off(rest.len().min(batch));
-            if !self.request(rest).await? {
+        let (mut items, mut moot, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
+        for due in due {
+            match self.item(&due) {
+                _ if self.is_moot(&due) => moot.push(due),
+                Some(item) => items.push((item, due)),
+                None => unusable.push(due),
+            }
+        }
+        self.end(&moot, ReceiptChange::Sent(0)).await?;
+        self.end(&unusable, ReceiptChange::Failed(ReceiptReason::Unusable)).await?;
+        for some in items.chunks(self.push.batch as usize) {
+            if !self.request(some).await? {
                 return Ok(false);
             }
-            rest = next;
         }
         Ok(true)
+    }
+
+    /// Ends receipts for which no request is made.
+    async fn end(&self, due: &[Due], how: ReceiptChange) -> Result<(), StoreError> {
+        self.keep(due.iter().map(|due| (due, ReceiptChange::Sending))).await?;
+        self.keep(due.iter().map(|due| (due, how))).await
     }
 
     /// What is to be taken back of a registration that is somebody else's by now: their values take its place.
@@ -124,73 +129,64 @@ impl Round {
     }
 
     /// Sends one request. One of several that the source refuses is sent again one by one, to find whom it means.
-    async fn request(&self, items: Vec<(PushItem, Due)>) -> Result<bool, StoreError> {
-        match self.attempt(&items).await? {
-            Err(failure) if failure.is_final && items.len() > 1 => {
-                for one in items {
-                    if let Err(failure) = self.attempt(std::slice::from_ref(&one)).await? {
-                        let (_, due) = one;
-                        self.failed(std::slice::from_ref(&due), &failure).await?;
-                        if !failure.is_final {
-                            return Ok(false);
-                        }
-                    }
-                }
-                Ok(true)
-            }
-            Err(failure) => {
-                let due: Vec<_> = items.into_iter().map(|(_, due)| due).collect();
-                self.failed(&due, &failure).await?;
-                Ok(failure.is_final)
-            }
-            Ok(()) => Ok(true),
+    async fn request(&self, items: &[(PushItem, Due)]) -> Result<bool, StoreError> {
+        let Err(failure) = self.attempt(items).await? else { return Ok(true) };
+        if !failure.is_final || items.len() == 1 {
+            self.failed(items, &failure).await?;
+            return Ok(failure.is_final);
         }
+        for one in items.chunks(1) {
+            if let Err(failure) = self.attempt(one).await? {
+                self.failed(one, &failure).await?;
+                if !failure.is_final {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Says that the items are being sent, sends them, and says which were taken.
     async fn attempt(&self, items: &[(PushItem, Due)]) -> Result<Result<(), PushFailure>, StoreError> {
-        self.keep(items.iter().map(|(_, due)| due), |_| ReceiptChange::Sending).await?;
-        let sent: Vec<_> = items.iter().map(|(item, _)| copy(item)).collect();
+        self.keep(items.iter().map(|(_, due)| (due, ReceiptChange::Sending))).await?;
+        let sent: Vec<_> = items.iter().map(|(item, _)| item).collect();
         let refused = match self.source.push(&self.push, &self.event, &self.params, &sent).await {
             Ok(refused) => refused,
             Err(failure) => return Ok(Err(failure)),
         };
-        let (no, yes): (Vec<_>, Vec<_>) = items.iter().partition(|(item, _)| refused.contains(&item.external_id));
-        let digests: BTreeMap<_, _> =
-            yes.iter().map(|(item, due)| (ReceiptKey::of(&due.receipt), self.digest(item))).collect();
-        let digest = |due: &Due| digests.get(&ReceiptKey::of(&due.receipt)).copied().unwrap_or_default();
-        self.keep(yes.iter().map(|(_, due)| due), |due| ReceiptChange::Sent(digest(due))).await?;
-        self.keep(no.iter().map(|(_, due)| due), |_| ReceiptChange::Failed(ReceiptReason::Refused)).await?;
+        let became = |item: &PushItem| {
+            if refused.contains(&item.external_id) {
+                ReceiptChange::Failed(ReceiptReason::Refused)
+            } else {
+                ReceiptChange::Sent(self.digest(item))
+            }
+        };
+        self.keep(items.iter().map(|(item, due)| (due, became(item)))).await?;
         Ok(Ok(()))
     }
 
-    async fn failed(&self, due: &[Due], failure: &PushFailure) -> Result<(), StoreError> {
+    async fn failed(&self, items: &[(PushItem, Due)], failure: &PushFailure) -> Result<(), StoreError> {
         let PushFailure { reason, is_final, retry_in, status } = *failure;
         self.inner.observer.push_failed(&self.event, self.source_name(), &self.push.name, reason, status, is_final);
         let now = self.inner.clock.now();
-        self.keep(due, |due| {
+        let became = |due: &Due| {
             if is_final {
                 return ReceiptChange::Failed(reason);
             }
             let doubled = PUSH_BACK_OFF.saturating_mul(1 << due.receipt.attempts.min(10));
             let pause = doubled.min(PUSH_BACK_OFF_MAX).max(retry_in.unwrap_or_default());
             ReceiptChange::Later { not_before: after(now, pause), reason }
-        })
-        .await
+        };
+        self.keep(items.iter().map(|(_, due)| (due, became(due)))).await
     }
 
     /// Writes what happened to receipts.
-    async fn keep<'d>(
-        &self,
-        due: impl IntoIterator<Item = &'d Due>,
-        change: impl Fn(&Due) -> ReceiptChange,
-    ) -> Result<(), StoreError> {
+    async fn keep<'d>(&self, changes: impl Iterator<Item = (&'d Due, ReceiptChange)>) -> Result<(), StoreError> {
         let (mut set, at) = (ChangeSet::default(), self.inner.clock.now());
-        for one in due {
-            let change = change(one);
-            match &one.place {
+        for (Due { place, receipt }, change) in changes {
+            match place {
                 DuePlace::Pass { user, .. } => {
-                    let change = PassChange::Receipt { of: ReceiptKey::of(&one.receipt), change, at };
+                    let change = PassChange::Receipt { of: ReceiptKey::of(receipt), change, at };
                     set.passes.push(PassWrite { event: self.event.clone(), user: *user, change });
                 }
                 DuePlace::Withdrawal { id } => {
@@ -210,12 +206,7 @@ impl Round {
         let (user, values) = match place {
             DuePlace::Withdrawal { .. } => (None, None),
             DuePlace::Pass { pass, .. } if receipt.wanted.is_none() => (Some(pass.id), None),
-            DuePlace::Pass { pass, .. } => {
-                let secret = self.inner.store.secret_of(pass)?;
-                let webapp_link = link(&self.links, &self.event, pass.id, &secret.token)?;
-                let event_password = Some(secret.password).filter(|password| !password.is_empty());
-                (Some(pass.id), Some(PushedValues { webapp_link, event_password }))
-            }
+            DuePlace::Pass { pass, .. } => (Some(pass.id), Some(opened(&self.inner.store, &self.links, pass)?)),
         };
         let user = user.map(|user| user.to_string()).unwrap_or_default();
         Some(PushItem { external_id: receipt.external_id.clone(), user, key: self.key(receipt), values })
@@ -244,21 +235,13 @@ impl Round {
     }
 }
 
-/// The address that lets somebody in.
-pub(super) fn link(links: &Links, event: &EventName, user: UserId, token: &str) -> Option<String> {
-    let vars: Vars = [("token", token.to_owned()), ("event", event.to_string()), ("user", user.to_string())]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    Template::parse(&links.link).ok()?.render(&vars, percent_encode).ok()
-}
-
-fn copy(item: &PushItem) -> PushItem {
-    let values = item.values.as_ref().map(|values| PushedValues {
-        webapp_link: values.webapp_link.clone(),
-        event_password: values.event_password.clone(),
-    });
-    PushItem { external_id: item.external_id.clone(), user: item.user.clone(), key: item.key.clone(), values }
+/// The link and the password of a pass. `None`: it does not open, or the link cannot be made.
+pub(super) fn opened(store: &Store, links: &Links, pass: &Pass) -> Option<PushedValues> {
+    let secret = store.secret_of(pass)?;
+    let values = [("token", secret.token), ("event", pass.event.to_string()), ("user", pass.id.to_string())];
+    let vars: Vars = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let webapp_link = Template::parse(&links.link).ok()?.render(&vars, percent_encode).ok()?;
+    Some(PushedValues { webapp_link, event_password: Some(secret.password).filter(|password| !password.is_empty()) })
 }
 
 fn after(now: Timestamp, pause: Duration) -> Timestamp {

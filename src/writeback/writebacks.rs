@@ -1,13 +1,13 @@
 //! Sends what goes back, by itself and when asked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use super::round::{Round, link};
+use super::round::{Round, opened};
 use crate::clock::Clock;
 use crate::limits::{PASSES_RECONSIDERED_AT_ONCE, PUSH_TICK};
 use crate::model::{
@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::observe::Observer;
 use crate::plan::ReceiptChange;
+use crate::source::PushedValues;
 use crate::store::{
     ChangeSet, PassChange, PassWrite, ReceiptKey, Store, StoreError, WithdrawalChange, WithdrawalWrite,
 };
@@ -36,7 +37,7 @@ pub(super) struct Inner {
     /// When each push was last looked at.
     looked: Mutex<HashMap<(EventName, SourceName, PushName), Timestamp>>,
     /// Events whose passes are to be looked at, whoever changes.
-    unsettled: Mutex<Vec<EventName>>,
+    unsettled: Mutex<BTreeSet<EventName>>,
 }
 
 /// A receipt and whose it is.
@@ -54,7 +55,7 @@ impl Writebacks {
 
     /// An event's links, or what wants them, may be other than before: its passes are looked at in a moment.
     pub fn unsettle(&self, event: EventName) {
-        self.inner.unsettled.lock().push(event);
+        self.inner.unsettled.lock().insert(event);
     }
 
     /// Sends what is due, until the process is to end. A source that is slow keeps no other waiting.
@@ -63,7 +64,7 @@ impl Writebacks {
         while !self.inner.runner.is_stopping() {
             tokio::time::sleep(PUSH_TICK).await;
             while rounds.try_join_next().is_some() {}
-            let unsettled = std::mem::take(&mut *self.inner.unsettled.lock());
+            let unsettled = self.inner.unsettled.lock().clone();
             for event in unsettled {
                 let settled = self.settle(&event).await;
                 self.told("write passes", settled);
@@ -150,7 +151,19 @@ impl Writebacks {
     }
 
     /// Gives every attendee of an event a pass, and every pass the receipts that it should have.
+    /// Nothing is done where that is so already; what the disk refused is done at the next look.
     async fn settle(&self, event: &EventName) -> Result<(), StoreError> {
+        if !self.inner.unsettled.lock().remove(event) {
+            return Ok(());
+        }
+        let settled = self.reconsider(event).await;
+        if settled.is_err() {
+            self.unsettle(event.clone());
+        }
+        settled
+    }
+
+    async fn reconsider(&self, event: &EventName) -> Result<(), StoreError> {
         let store = &self.inner.store;
         if store.issuing(event).is_none() {
             return Ok(());
@@ -171,13 +184,17 @@ impl Writebacks {
     async fn retry(&self, event: &EventName) -> Result<(), StoreError> {
         let (store, at) = (&self.inner.store, self.inner.clock.now());
         let mut set = ChangeSet::default();
+        let waits = |receipt: &&Receipt| matches!(receipt.state, ReceiptState::Pending | ReceiptState::Failed);
         let holders = store.passes_of(event, |passes| passes.holders.clone());
         for user in holders.iter().map(UserNo) {
             let Some(pass) = store.pass(event, user)? else { continue };
-            for receipt in &pass.receipts {
+            for receipt in pass.receipts.iter().filter(waits) {
                 let (of, change) = (ReceiptKey::of(receipt), ReceiptChange::Retry);
                 let change = PassChange::Receipt { of, change, at };
                 set.passes.push(PassWrite { event: event.clone(), user, change });
+            }
+            if set.passes.len() >= PASSES_RECONSIDERED_AT_ONCE {
+                store.commit_async(std::mem::take(&mut set)).await?;
             }
         }
         for (id, _) in store.withdrawals(event) {
@@ -196,11 +213,9 @@ impl Writebacks {
         self.inner.store.pass(&event.name, user)
     }
 
-    /// The link and the password of a pass. `None`: it does not open, or the event has no links.
-    pub fn opened(&self, links: &Links, pass: &Pass) -> Option<(String, Option<String>)> {
-        let secret = self.inner.store.secret_of(pass)?;
-        let link = link(links, &pass.event, pass.id, &secret.token)?;
-        Some((link, Some(secret.password).filter(|password| !password.is_empty())))
+    /// The link and the password of a pass. `None`: it does not open.
+    pub fn opened(&self, links: &Links, pass: &Pass) -> Option<PushedValues> {
+        opened(&self.inner.store, links, pass)
     }
 
     /// Receipts of an event after a user, in the order of users; those of who is no more come first. At most about `limit`.

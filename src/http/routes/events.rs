@@ -192,9 +192,7 @@ pub async fn put(
 
 async fn save(api: &Api, caller: Caller, event: Event, warnings: &[Warning]) -> Result<EventSavedView, Problem> {
     let feeds: Vec<_> = event.feeds.iter().map(|feed| feed.source.as_str()).collect();
-    let audit = vec![api.audit(caller, AuditAction::EventSaved, &event.name, format!("feeds: {}", feeds.join(", ")))];
-    let set = ChangeSet { event: Some(EventWrite::Put(Box::new(event.clone()))), audit, ..ChangeSet::default() };
-    api.app.store.commit_async(set).await.map_err(api.store_failed("write an event"))?;
+    write(api, caller, &event, format!("feeds: {}", feeds.join(", "))).await?;
     api.app.runner.schedules_changed();
     api.app.event_saved(&event.name);
     for feed in &event.feeds {
@@ -202,6 +200,13 @@ async fn save(api: &Api, caller: Caller, event: Event, warnings: &[Warning]) -> 
         api.app.observer.feed_known(&id, event.usual_trigger(feed));
     }
     Ok(view(api, &event).await.saved(warnings))
+}
+
+/// Writes an event, with what of it the audit log notes.
+pub(super) async fn write(api: &Api, caller: Caller, event: &Event, note: String) -> Result<(), Problem> {
+    let audit = vec![api.audit(caller, AuditAction::EventSaved, &event.name, note)];
+    let set = ChangeSet { event: Some(EventWrite::Put(Box::new(event.clone()))), audit, ..ChangeSet::default() };
+    api.app.store.commit_async(set).await.map_err(api.store_failed("write an event")).map(drop)
 }
 
 /// Every fault of settings.

@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::events::{invalid, refuse_provisioned};
+use super::events::{invalid, refuse_provisioned, write};
 use super::preview::refuse_unusable;
 use crate::config::validate_event;
 use crate::http::api::{Api, Shared};
@@ -17,8 +17,7 @@ use crate::http::problem::Problem;
 use crate::http::shapes::Name;
 use crate::http::view::MappingView;
 use crate::mapping::Overrides;
-use crate::model::{AuditAction, Event, EventName, SourceName};
-use crate::store::{ChangeSet, EventWrite};
+use crate::model::{Event, EventName, SourceName};
 use crate::sync::SourceEntry;
 
 #[derive(Deserialize, IntoParams)]
@@ -101,10 +100,7 @@ pub async fn put(
     refuse_provisioned(&api, &path.event)?;
     let (event, _) = validate_event(changed, &api.app.config.sources).map_err(|faults| invalid(&faults))?;
     let said = if keys.is_empty() { "its own".to_owned() } else { keys.join(", ") };
-    let detail = format!("mapping of {}: {said}", path.source);
-    let audit = vec![api.audit(caller, AuditAction::EventSaved, &event.name, detail)];
-    let set = ChangeSet { event: Some(EventWrite::Put(Box::new(event.clone()))), audit, ..ChangeSet::default() };
-    api.app.store.commit_async(set).await.map_err(api.store_failed("write an event"))?;
+    write(&api, caller, &event, format!("mapping of {}: {said}", path.source)).await?;
     Ok(Json(view(&api, &event, &path.source, &entry)))
 }
 

@@ -158,10 +158,10 @@ fn holder(api: &Api, path: &AttendeePath) -> Result<UserNo, Problem> {
 }
 
 fn opened(api: &Api, event: &Event, pass: Pass) -> Result<Json<PassView>, Problem> {
-    let Some((link, password)) = api.app.writebacks.opened(links(event)?, &pass) else {
+    let Some(values) = api.app.writebacks.opened(links(event)?, &pass) else {
         return Err(Problem::new(Kind::Internal, "the pass does not open; rotate it, or restore the vault.key"));
     };
-    Ok(Json(PassView::of(pass, link, password)))
+    Ok(Json(PassView::of(pass, values.webapp_link, values.event_password)))
 }
 
 fn view(api: &Api, event: &crate::model::EventName, receipts: Vec<ReceiptView>, next: Option<String>) -> WritebackView {
