@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use secrecy::SecretString;
 
+use super::heard::Heard;
 use super::*;
 use crate::config::{
     ApiKeyPlace, ClientAuth, ErrorRule, LoginBody, LoginRequestSpec, OAuth2Spec, Per, SecretJson, SessionSpec,
@@ -624,28 +625,9 @@ async fn a_session_begins_with_a_login_and_shows_its_token_where_it_is_wanted() 
 
 // ── secrets stay secret ─────────────────────────────────────────────────────────────────────────────────
 
-/// What the log was told, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_token_and_no_secret_reaches_a_log_an_error_a_metric_or_the_disk() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Heard::from(tracing::Level::TRACE);
     let echo = "cl13nt-s3cret acc3ss-1 r3fresh-0 p4ssword";
     let mut told = Vec::new();
     for (status, body) in [
@@ -677,7 +659,7 @@ async fn no_token_and_no_secret_reaches_a_log_an_error_a_metric_or_the_disk() {
             told.push(String::from_utf8_lossy(&sealed).into_owned());
         }
     }
-    told.push(String::from_utf8_lossy(&log.0.lock()).into_owned());
+    told.push(log.text());
     let told = told.join("\n");
     assert!(told.contains("source request") && told.contains("credential held"), "the log was heard");
     for secret in SECRETS {

@@ -4,6 +4,7 @@ mod decoding;
 mod faults;
 mod garbage;
 mod glimpse;
+mod heard;
 mod lists;
 mod logins;
 mod memory;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
+use super::heard::Heard;
 use super::*;
 use crate::config::{DailyReset, Per, WindowSpec};
 use crate::limits;
@@ -447,34 +448,18 @@ fn a_heavy_request_counts_as_many() {
 
 #[test]
 fn a_wait_is_logged_once_for_all_who_wait() {
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
+    let log = Heard::from(tracing::Level::INFO);
+    simulated(async {
+        let budget = open(&[window(60, Per::Minute)], &Arc::default(), &clock());
+        budget.pause(Duration::from_secs(40));
+        let waiting = (0..5).map(|_| admit(&budget, 1, DAY));
+        join_all(waiting).await.into_iter().for_each(|permit| drop(permit.unwrap()));
+        // These are spread over four minutes, a second each.
+        for _ in 0..265 {
+            drop(admit(&budget, 1, DAY).await.unwrap());
         }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(log, || {
-        simulated(async {
-            let budget = open(&[window(60, Per::Minute)], &Arc::default(), &clock());
-            budget.pause(Duration::from_secs(40));
-            let waiting = (0..5).map(|_| admit(&budget, 1, DAY));
-            join_all(waiting).await.into_iter().for_each(|permit| drop(permit.unwrap()));
-            // These are spread over four minutes, a second each.
-            for _ in 0..265 {
-                drop(admit(&budget, 1, DAY).await.unwrap());
-            }
-        });
     });
-    let text = String::from_utf8(std::mem::take(&mut *lines.0.lock())).unwrap();
+    let text = log.text();
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].ends_with("waiting for a source source=crm pause_s=40.0 why=\"retry_after\""), "{text}");
     assert!((4..=5).contains(&lines[1..].len()), "{text}");
